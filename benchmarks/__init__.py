@@ -1,0 +1,1 @@
+"""Claims, their protocols, and the runs that settle them."""

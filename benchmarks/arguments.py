@@ -1,0 +1,143 @@
+"""What the user typed, checked before torch is imported: names, numbers, paths and profiles."""
+
+import difflib
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.config import Profile, Settings, merge, parse_overrides
+from benchmarks.errors import UserError
+from benchmarks.miniature import ensure_miniature
+from benchmarks.paths import benchmark_folder
+from benchmarks.runs import announce
+from benchmarks.schema import Claim, layouts, load_claim, needs_data
+from results.collect import benchmarks
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command on one benchmark, checked."""
+
+    benchmark: str
+    claim: Claim
+    profile: Profile
+    reason: str
+    data: str | None
+    variants: tuple[str | None, ...]
+    overrides: Settings
+
+
+def known_benchmark(name: str) -> str:
+    """The name, if there is such a benchmark.
+
+    Raises:
+        UserError: there is none; the nearest name is offered.
+    """
+    names = benchmarks()
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, 1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise UserError(f"there is no benchmark {name!r}. {meant}Known: {', '.join(names)}.")
+
+
+def request(name: str, options: Namespace, profile: Profile | None = None) -> Request:
+    """Checks what was asked of one benchmark.
+
+    Args:
+        name: of the benchmark.
+        options: the parsed command line.
+        profile: decides where it is given, such as by the run that wrote a checkpoint.
+
+    Raises:
+        UserError: an option is wrong.
+    """
+    benchmark = known_benchmark(name)
+    claim = load_claim(benchmark)
+    chosen, reason = (profile, "as the checkpoint's own run") if profile else _profile(claim, options)
+    return Request(
+        benchmark, claim, chosen, reason, options.data, _variants(benchmark, claim, options.variant, chosen),
+        merge(_machine(options), parse_overrides(options.args or "")),
+    )  # fmt: skip
+
+
+def _profile(claim: Claim, options: Namespace) -> tuple[Profile, str]:
+    if options.profile not in (None, "full", "mini"):
+        raise UserError(f"PROFILE={options.profile} is unknown. It is full (the documented recipe) or mini.")
+    if options.profile is not None:
+        return options.profile, "as asked by PROFILE"
+    if options.data is not None:
+        return "full", "because DATA is given (PROFILE=mini would read it with the miniature's config)"
+    if not needs_data(claim):
+        return "full", "because this benchmark needs no data"
+    return "mini", "because no DATA is given (DATA=/path would train the full recipe on the real data)"
+
+
+def _variants(benchmark: str, claim: Claim, asked: str | None, profile: Profile) -> tuple[str | None, ...]:
+    if asked is None:
+        return claim.variants[:1] if profile == "mini" else claim.variants
+    if not (benchmark_folder(benchmark) / "variants" / f"{asked}.yaml").is_file():
+        there = sorted(path.stem for path in (benchmark_folder(benchmark) / "variants").glob("*.yaml"))
+        known = ", ".join(name for name in there if "." not in name) or "none"
+        raise UserError(f"{benchmark} has no variant {asked!r}. Known: {known}.")
+    return (asked,)
+
+
+def _machine(options: Namespace) -> Settings:
+    """DEVICES and NODES as settings."""
+    trainer: Settings = {}
+    if options.devices is not None and options.devices != "auto":
+        trainer["devices"] = positive("DEVICES", options.devices)
+    elif options.devices == "auto":
+        trainer["devices"] = "auto"
+    if options.nodes is not None:
+        trainer["num_nodes"] = positive("NODES", options.nodes)
+    return {"trainer": trainer} if trainer else {}
+
+
+def positive(name: str, text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UserError(f"{name}={text} is no whole number of at least 1.")
+    return int(text)
+
+
+def seeds(text: str | None, claim: Claim, profile: Profile) -> tuple[int, ...]:
+    """SEEDS as numbers; the claim's where nothing is asked, one of them for a miniature.
+
+    Raises:
+        UserError: it is no list of integers, or one stands twice.
+    """
+    if text is None:
+        return claim.seeds[:1] if profile == "mini" else claim.seeds
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"SEEDS={text} is no list of integers. Write it as SEEDS=0,1,2.") from None
+    if len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise UserError(f"SEEDS={text}: each seed stands once and is at least 0.")
+    return numbers
+
+
+def locate_data(asked: Request, training: bool) -> str | None:
+    """The root of the data, checked as far as a look at the folders can; the miniature is written if need be.
+
+    Raises:
+        UserError: DATA is missing where it is needed, or holds no known layout.
+    """
+    if not needs_data(asked.claim):
+        return None
+    if asked.data == "":
+        raise UserError("DATA is empty. Give the folder that holds the data, or leave DATA out.")
+    if asked.data is None and asked.profile == "full":
+        raise UserError(f"{asked.benchmark}: the full profile needs DATA=/path/to/the/data (or PROFILE=mini).")
+    if asked.data is None:
+        return str(ensure_miniature(asked.benchmark, asked.claim))
+    root = asked.data if asked.data.startswith("hf:") else str(Path(asked.data).expanduser().absolute())
+    for note in layouts(asked.claim).check(root, training, asked.profile == "full"):
+        announce(f"note: {note}")
+    return root

@@ -1,0 +1,119 @@
+"""Settings -> typed objects: LightningCLI parses, and the constructors it finds are the only schema.
+
+Constructors touch no disk and no network, so that every committed config can be checked without data.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from jsonargparse import ArgumentError
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from benchmarks.checkpointing import AtomicCheckpointIO
+from benchmarks.config import Settings, merge
+from benchmarks.errors import UserError
+from benchmarks.paths import relative
+from datamodules.sampling import device_batch_size
+
+
+class _Parser(LightningCLI):
+    """LightningCLI that parses a mapping and leaves the building of the Trainer to the run."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            LightningModule, LightningDataModule, subclass_mode_model=True, subclass_mode_data=True,
+            save_config_callback=None, seed_everything_default=False, auto_configure_optimizers=False,
+            load_from_checkpoint_support=False, parser_kwargs={"exit_on_error": False}, run=False, args=settings,
+        )  # fmt: skip
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        # Sums depend on the number of threads, so it is part of the protocol and not of the machine.
+        parser.add_argument("--threads", type=PositiveInt, required=True, help="CPU threads of a process")
+        parser.add_argument("--checkpoint_every_n_steps", type=PositiveInt, required=True)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        # The base class warns when arguments come from Python rather than from the command line.
+        self.config = parser.parse_object(args)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        return cast(Trainer, None)
+
+
+class Assembly:
+    """The parsed settings of a run, and the objects made of them.
+
+    Args:
+        settings: as `config.resolve_settings` returns them.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value has the wrong type.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            parser = _Parser(settings)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise UserError(f"the configuration is not valid: {_essence(str(error))}") from None
+        parser._dump_config()
+        self.resolved: Settings = parser.config_dump
+        self.module: LightningModule = parser.model
+        self.datamodule: LightningDataModule = parser.datamodule
+        self.settings = settings
+        self.threads: int = self.resolved["threads"]
+        self.checkpoint_every_n_steps: int = self.resolved["checkpoint_every_n_steps"]
+        self._trainer: dict[str, Any] = dict(parser.config_init["trainer"])
+
+    def trainer(self, callbacks: list[Callback], **limits: Any) -> Trainer:
+        """A Trainer of the settings, with the run's callbacks; `limits` are for rehearsals."""
+        arguments = self._trainer | limits
+        arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks]
+        arguments["plugins"] = [*(arguments["plugins"] or []), AtomicCheckpointIO()]
+        if arguments["strategy"] == "auto" and self.processes > 1:
+            # Buffers are broadcast before validation (`SharedBuffers`): ranks may take unequal numbers of steps there.
+            arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
+        try:
+            return Trainer(**arguments)
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            raise UserError(f"the trainer cannot be set up: {error}") from None
+
+    def portable(self) -> Settings:
+        """The resolved settings as records keep them: paths relative to the repository."""
+        root = self.resolved["data"]["init_args"].get("root")
+        if root is None or root.startswith("hf:"):
+            return self.resolved
+        return merge(self.resolved, {"data": {"init_args": {"root": relative(Path(root))}}})
+
+    def require_devices(self) -> None:
+        """Refuses devices that are not there, and a global batch that does not divide, before any process starts.
+
+        Raises:
+            UserError: either.
+        """
+        accelerator = self._trainer["accelerator"]
+        on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+        there = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
+        devices = str(self._trainer["devices"])
+        if devices.isdigit() and not 1 <= int(devices) <= there:
+            raise UserError(f"DEVICES={devices}, but this machine has {there} {'GPU' if on_gpu else 'CPU core'}(s).")
+        batch = getattr(self.datamodule, "global_batch_size", None)
+        if batch is not None:
+            device_batch_size(batch, self.processes, self._trainer["accumulate_grad_batches"])
+
+    @property
+    def processes(self) -> int:
+        """Devices times nodes, as far as the settings name them."""
+        devices = self._trainer["devices"]
+        return (int(devices) if str(devices).isdigit() else 1) * int(self._trainer["num_nodes"])
+
+
+def _essence(message: str) -> str:
+    noise = re.compile(r"(Given value|Subtypes:|Does not validate|Errors:|- Expected a <class 'NoneType'>)")
+    lines = [line.strip(" -") for line in message.splitlines() if line.strip() and not noise.match(line.strip())]
+    return " ".join(lines)

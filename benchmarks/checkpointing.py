@@ -1,0 +1,220 @@
+"""Checkpoints that are whole or not there, and a run that can stop at any moment and continue bit for bit.
+
+What Lightning leaves to us: files are written beside and renamed; loading never runs code; generators are reseeded
+from (seed, step, rank) before each step; a signal ends the run between two steps, after a checkpoint. Lightning's own
+SIGTERM handler starts a collective operation inside the handler, which can deadlock against a gradient reduction, so
+`StopOnSignal` takes its place while training.
+"""
+
+import pickle
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from benchmarks.errors import UserError
+from benchmarks.files import replacing
+from benchmarks.paths import relative
+
+LAST = "last.ckpt"
+SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes beside, syncs, renames; reads tensors and plain values only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes a checkpoint atomically.
+
+        Raises:
+            UserError: the disk is full or may not be written to.
+        """
+        with replacing(Path(path)) as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                # torch wraps what the file system said
+                raise error.__context__ if isinstance(error.__context__, OSError) else error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """Reads a checkpoint on the CPU, never running code from it.
+
+        Raises:
+            UserError: the file is missing, no checkpoint, or holds more than tensors and plain values.
+        """
+        return load_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Deletes a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of this suite, on the CPU.
+
+    Raises:
+        UserError: the file is missing, damaged, of another program, or holds more than tensors and plain values.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"there is no checkpoint {relative(path)}.") from None
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"{relative(path)} is no checkpoint, or holds objects other than tensors and plain values, "
+            "which could run code when loaded. It was not loaded; use a checkpoint written by this suite."
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{relative(path)} is no readable checkpoint ({str(error).splitlines()[0]}). Use an intact one."
+        ) from None
+    if not isinstance(checkpoint, dict) or SUITE not in checkpoint:
+        raise UserError(
+            f"{relative(path)} was not written by this suite: it does not say what it was trained on. "
+            "Published weights go by WEIGHTS=, predictions of other programs by PREDICTIONS=."
+        )
+    return checkpoint
+
+
+class Stopped(Exception):
+    """A signal ended the run; what is on disk continues it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Checkpoints(Callback):
+    """Saves every so many steps and at the end of every epoch; keeps the newest few, `last.ckpt` the newest of all.
+
+    Args:
+        folder: where to save.
+        identity: what a checkpoint says of its run.
+        every_n_steps: optimizer steps between two checkpoints.
+    """
+
+    KEPT = 3
+
+    def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int) -> None:
+        self.folder, self.identity, self.every_n_steps = folder, identity, every_n_steps
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[SUITE] = self.identity
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # The epoch's last batch waits for `on_train_epoch_end`: a checkpoint before validation would skip it.
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch or trainer.fit_loop._should_accumulate():
+            return
+        if trainer.global_step % self.every_n_steps == 0:
+            self.save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        """Saves the present state; every rank must call it."""
+        path = self.folder / f"step-{trainer.global_step:08d}.ckpt"
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            self._point_last_at(path)
+            for old in sorted(self.folder.glob("step-*.ckpt"))[: -self.KEPT]:
+                old.unlink()
+
+    def _point_last_at(self, path: Path) -> None:
+        # A hard link under a passing name, renamed: `last.ckpt` is at every moment a complete file.
+        passing = path.with_name(f".{LAST}")
+        passing.unlink(missing_ok=True)
+        passing.hardlink_to(path)
+        passing.replace(path.with_name(LAST))
+
+
+class StopOnSignal(Callback):
+    """SIGTERM and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
+
+    Args:
+        checkpoints: what saves.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.received = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        # A second signal is ignored: a group's SIGTERM arrives twice, once handed on by the parent.
+        self.received = self.received or number
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch and not trainer.fit_loop._should_accumulate():
+            self._stop_if_asked(trainer, save=True)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop_if_asked(trainer, save=False)  # `Checkpoints` has just saved
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise_on_signal()
+        if self.received:
+            raise Stopped(self.received)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise_on_signal()
+
+    def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
+        number = int(trainer.strategy.reduce(torch.tensor(float(self.received)), reduce_op="max"))
+        if number:
+            if save:
+                self.checkpoints.save(trainer)
+            raise Stopped(number)
+
+
+def raise_on_signal() -> None:
+    """Outside training there is nothing to save: SIGTERM and Ctrl-C end the run at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+class StepSeeds(Callback):
+    """Reseeds the generators from (seed, step, rank) before each step, so that a resumed run draws the same numbers.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        step = trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(hash((self.seed, step, trainer.global_rank)) % 2**63)
+
+
+class SharedBuffers(Callback):
+    """Broadcasts buffers (running means of norms) from rank zero before they are used or saved."""
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._broadcast(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Rank zero's are the ones that are saved; the others take them over, as they would after a resume.
+        self._broadcast(trainer, pl_module)
+
+    @staticmethod
+    def _broadcast(trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.world_size > 1:
+            for buffer in pl_module.buffers():
+                torch.distributed.broadcast(buffer, src=0)

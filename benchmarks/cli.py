@@ -1,0 +1,186 @@
+"""The commands. Exit code 0: done; 1: a failure; 2: a user's mistake; 3: `--strict` and a claim not reproduced."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
+from benchmarks.errors import UserError
+from benchmarks.launch import Children, Job, die_with_parent, slots
+from benchmarks.runs import announce, externally_launched
+from benchmarks.schema import load_claim, needs_data, preparation
+from results.collect import benchmarks, trained_row, records_of
+from results.tables import write_tables
+
+DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command and returns its exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return int(options.command(options))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; `make` passes values as `--name=value`."""
+    main_parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION, allow_abbrev=False)
+    commands = main_parser.add_subparsers(required=True, metavar="command")
+
+    reproduce = _command(commands, "reproduce", reproduce_command, "train, test and judge a benchmark, or all of them")
+    reproduce.add_argument("benchmark", nargs="?", help="default: every benchmark, then the tables")
+    _run_options(reproduce)
+    reproduce.add_argument("--seeds", help="such as 0,1,2; one record each")
+    reproduce.add_argument("--fresh", action="store_true", help="start another run though one is finished")
+    reproduce.add_argument("--rehearse", action="store_true", help="20 steps, a resume and two test batches; no record")
+    reproduce.add_argument("--strict", action="store_true", help="exit 3 where a verdict is `not reproduced`")
+
+    one = _command(commands, "run", run_command, "one variant and seed in this process: what reproduce starts")
+    one.add_argument("benchmark")
+    _run_options(one)
+    one.add_argument("--seeds", help="exactly one seed")
+    one.add_argument("--fresh", action="store_true")
+    one.add_argument("--rehearse", action="store_true")
+
+    validate = _command(commands, "validate", validate_command, "score a checkpoint, published weights or predictions")
+    validate.add_argument("benchmark")
+    _run_options(validate)
+    validate.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
+    validate.add_argument("--weights", help="published weights, such as ResNet34_Weights.IMAGENET1K_V1")
+    validate.add_argument("--predictions", help="a predictions file, or the folder that holds it")
+
+    data = _command(commands, "data", data_command, "what to download where; verifies and unpacks it")
+    data.add_argument("benchmark")
+    data.add_argument("--data", help="the folder of the data")
+
+    _command(commands, "tables", tables_command, "results/tables/ from the records alone")
+    return main_parser
+
+
+def _command(commands, name, function, text) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    added = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+    added.set_defaults(command=function)
+    return added  # type: ignore[no-any-return]
+
+
+def _run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", help="the folder of the real data, in the layout people have on disk, or hf:<name>")
+    command.add_argument("--profile", help="full (the documented recipe) or mini (embedded data, two CPU cores)")
+    command.add_argument("--variant", help="a file of the benchmark's variants/, without .yaml")
+    command.add_argument("--devices", help="GPUs, or CPU processes, a node")
+    command.add_argument("--nodes", help="machines, under torchrun or SLURM")
+    command.add_argument("--args", help='overrides, such as "--trainer.max_epochs 5"; they make a run unofficial')
+
+
+def reproduce_command(options: argparse.Namespace) -> int:
+    """`reproduce`: one benchmark, or all and then the tables."""
+    if options.benchmark is not None:
+        return _reproduce(options.benchmark, options)
+    codes = []
+    data = options.data
+    for name in benchmarks():
+        if data is not None and needs_data(load_claim(name)):
+            if not (Path(data) / name).is_dir():
+                print(f"{name}: skipped, there is no {Path(data) / name}")
+                continue
+            options.data = str(Path(data) / name)
+        codes.append(_reproduce(name, options))
+    print(write_tables())
+    return max(codes, default=0)
+
+
+def _reproduce(name: str, options: argparse.Namespace) -> int:
+    asked = request(name, options)
+    announce(f"{asked.benchmark}: profile {asked.profile}, {asked.reason}")
+    chosen = seeds(options.seeds, asked.claim, asked.profile)
+    data = locate_data(asked, training=True)
+    if externally_launched():
+        if len(chosen) * len(asked.variants) != 1:
+            raise UserError("torchrun and SLURM start one run: give one seed (SEEDS=0) and one VARIANT.")
+        return _run(asked, asked.variants[0], chosen[0], data, options)
+    jobs = [
+        Job(("run", asked.benchmark, *_passed_on(options, asked, variant, data), f"--seeds={seed}"))
+        for variant in asked.variants
+        for seed in chosen
+    ]
+    room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
+    code = Children(jobs[:1] if options.rehearse else jobs, room).run()
+    return code or (3 if options.strict and _missed(asked) else 0)
+
+
+def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
+    values = {
+        "profile": asked.profile, "variant": variant, "data": data, "devices": options.devices,
+        "nodes": options.nodes, "args": options.args,
+    }  # fmt: skip
+    flags = [f"--{name}" for name in ("fresh", "rehearse") if getattr(options, name)]
+    return [f"--{name}={value}" for name, value in values.items() if value is not None] + flags
+
+
+def _missed(asked: Request) -> bool:
+    records = [record for record in records_of(asked.benchmark) if record.profile == "full"]
+    rows = [trained_row(asked.benchmark, asked.claim, reading, records) for reading in asked.claim.readings]
+    return any(row.verdict == "not reproduced" and row.reading.variant in asked.variants for row in rows)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """`run`: one variant and one seed, here."""
+    die_with_parent()
+    asked = request(options.benchmark, options)
+    chosen = seeds(options.seeds, asked.claim, asked.profile)
+    if len(chosen) * len(asked.variants) != 1:
+        raise UserError("run takes exactly one seed and one variant; reproduce takes several.")
+    return _run(asked, asked.variants[0], chosen[0], options.data, options)
+
+
+def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
+    from benchmarks.checkpointing import Stopped, raise_on_signal
+    from benchmarks.rehearsal import rehearse
+    from benchmarks.run import Order, run
+
+    order = Order(asked.benchmark, asked.profile, variant, seed, data, asked.overrides, options.fresh)
+    raise_on_signal()
+    try:
+        (rehearse if options.rehearse else run)(order)
+    except Stopped as stop:
+        print(f"stopped by {stop}; the same command continues (without FRESH=1)", file=sys.stderr)
+        return stop.exit_code
+    return 0
+
+
+def validate_command(options: argparse.Namespace) -> int:
+    """`validate`: exactly one of a checkpoint, published weights and predictions."""
+    from benchmarks.validate import validate
+
+    known_benchmark(options.benchmark)
+    validate(options)
+    return 0
+
+
+def data_command(options: argparse.Namespace) -> int:
+    """`data`: prepares what is under DATA."""
+    claim = load_claim(known_benchmark(options.benchmark))
+    if not needs_data(claim):
+        print(f"{options.benchmark} needs no data")
+        return 0
+    if not options.data:
+        raise UserError(f"give the folder for the data: make data-{options.benchmark} DATA=/path")
+    preparation(claim).prepare(options.data)
+    return 0
+
+
+def tables_command(options: argparse.Namespace) -> int:
+    """`tables`: writes them and prints the claims'."""
+    print(write_tables())
+    return 0
+
+

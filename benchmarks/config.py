@@ -1,0 +1,148 @@
+"""From YAML files and `ARGS` to the settings of one run: pure dictionaries, no torch.
+
+Overlays apply in the order `config.yaml`, `variants/<v>.yaml`, `mini.yaml`, `variants/<v>.mini.yaml`, then `ARGS`.
+The typed constructors that the settings name are their only schema (`assembly.py`).
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from benchmarks.errors import UserError
+from benchmarks.paths import benchmark_folder, relative
+from benchmarks.schema import short_hash
+
+Profile = Literal["full", "mini"]
+Settings = dict[str, Any]
+
+# What may differ between two runs of one experiment: where it runs, not what is computed.
+MACHINE_KEYS = frozenset(
+    {
+        "data.init_args.root",
+        "data.init_args.seed",
+        "data.init_args.workers",
+        "trainer.accelerator",
+        "trainer.accumulate_grad_batches",
+        "trainer.devices",
+        "trainer.enable_progress_bar",
+        "trainer.logger",
+        "trainer.num_nodes",
+        "trainer.precision",
+        "trainer.strategy",
+    }
+)
+
+
+def resolve_settings(benchmark: str, profile: Profile, variant: str | None, overrides: Settings) -> Settings:
+    """The settings of one variant and profile of a benchmark, with the user's overrides on top.
+
+    Raises:
+        UserError: a file is missing or is no YAML mapping.
+    """
+    settings: Settings = {}
+    for path in _overlays(benchmark, profile, variant):
+        settings = merge(settings, _read(path))
+    return merge(settings, overrides)
+
+
+def machine_settings(seed: int, root: str | None) -> Settings:
+    """What a run adds to its settings: its seed, and the root of its data where it has some."""
+    return {"data": {"init_args": {"seed": seed} | ({} if root is None else {"root": root})}}
+
+
+def _overlays(benchmark: str, profile: Profile, variant: str | None) -> list[Path]:
+    folder = benchmark_folder(benchmark)
+    paths = [folder / "config.yaml"]
+    if variant is not None:
+        paths.append(folder / "variants" / f"{variant}.yaml")
+    if profile == "mini":
+        paths.append(folder / "mini.yaml")
+        small = folder / "variants" / f"{variant}.mini.yaml"
+        paths.extend([small] if small.is_file() else [])
+    return paths
+
+
+def _read(path: Path) -> Settings:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"{relative(path)}: expected a mapping of keys such as trainer, model and data.")
+    return settings
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Settings:
+    """`overlay` laid over `base`, mapping by mapping; lists and plain values replace.
+
+    Where the overlay names another `class_path`, the arguments of the class it replaces fall away with it.
+    """
+    if overlay.get("class_path", base.get("class_path")) != base.get("class_path"):
+        return dict(overlay)
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def parse_overrides(arguments: str) -> Settings:
+    """`ARGS` as nested settings: `--trainer.max_epochs 5 --model.init_args.learning_rate=0.1`.
+
+    Raises:
+        UserError: an argument that is not of that form.
+    """
+    try:
+        words = shlex.split(arguments)
+    except ValueError as error:
+        raise UserError(f"ARGS={arguments!r} cannot be split into words: {error}.") from None
+    settings: Settings = {}
+    for key, value in _pairs(words):
+        nested: Any = yaml.safe_load(value)
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        settings = merge(settings, nested)
+    return settings
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key, equals, value = word.partition("=")
+        if not key.startswith("--") or not key[2:] or (not equals and not rest):
+            raise UserError(
+                f"ARGS: {word!r} is not understood. Give options with their values, "
+                'as in ARGS="--trainer.max_epochs 5 --data.init_args.workers=4".'
+            )
+        yield key[2:], value if equals else rest.pop(0)
+
+
+def leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> value for every leaf of nested mappings (lists are leaves)."""
+    if not isinstance(settings, Mapping) or not settings:
+        return {prefix: settings}
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def config_hash(settings: Settings, resolved: Settings) -> str:
+    """A hash of what YAML and ARGS set, as the typed parser understood it, without machine keys and seed."""
+    typed = leaves(resolved)
+    values = {key: typed.get(key, value) for key, value in leaves(settings).items() if key not in MACHINE_KEYS}
+    return short_hash(values)
+
+
+def deviations(benchmark: str, profile: Profile, variant: str | None, overrides: Settings) -> tuple[str, ...]:
+    """What the user changed of the committed protocol, a line each; machine keys are no deviation."""
+    committed = leaves(resolve_settings(benchmark, profile, variant, {}))
+    return tuple(
+        f"{key}: {committed.get(key)!r} -> {value!r}"
+        for key, value in leaves(overrides).items()
+        if key not in MACHINE_KEYS and committed.get(key) != value
+    )

@@ -1,0 +1,78 @@
+"""`metrics.csv`: every logged value as a row `step,name,value`, appended, and cut back to the checkpoint on resume."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from benchmarks.files import write_atomically
+
+HEADER = "step,name,value\n"
+MOST_POINTS = 200
+
+
+class Curves(Callback):
+    """Writes what the module logs: training values every `log_every_n_steps` steps, validation values as they come.
+
+    A callback, not a Lightning logger: a step's row must be on disk before the step's checkpoint, or a kill between
+    the two loses it. It therefore stands before `Checkpoints`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            cut(self.path, trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        due = trainer.global_step % trainer.log_every_n_steps == 0 and not trainer.fit_loop._should_accumulate()
+        if due and trainer.is_global_zero:
+            rates = {f"train/lr{i or ''}": c.scheduler.get_last_lr()[0] for i, c in enumerate(trainer.lr_scheduler_configs)}
+            values = {key: v for key, v in trainer.callback_metrics.items() if key.startswith("train/")}
+            self._append(trainer.global_step, values | rates)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and not trainer.sanity_checking:
+            values = {key: v for key, v in trainer.callback_metrics.items() if not key.startswith("train/")}
+            self._append(trainer.global_step, values)
+
+    def _append(self, step: int, values: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            for name, value in sorted(values.items()):
+                file.write(f"{step},{name},{float(torch.as_tensor(value))!r}\n")
+
+
+def cut(path: Path, step: int) -> None:
+    """Drops the rows after `step`, and a last row that was not written whole; starts the file if there is none."""
+    kept = [HEADER]
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+        kept += [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= step]
+    write_atomically(path, "".join(kept).encode())
+
+
+def rows(path: Path) -> Iterator[tuple[int, str, float]]:
+    """(step, name, value) in the order written."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield int(row["step"]), row["name"], float(row["value"])
+
+
+def curves(path: Path) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Name -> (step, value) points, thinned evenly to at most 200, the last one kept."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for step, name, value in rows(path):
+        found[name].append((step, value))
+    return {name: _thin(points) for name, points in found.items()}
+
+
+def _thin(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    stride = -(-len(points) // MOST_POINTS)
+    return tuple(points[::-1][::stride][::-1])

@@ -1,0 +1,108 @@
+"""Test a model and keep what it said: predictions in the field's format, and the metrics recomputed from that file."""
+
+import logging
+import math
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from benchmarks import environment
+from benchmarks.measure import Scored, measure, stored
+from benchmarks.predictions import merge_shards
+from benchmarks.schema import Baseline, Claim, Environment, Measurement, baseline_systems, layouts, scoring
+
+
+def quiet() -> dict[str, Any]:
+    """Silences what Lightning says of itself; returns Trainer arguments: bars only where somebody watches."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*your dataloader is not resumable.*",  # its batch sampler starts at the step's position
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*``compute`` method of metric .* was called before.*",  # a rank without examples of its own
+        ".*number of training batches.*smaller than the logging interval.*",
+        ".*isinstance.*LeafSpec.*",  # Lightning uses a name that torch has deprecated
+        ".*LeafSpec.*deprecated.*",
+        ".*Trying to infer the `batch_size`.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+    return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}
+
+
+def test(
+    trainer: Trainer, module: LightningModule, datamodule: LightningDataModule, claim: Claim, root: str, folder: Path,
+    checkpoint: Path | None,
+) -> Scored | None:  # fmt: skip
+    """Tests on the claim's split; None on every rank but zero.
+
+    Args:
+        trainer: with a `PredictionShards` on `folder / "predictions"`.
+        module: what is tested.
+        datamodule: what it is tested on.
+        claim: names split and task.
+        root: of the data.
+        folder: of the run.
+        checkpoint: the weights; None where the module brings its own.
+
+    Raises:
+        RuntimeError: an example was not scored exactly once, a metric is not finite, or the file says another metric
+            than the loop.
+    """
+    trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, verbose=False)
+    if not trainer.is_global_zero:
+        return None
+    ((prefix, split),) = claim.splits().items()
+    truth = layouts(claim).truth(root, split)
+    predictions, examples = merge_shards(folder / "predictions", len(truth.ids))
+    files = scoring(claim).write(folder / "predictions", predictions, truth)
+    metrics, _ = measure(claim, prefix, folder / "predictions", truth, datamodule.signature)  # type: ignore[attr-defined]
+    require_agreement(metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
+    return Scored(metrics, examples, tuple(stored(file) for file in files))
+
+
+def require_agreement(metrics: dict[str, Measurement], logged: dict[str, float]) -> None:
+    """The file and the loop must tell the same, in the float32 of torchmetrics.
+
+    Raises:
+        RuntimeError: they do not, or a value is not finite.
+    """
+    for key, measured in metrics.items():
+        if not math.isfinite(measured.value):
+            raise RuntimeError(f"{key} is {measured.value}. No record is written.")
+        if key in logged and not np.isclose(measured.value, logged[key], rtol=1e-6, atol=0):
+            raise RuntimeError(
+                f"{key} is {measured.value} by the predictions file and {logged[key]} by the test loop. "
+                "No record is written."
+            )
+
+
+def baselines(claim: Claim, root: str, folder: Path) -> dict[str, Baseline]:
+    """Trivial systems on the same test set, scored by the same path from predictions of their own."""
+    ((prefix, split),) = claim.splits().items()
+    truth = layouts(claim).truth(root, split)
+    found: dict[str, Baseline] = {}
+    for name, predictions in baseline_systems(claim).baselines(root, split).items():
+        place = folder / "baselines" / name
+        place.mkdir(parents=True, exist_ok=True)
+        scoring(claim).write(place, predictions, truth)
+        values = scoring(claim).score(scoring(claim).read(place, truth), truth)
+        found |= {f"{name}/{metric}": Baseline(value, f"{prefix}/{metric}") for metric, value in values.items()}
+    return found
+
+
+def surroundings(trainer: Trainer, normalised_batch: int | None) -> Environment:
+    """The code and the machine of a run that has a Trainer."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    on_gpu = trainer.strategy.root_device.type == "cuda"
+    return environment.describe(
+        gpus=tuple(gpus) if on_gpu else (),
+        world_size=trainer.world_size,
+        precision=str(trainer.precision),
+        normalised_batch=normalised_batch,
+    )

@@ -1,0 +1,73 @@
+"""Files that are whole or not there, and their hashes."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from benchmarks.errors import UserError
+from benchmarks.paths import relative
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is written and on disk; beside it, never half in it.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a whole file or nothing.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    with replacing(path) as file:
+        file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts a folder's entries on disk, without which a renamed file can be lost with the power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The message for a write that the file system refused."""
+    remedy = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again, it continues",
+        errno.EROFS: "the file system is read-only; work in a copy of the repository that may be written to",
+        errno.EACCES: "permission denied; make the folder writable",
+    }
+    return UserError(f"cannot write {relative(path)}: {remedy.get(error.errno or 0, error.strerror or str(error))}.")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

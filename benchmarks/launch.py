@@ -1,0 +1,86 @@
+"""`reproduce`: one child process per variant and seed, side by side where the machine has room. No torch here."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from benchmarks.config import Profile, Settings, resolve_settings
+from benchmarks.paths import ROOT
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One child: its command line behind `python -m benchmarks`."""
+
+    arguments: tuple[str, ...]
+
+
+class Children:
+    """Runs jobs, a few at a time, and hands signals on to those that run."""
+
+    def __init__(self, jobs: Sequence[Job], slots: int) -> None:
+        self.waiting = list(jobs)
+        self.slots = slots
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.codes: list[int] = []
+        self.signal = 0
+
+    def run(self) -> int:
+        """The worst exit code of all, or 128 + the signal that ended them."""
+        handlers = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            while self.running or (self.waiting and not self.signal):
+                self._start()
+                self._collect()
+                time.sleep(POLL_SECONDS)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return 128 + self.signal if self.signal else worst(self.codes)
+
+    def _start(self) -> None:
+        while self.waiting and len(self.running) < self.slots and not self.signal:
+            job = self.waiting.pop(0)
+            self.running.append(subprocess.Popen([sys.executable, "-m", "benchmarks", *job.arguments], cwd=ROOT))
+
+    def _collect(self) -> None:
+        for child in [child for child in self.running if child.poll() is not None]:
+            self.running.remove(child)
+            self.codes.append(child.returncode)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        for child in self.running:
+            child.send_signal(number)
+
+
+def die_with_parent() -> None:
+    """Asks Linux to kill this process with the one that started it, so that no orphan holds on to a run's folder."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code of a command whose parts ended with these: a failure is worse than a mistake."""
+    severity = {0: 0, 3: 1, 2: 2}
+    normal = [128 - code if code < 0 else code for code in codes]
+    return max(normal, key=lambda code: severity.get(code, 3), default=0)
+
+
+def slots(benchmark: str, profile: Profile, variant: str | None, overrides: Settings) -> int:
+    """How many runs fit side by side: one on GPUs, which a run fills; on a CPU, cores over what a run computes with."""
+    settings = resolve_settings(benchmark, profile, variant, overrides)
+    trainer = settings.get("trainer", {})
+    if trainer.get("accelerator") != "cpu":
+        return 1
+    devices = str(trainer.get("devices", 1))
+    cores = int(settings.get("threads", 1)) * (int(devices) if devices.isdigit() else 1)
+    return max(1, (os.cpu_count() or 1) // cores)

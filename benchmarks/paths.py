@@ -1,0 +1,31 @@
+"""Where things lie; every path that is stored is relative to `ROOT`, the repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def benchmark_folder(benchmark: str) -> Path:
+    """The folder of claim, configs and notes."""
+    return ROOT / "benchmarks" / benchmark
+
+
+def miniature_folder(benchmark: str) -> Path:
+    """Where the embedded data of a benchmark lie once they are written."""
+    return ROOT / "data" / "miniature" / benchmark
+
+
+def run_folder(benchmark: str, run_id: str) -> Path:
+    """Checkpoints, curves and predictions of one run."""
+    return ROOT / "results" / "runs" / benchmark / run_id
+
+
+def record_file(benchmark: str, run_id: str) -> Path:
+    """The record of one run."""
+    return ROOT / "results" / "records" / benchmark / f"{run_id}.json"
+
+
+def relative(path: Path) -> str:
+    """A path as it is stored and printed: relative to the repository where it lies in it."""
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,78 @@
+"""Predictions of a test run: a shard a rank, merged on rank zero, refused unless each example came exactly once."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from benchmarks.schema import Examples
+
+
+class PredictionShards(Callback):
+    """Writes what `test_step` returns, `index` (positions in the split) and `predictions`, as JSON lines.
+
+    Args:
+        folder: where the shards go, one a rank.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file: IO[str] | None = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if trainer.is_global_zero:
+            for stale in self.folder.glob("shard-*.jsonl"):
+                stale.unlink()
+        trainer.strategy.barrier("stale shards are gone")
+        self.file = (self.folder / f"shard-{trainer.global_rank}.jsonl").open("w", encoding="utf-8")
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        assert self.file is not None
+        for index, prediction in zip(outputs["index"], outputs["predictions"], strict=True):
+            self.file.write(json.dumps([index, prediction]) + "\n")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert self.file is not None
+        self.file.close()
+        trainer.strategy.barrier("all shards are written")
+
+
+def merge_shards(folder: Path, expected: int) -> tuple[list[Any], Examples]:
+    """The predictions in the order of the split, and how many there were; the shards are deleted.
+
+    Raises:
+        RuntimeError: an example was not scored, or scored more than once.
+    """
+    shards = sorted(folder.glob("shard-*.jsonl"))
+    scored: list[tuple[int, Any]] = []
+    for shard in shards:
+        with shard.open(encoding="utf-8") as file:
+            scored += [json.loads(line) for line in file]
+    examples = Examples(expected, len(scored), len({index for index, _ in scored}))
+    require_exactly_once(examples)
+    for shard in shards:
+        shard.unlink()
+    return _ordered(scored), examples
+
+
+def _ordered(scored: Sequence[tuple[int, Any]]) -> list[Any]:
+    return [prediction for _, prediction in sorted(scored, key=lambda pair: pair[0])]
+
+
+def require_exactly_once(examples: Examples) -> None:
+    """A record may only stand on a test set that was scored exactly once per example.
+
+    Raises:
+        RuntimeError: it was not.
+    """
+    if not examples.expected == examples.scored == examples.unique:
+        raise RuntimeError(
+            f"the test set was not scored exactly once per example: {examples.expected} expected, "
+            f"{examples.scored} scored, {examples.unique} different ones. No record is written."
+        )

@@ -1,0 +1,166 @@
+"""One run: claim and config -> fit -> test -> predictions -> record. The only place that does so."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from benchmarks.assembly import Assembly
+from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
+from benchmarks.config import Profile, Settings, config_hash, deviations, machine_settings, merge, resolve_settings
+from benchmarks.curves import Curves, curves
+from benchmarks.evaluation import baselines, quiet, surroundings, test
+from benchmarks.files import write_atomically
+from benchmarks.measure import Scored, is_official, stored
+from benchmarks.paths import record_file, relative, run_folder
+from benchmarks.predictions import PredictionShards
+from benchmarks.runs import FOLLOWED_RUN, choose_run, first_start, now, occupied
+from benchmarks.schema import SCHEMA, Claim, Record, load_claim, load_record, write_record
+from benchmarks.throughput import ThroughputMeter
+from benchmarks.tracking import publish, tracking
+from results.collect import verdicts
+from results.render import summary
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for: one variant and one seed of a benchmark."""
+
+    benchmark: str
+    profile: Profile
+    variant: str | None
+    seed: int
+    data: str | None  # the root of the data; None where the benchmark needs none
+    overrides: Settings
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An order worked out: what is assembled, and where it goes."""
+
+    order: Order
+    claim: Claim
+    settings: Settings
+    assembly: Assembly
+    config_hash: str
+    run_id: str
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return run_folder(self.order.benchmark, self.run_id)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint says of its run: enough to build it again."""
+        order = self.order
+        return {
+            "benchmark": order.benchmark, "profile": order.profile, "variant": order.variant, "seed": order.seed,
+            "settings": self.settings, "config_hash": self.config_hash, "run_id": self.run_id,
+        }  # fmt: skip
+
+
+def work_out(order: Order) -> Plan:
+    """Parses the configuration and finds the run that it means.
+
+    Raises:
+        UserError: the configuration is not valid.
+    """
+    settings = resolve_settings(order.benchmark, order.profile, order.variant, order.overrides)
+    assembly = Assembly(merge(settings, machine_settings(order.seed, order.data)))
+    hashed = config_hash(settings, assembly.resolved)
+    middle = "" if order.variant is None else f"{order.variant}-"
+    run_id = choose_run(order.benchmark, f"{order.profile}-{middle}s{order.seed}-{hashed}", order.fresh)
+    return Plan(order, load_claim(order.benchmark), settings, assembly, hashed, run_id)
+
+
+def run(order: Order) -> None:
+    """Trains and tests what is ordered, or continues it, or shows its record if it is finished.
+
+    Raises:
+        UserError: bad input.
+        Stopped: a signal ended the run, which the same command continues.
+    """
+    plan = work_out(order)
+    record_path = record_file(order.benchmark, plan.run_id)
+    if rank_zero_only.rank != 0:
+        train_and_test(plan)
+    elif record_path.exists():
+        print(f"{plan.run_id} is finished; FRESH=1 would start another.")
+        print(summary(plan.claim, load_record(record_path)), f"record     {relative(record_path)}", sep="\n")
+    else:
+        with occupied(plan.folder):
+            os.environ[FOLLOWED_RUN] = plan.run_id
+            finish(plan, record_path)
+
+
+def finish(plan: Plan, record_path: Path) -> None:
+    """Rank zero's part: the run, its record, its summary."""
+    plan.assembly.require_devices()
+    plan.assembly.datamodule.setup("fit")
+    started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
+    if not (plan.folder / LAST).exists():
+        plan.assembly.datamodule.verify(training=True)  # type: ignore[operator]
+    write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
+    clock = time.perf_counter()
+    trainer, meter, scored = train_and_test(plan)
+    assert scored is not None, "rank zero has the scores"
+    record = make_record(plan, trainer, meter, scored, started, time.perf_counter() - clock)
+    write_record(record, record_path)
+    print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
+    publish(record, plan.folder, verdicts(plan.claim, record))
+
+
+def callbacks(plan: Plan, meter: ThroughputMeter) -> list[Callback]:
+    """In the order they must run: a step's row is on disk before its checkpoint."""
+    checkpoints = Checkpoints(plan.folder, plan.identity, plan.assembly.checkpoint_every_n_steps)
+    return [
+        StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(plan.folder / "metrics.csv"), checkpoints,
+        StopOnSignal(checkpoints), PredictionShards(plan.folder / "predictions"),
+    ]  # fmt: skip
+
+
+def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]:
+    """Every rank's part; scores on rank zero only."""
+    assembly, last, meter = plan.assembly, plan.folder / LAST, ThroughputMeter()
+    torch.set_num_threads(assembly.threads)
+    torch.manual_seed(plan.order.seed)
+    trainer = assembly.trainer(callbacks(plan, meter), **quiet())
+    if trainer.is_global_zero:
+        print(f"{plan.run_id}: {'continuing from ' + relative(last) if last.exists() else 'training'}", flush=True)
+    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
+    scored = test(trainer, assembly.module, assembly.datamodule, plan.claim, plan.order.data or "", plan.folder, last)
+    return trainer, meter, scored
+
+
+def normalised_batch(module: LightningModule, datamodule: Any, trainer: Trainer) -> int | None:
+    """Examples that batch normalisation averages over: a device's batch; None without such layers."""
+    layers = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    if not layers:
+        return None
+    return int(datamodule.global_batch_size // (trainer.world_size * trainer.accumulate_grad_batches))
+
+
+def make_record(
+    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str, seconds: float
+) -> Record:
+    """The record of a finished training run."""
+    order, claim, assembly = plan.order, plan.claim, plan.assembly
+    changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)
+    around = surroundings(trainer, normalised_batch(assembly.module, assembly.datamodule, trainer))
+    return Record(
+        schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
+        run_id=plan.run_id, seed=order.seed, started=started, finished=now(), seconds=seconds,
+        metrics=scored.metrics, baselines=baselines(claim, order.data or "", plan.folder), examples=scored.examples,
+        checkpoint=stored(plan.folder / LAST), predictions=scored.predictions, config=assembly.portable(),
+        config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
+        official=is_official(claim, order.profile, changed, around, scored), environment=around, throughput=meter.measured(assembly.datamodule.unit),  # type: ignore[arg-type]
+        curves=curves(plan.folder / "metrics.csv"), wandb=tracking(plan.run_id),
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Which run a command means: ids that follow from variant, seed and configuration, and one process at a time on each."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UserError
+from benchmarks.files import cannot_write, write_atomically
+from benchmarks.paths import record_file, relative, run_folder
+
+FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
+
+
+def choose_run(benchmark: str, base: str, fresh: bool) -> str:
+    """The id of the run to start, continue or show: the newest of this configuration, or with `fresh` one more."""
+    if FOLLOWED_RUN in os.environ:
+        return os.environ[FOLLOWED_RUN]
+    counter = 1
+    while _exists(benchmark, _numbered(base, counter + 1)):
+        counter += 1
+    if fresh and _exists(benchmark, _numbered(base, counter)):
+        if externally_launched():
+            raise UserError("FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
+                            f"Move {relative(run_folder(benchmark, base))} and its record away instead.")  # fmt: skip
+        counter += 1
+    return _numbered(base, counter)
+
+
+def _numbered(base: str, counter: int) -> str:
+    return base if counter == 1 else f"{base}-{counter}"
+
+
+def _exists(benchmark: str, run_id: str) -> bool:
+    return run_folder(benchmark, run_id).exists() or record_file(benchmark, run_id).exists()
+
+
+def externally_launched() -> bool:
+    """Whether torchrun or SLURM's srun started this process, one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_STEP_ID" in os.environ
+
+
+def announce(text: str) -> None:
+    """Prints a line at once, on the first of several processes only."""
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0"))) == "0":
+        print(text, flush=True)
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Holds a run's folder for this process.
+
+    Raises:
+        UserError: another process holds it, or it may not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    with lock:
+        for _ in range(30):  # a killed run lets go a moment after its parent
+            try:
+                flock(lock, LOCK_EX | LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise UserError(f"another process is working on {relative(folder)}. Wait for it, or stop it.")
+        yield
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def first_start(folder: Path, data: dict[str, Any]) -> str:
+    """When a run was first started; remembers it, and what its data were.
+
+    Raises:
+        UserError: the run began on other data.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        write_atomically(path, json.dumps({"started": now(), "data": data}).encode())
+    known = json.loads(path.read_text(encoding="utf-8"))
+    if known["data"] != data:
+        raise UserError(
+            f"{relative(folder)} was begun on other data than DATA now holds ({_differences(known['data'], data)}). "
+            "Point DATA at the same data, or start another run with FRESH=1."
+        )
+    return str(known["started"])
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {before.get(key)} then, {after[key]} now" for key in after if before.get(key) != after[key])

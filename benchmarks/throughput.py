@@ -1,0 +1,43 @@
+"""How fast a run trained, and which share of the time it waited for data."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from benchmarks.schema import Throughput
+
+WARM_UP = 3  # batches after which compilation, caches and worker starts no longer count
+
+
+class ThroughputMeter(Callback):
+    """Times training batches; validation, checkpoints and each epoch's first batches are left out."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.seconds = self.waited = 0.0
+        self.ended: float | None = None
+        self.started = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        if self.ended is not None and batch_idx >= WARM_UP:
+            datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+            self.examples += datamodule.global_batch_size // trainer.accumulate_grad_batches
+            self.seconds += now - self.ended
+            self.waited += self.started - self.ended
+        self.ended = now
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended = None
+
+    def measured(self, unit: str) -> Throughput | None:
+        """Examples of all devices a second; None where too few batches were seen."""
+        if self.seconds == 0:
+            return None
+        return Throughput(f"{unit}/s", self.examples / self.seconds, self.waited / self.seconds)

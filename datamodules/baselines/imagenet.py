@@ -1,0 +1,57 @@
+"""What trivial systems make of an image set: always the commonest class, and a linear model on 8x8 thumbnails."""
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from datamodules.layouts.imagenet import Split, open_split
+
+SIDE = 8
+MOST_TRAINING_IMAGES = 20_000  # a linear model of 192 inputs learns nothing from more
+
+Prediction = dict[str, Any]
+
+
+def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
+    """Name -> predictions for every image of `split` in its order, fitted on `train`."""
+    train, test = open_split(root, "train"), open_split(root, split)
+    counts = np.bincount(train.labels, minlength=len(train.classes)) / len(train)
+    return {
+        "majority_class": _best(np.tile(counts, (len(test), 1))),
+        "linear_8x8": _best(_linear(train, test)),
+    }
+
+
+def _linear(train: Split, test: Split) -> NDArray[np.float64]:
+    """Class probabilities [n, classes] of logistic regression on thumbnails."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    chosen = range(0, len(train), -(-len(train) // MOST_TRAINING_IMAGES))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.01))
+    model.fit(_thumbnails(train, chosen), train.labels[list(chosen)])
+    probabilities = np.zeros((len(test), len(train.classes)))
+    probabilities[:, model.classes_] = model.predict_proba(_thumbnails(test, range(len(test))))
+    return probabilities
+
+
+def _thumbnails(split: Split, indices: range) -> NDArray[np.float32]:
+    """Pixels [n, 8 * 8 * 3], 0-1."""
+    pixels = np.empty((len(indices), SIDE * SIDE * 3), np.float32)
+    bar = tqdm(indices, f"thumbnails of {split.name}", disable=not sys.stderr.isatty())
+    for row, index in enumerate(bar):
+        with split.open(index) as stream, Image.open(stream) as image:
+            image.draft("RGB", (64, 64))  # lets libjpeg scale while decoding
+            pixels[row] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)).ravel() / 255
+    return pixels
+
+
+def _best(probabilities: NDArray[np.float64]) -> list[Prediction]:
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    scores = np.take_along_axis(probabilities, order, axis=1)
+    return [{"classes": c, "scores": s} for c, s in zip(order.tolist(), scores.tolist(), strict=True)]

@@ -1,0 +1,229 @@
+"""ImageNet (ILSVRC2012) and its miniature: uint8 batches for training, reference pixels for evaluation.
+
+Training crops are torchvision's RandomResizedCrop and flip with random numbers from (seed, epoch, id). The resolution
+grows during training as in libffcv/ffcv-imagenet:train_imagenet.py:get_resolution. Evaluation pixels equal
+torchvision's Resize, CenterCrop and PILToTensor on PIL images bit for bit.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as pixels
+
+from benchmarks.errors import UserError
+from datamodules.layouts.imagenet import Split, check_classes, open_split, verify
+from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, example_generator
+
+
+def decode(data: bytes, where: str) -> Image.Image:
+    """RGB pixels of an image file; the EXIF orientation is not applied, as in every reference number.
+
+    Raises:
+        UserError: the bytes are no whole image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(Possibly corrupt|Corrupt) EXIF data", UserWarning)
+            return Image.open(io.BytesIO(data)).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{where} is no readable image ({error}). Replace it by an intact copy.") from None
+
+
+def random_crop(width: int, height: int, generator: np.random.Generator) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of 8-100 % of the area and an aspect of 3/4-4/3 (torchvision RandomResizedCrop)."""
+    for _ in range(10):
+        area = width * height * generator.uniform(0.08, 1.0)
+        aspect = math.exp(generator.uniform(math.log(3 / 4), math.log(4 / 3)))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(generator.integers(height - h + 1)), int(generator.integers(width - w + 1)), h, w
+    # the largest centred crop of an admissible aspect
+    w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def resolution_at(epoch: int, smallest: int, largest: int, ramp: Sequence[int]) -> int:
+    """Side of the training crop in pixels: a ramp over the epochs, rounded to a multiple of 32."""
+    if epoch <= ramp[0]:
+        return smallest
+    if epoch >= ramp[1]:
+        return largest
+    return round(float(np.interp(epoch, ramp, (smallest, largest))) / 32) * 32
+
+
+class TrainingImages(Dataset[dict[str, Any]]):
+    """(epoch, index) -> a random crop of the image, uint8 [3, R, R]."""
+
+    def __init__(self, split: Split, seed: int, smallest: int, largest: int, ramp: Sequence[int]) -> None:
+        self.split, self.seed, self.resolution = split, seed, (smallest, largest, ramp)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, index = key
+        image = decode(self.split.read(index), self.split.where(index))
+        generator = example_generator(self.seed, epoch, self.split.identity(index))
+        side = resolution_at(epoch, *self.resolution)
+        crop = pixels.resized_crop(image, *random_crop(*image.size, generator), [side, side])
+        if generator.random() < 0.5:
+            crop = pixels.hflip(crop)
+        return {"image": pixels.pil_to_tensor(crop), "label": int(self.split.labels[index]), "index": index}
+
+
+class EvaluationImages(Dataset[dict[str, Any]]):
+    """(0, index) -> the centre crop of the resized image, uint8 [3, C, C]."""
+
+    def __init__(self, split: Split, resize: int, crop: int, interpolation: str) -> None:
+        self.split, self.resize, self.crop = split, resize, crop
+        self.interpolation = InterpolationMode(interpolation)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        index = key[1]
+        image = decode(self.split.read(index), self.split.where(index))
+        resized = pixels.resize(image, [self.resize], self.interpolation)
+        crop = pixels.pil_to_tensor(pixels.center_crop(resized, [self.crop]))
+        return {"image": crop, "label": int(self.split.labels[index]), "index": index}
+
+
+def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Images [N, 3, H, W], labels [N] and positions in the split [N]; N may be 0."""
+    return {
+        "image": torch.stack([e["image"] for e in examples]) if examples else torch.empty(0, 3, 1, 1, dtype=torch.uint8),
+        "label": torch.tensor([e["label"] for e in examples], dtype=torch.long),
+        "index": torch.tensor([e["index"] for e in examples], dtype=torch.long),
+    }
+
+
+class ImageNetData(LightningDataModule):
+    """Training and validation images.
+
+    Args:
+        root: a folder in one of the accepted layouts, or `hf:<name>`.
+        seed: of the run; decides order and augmentation.
+        global_batch_size: images in one optimizer step, over all devices.
+        evaluation_batch_size: images a device scores at once.
+        smallest: first training resolution, in pixels.
+        largest: last training resolution.
+        ramp: first and last epoch of the growth from `smallest` to `largest`.
+        resize: the shorter side that an evaluation image is scaled to.
+        crop: side of its centre crop.
+        interpolation: of that scaling.
+        workers: processes that decode images, a device.
+    """
+
+    unit = "images"
+
+    def __init__(
+        self,
+        root: str,
+        seed: int,
+        global_batch_size: int,
+        evaluation_batch_size: int,
+        smallest: int,
+        largest: int,
+        ramp: list[int],
+        resize: int = 256,
+        crop: int = 224,
+        interpolation: str = "bilinear",
+        workers: int = 8,
+    ) -> None:
+        super().__init__()
+        self.root, self.seed, self.workers = root, seed, workers
+        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        self.growth = (smallest, largest, ramp)
+        self.resize, self.crop, self.interpolation = resize, crop, interpolation
+        self.train: Split | None = None
+        self.val: Split | None = None
+
+    @property
+    def signature(self) -> dict[str, str | int | float | bool | None]:
+        """The protocol of the evaluation, as the claim states it."""
+        return {"resize": self.resize, "crop": self.crop, "interpolation": self.interpolation, "views": 1}
+
+    @property
+    def num_classes(self) -> int:
+        """Classes in the tree."""
+        return len(self.classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Sorted class names of the tree; labels are indices into them."""
+        split = self.val or self.train
+        assert split is not None, "setup has not run"
+        return split.classes
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch."""
+        assert self.train is not None, "setup has not run"
+        return len(self.train) // self.global_batch_size
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data."""
+        return {"classes": list(self.classes)} | {
+            name: len(split) for name, split in (("train", self.train), ("val", self.val)) if split is not None
+        }
+
+    def setup(self, stage: str) -> None:
+        """Opens the splits that the stage needs.
+
+        Raises:
+            UserError: a split is missing, or training and validation classes differ.
+        """
+        self.val = self.val or open_split(self.root, "val")
+        if stage == "fit" and self.train is None:
+            self.train = open_split(self.root, "train")
+            check_classes(self.train, self.val)
+
+    def verify(self, training: bool) -> None:
+        """Looks at the head and the tail of every file before hours are spent.
+
+        Raises:
+            UserError: a file is empty, truncated or no image.
+        """
+        self.setup("fit" if training else "test")
+        for split in (self.train, self.val) if training else (self.val,):
+            assert split is not None
+            verify(split, max(1, self.workers))
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Batches of this rank, from the step on where training stands."""
+        trainer, train = self.trainer, self.train
+        assert trainer is not None
+        assert train is not None
+        batches = TrainingBatches(
+            len(train), self.global_batch_size, trainer.global_rank, trainer.world_size,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
+        )  # fmt: skip
+        return self._loader(TrainingImages(train, self.seed, *self.growth), batches)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The official validation set, this rank's share of it."""
+        assert self.trainer is not None
+        assert self.val is not None
+        batches = EvaluationBatches(
+            len(self.val), self.evaluation_batch_size, self.trainer.global_rank, self.trainer.world_size
+        )
+        return self._loader(EvaluationImages(self.val, self.resize, self.crop, self.interpolation), batches)
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The same set: ImageNet's test labels are not public, and every quoted number is on this one."""
+        return self.val_dataloader()
+
+    def _loader(self, dataset: Dataset[dict[str, Any]], batches: Sampler[list[Key]]) -> DataLoader[dict[str, Any]]:
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )

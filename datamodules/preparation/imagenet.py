@@ -1,0 +1,240 @@
+"""`make data-imagenet DATA=<root>`: checks ILSVRC2012's official archives and unpacks them into the tree to train from.
+
+The licence is accepted in person, so the archives are not fetched: what is missing is said exactly. Everything is
+unpacked into hidden folders and renamed when complete, the training images class by class, so that an interrupted run
+is continued by the next one and a folder with its proper name is whole.
+"""
+
+import hashlib
+import re
+import shutil
+import sys
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from tqdm import tqdm
+
+from benchmarks.errors import UserError
+from datamodules.layouts import imagenet, imagenet_parquet
+
+WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
+CHUNK = 1 << 22
+SPARE = 1 << 30  # bytes left free on the disk
+PLAIN = re.compile(r"(\./)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download: its name, MD5 (hexadecimal), size as people say it, and title on the website."""
+
+    name: str
+    md5: str
+    size: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """The archives of a release and what is in them: images a split, and classes (MD5s as in torchvision)."""
+
+    train: Archive = Archive(
+        "ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", "138 GB", "Training images (Task 1 & 2)"
+    )
+    val: Archive = Archive(
+        "ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", "6.3 GB", "Validation images (all tasks)"
+    )
+    devkit: Archive = Archive(
+        f"{imagenet.DEVKIT}.tar.gz", "fa75699e90414af021442c21a62c3abf", "2.5 MB", "Development kit (Task 1 & 2)"
+    )
+    num_train: int = imagenet.OFFICIAL["train"]
+    num_val: int = imagenet.OFFICIAL["val"]
+    num_classes: int = imagenet.NUM_CLASSES
+
+
+def prepare(root: str, release: Release = Release()) -> None:
+    """Makes `root` ready to train and to test on, from the archives in it, and says what is there.
+
+    What is ready already, in any form that `open_split` knows, is only counted.
+
+    Args:
+        root: the folder, DATA, that holds the archives; `hf:<name>` is fetched from the hub and counted.
+        release: what to expect.
+
+    Raises:
+        UserError: an archive is missing, damaged or unsafe, the disk is too small, or a count is wrong. What was
+            finished before stays, and the same call goes on from there.
+    """
+    todo = _unready(root, release)
+    present = {part: path for part in todo if (path := Path(root) / _archive(release, part).name).is_file()}
+    absent = [_archive(release, part) for part in todo if part not in present]
+    if absent and not present:
+        raise UserError(_instructions(root, absent))
+    if absent:
+        print(f"missing, going on without: {', '.join(archive.name for archive in absent)}")
+    if present:
+        _unpack_all(Path(root), present, release)
+    if absent:
+        raise UserError(_instructions(root, absent))
+    _check_counts(root, release)
+
+
+def _archive(release: Release, part: str) -> Archive:
+    return {"train": release.train, "val": release.val, "devkit": release.devkit}[part]
+
+
+def _unready(root: str, release: Release) -> list[str]:
+    """The parts that still must come from an archive, smallest first."""
+    folder = Path(root)
+    if root.startswith("hf:"):
+        return []
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{root} is a file, not a folder. Set DATA to the folder that holds {release.train.name}.")
+    todo = [
+        part for part in ("val", "train") if not (folder / part).is_dir() and not imagenet_parquet.shards(folder, part)
+    ]
+    flat = "val" in todo or any((folder / "val").glob("*.JPEG"))
+    return ["devkit", *todo] if flat and not (folder / imagenet.DEVKIT).is_dir() else todo
+
+
+def _instructions(root: str, absent: list[Archive]) -> str:
+    files = "\n".join(f"     {a.name:29}{a.size:>7}  md5 {a.md5}  ({a.title})" for a in absent)
+    return f"""{root} lacks {", ".join(archive.name for archive in absent)}.
+ImageNet's licence (non-commercial research and education) is accepted in person, so nobody can fetch it for you:
+  1. Make an account at https://image-net.org/signup.php and ask for access on https://image-net.org/download.php
+  2. From {WEBSITE} download
+{files}
+  3. Put {"it" if len(absent) == 1 else "them"}, still packed, into {root}
+  4. Run `make data-imagenet DATA={root}` again; unpacking takes as much room again as the archives."""
+
+
+def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
+    """Checks the room and every checksum before the first file is written."""
+    try:
+        _check_room(root, present)
+        for part, path in present.items():
+            _check_md5(path, _archive(release, part).md5)
+        for part, path in present.items():
+            _unpack(root, part, path)
+    except OSError as error:
+        where = f"{error.filename or root}: {error.strerror or error}"
+        raise UserError(f"{where}. What was unpacked stays; with that mended, run this again to go on.") from error
+
+
+def _unpack(root: Path, part: str, archive: Path) -> None:
+    try:
+        {"devkit": _unpack_devkit, "val": _unpack_val, "train": _unpack_train}[part](root, archive)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise UserError(f"{archive} cannot be unpacked: {error}. Download it again from {WEBSITE}") from error
+
+
+def _check_room(root: Path, present: dict[str, Path]) -> None:
+    """The images are stored in the archives as they are, so they need the archives' own size again."""
+    done = sum(file.stat().st_size for file in root.glob(".train.unpacking/[!.]*/*"))
+    needed = sum(path.stat().st_size for path in present.values()) - done
+    free = shutil.disk_usage(root).free
+    if free < needed + SPARE:
+        raise UserError(
+            f"unpacking into {root} needs {(needed + SPARE) / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. Make "
+            "room, or move the archives to a larger disk and set DATA to it."
+        )
+
+
+def _check_md5(path: Path, expected: str) -> None:
+    digest = hashlib.md5(usedforsecurity=False)
+    size = path.stat().st_size
+    with path.open("rb") as stream, _bar(size, f"md5 of {path.name}", "B") as bar:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    if digest.hexdigest() != expected:
+        raise UserError(
+            f"{path} ({size} bytes) is damaged or incomplete: its MD5 is {digest.hexdigest()}, expected {expected}. "
+            f"Remove it and download it again from {WEBSITE}"
+        )
+
+
+def _bar(total: int, title: str, unit: str) -> "tqdm[NoReturn]":
+    return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty())
+
+
+def _unpack_devkit(root: Path, archive: Path) -> None:
+    partial = _fresh(root / f".{imagenet.DEVKIT}.unpacking")
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            parts = Path(member.name).parts
+            if not (member.isfile() or member.isdir()) or parts[:1] != (imagenet.DEVKIT,) or ".." in parts:
+                raise UserError(_unsafe(archive, member))
+            tar.extract(member, partial, filter="data")
+    (partial / imagenet.DEVKIT).rename(root / imagenet.DEVKIT)
+    shutil.rmtree(partial)
+
+
+def _unpack_val(root: Path, archive: Path) -> None:
+    partial = _fresh(root / ".val.unpacking")
+    with archive.open("rb") as stream:
+        _unpack_flat(stream, archive, partial)
+    partial.rename(root / "val")
+
+
+def _unpack_train(root: Path, archive: Path) -> None:
+    """A tar of one tar a class. Classes that an earlier run finished are skipped."""
+    partial = root / ".train.unpacking"
+    partial.mkdir(exist_ok=True)
+    with tarfile.open(archive) as outer, _bar(archive.stat().st_size, "unpacking train", "B") as bar:
+        for member in outer:
+            _refuse_unsafe(archive, member)
+            wnid = Path(member.name).stem
+            if not (partial / wnid).is_dir():
+                _unpack_class(outer, member, archive, partial / wnid)
+            bar.update(member.size)
+    partial.rename(root / "train")
+
+
+def _unpack_class(outer: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
+    hidden = _fresh(folder.with_name(f".{folder.name}"))
+    stream = outer.extractfile(member)
+    assert stream is not None  # _refuse_unsafe lets plain files through only
+    _unpack_flat(stream, archive, hidden)
+    hidden.rename(folder)
+
+
+def _unpack_flat(stream: IO[bytes], archive: Path, folder: Path) -> None:
+    """The images of a tar without folders."""
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            _refuse_unsafe(archive, member)
+            tar.extract(member, folder, filter="data")
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty hidden folder, in place of what an interrupted run left there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    return folder
+
+
+def _refuse_unsafe(archive: Path, member: tarfile.TarInfo) -> None:
+    if not (member.isfile() and PLAIN.fullmatch(member.name)):
+        raise UserError(_unsafe(archive, member))
+
+
+def _unsafe(archive: Path, member: tarfile.TarInfo) -> str:
+    return (
+        f"{archive} holds {member.name!r}, which is no plain file in its folder, so this is not the official archive. "
+        f"Download it again from {WEBSITE}"
+    )
+
+
+def _check_counts(root: str, release: Release) -> None:
+    for name, expected in (("train", release.num_train), ("val", release.num_val)):
+        split = imagenet.open_split(root, name)
+        if (len(split), len(split.classes)) != (expected, release.num_classes):
+            raise UserError(
+                f"{root}: {name} has {len(split):,} images of {len(split.classes):,} classes; the release has "
+                f"{expected:,} of {release.num_classes:,}. Remove that split and unpack its archive again."
+            )
+        print(f"{root}: {name} is complete, {len(split):,} images of {len(split.classes):,} classes")

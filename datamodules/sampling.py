@@ -1,0 +1,104 @@
+"""Which examples a rank sees and when: pure functions of (seed, epoch, step, rank), and nothing else.
+
+Training batches carry (epoch, index), so that a worker needs no state to know the augmentation of an example.
+Evaluation cuts the global list into batches and deals whole batches to the ranks, without padding: each example once.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from benchmarks.errors import UserError
+
+Key = tuple[int, int]  # (epoch, index of the example)
+
+
+def example_generator(seed: int, epoch: int, example: str) -> np.random.Generator:
+    """The random numbers of one example in one epoch, whatever worker or rank draws them."""
+    digest = hashlib.blake2b(f"{seed}/{epoch}/{example}".encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def device_batch_size(global_batch_size: int, world_size: int, accumulate: int) -> int:
+    """Examples a device sees in one forward pass.
+
+    Raises:
+        UserError: the global batch cannot be shared out evenly.
+    """
+    share, rest = divmod(global_batch_size, world_size * accumulate)
+    if rest or share == 0:
+        raise UserError(
+            f"the global batch of {global_batch_size} cannot be shared out over {world_size} device(s) x "
+            f"{accumulate} accumulated batch(es). Choose DEVICES (and NODES, trainer.accumulate_grad_batches) so that "
+            f"their product divides {global_batch_size}."
+        )
+    return share
+
+
+class TrainingBatches(Sampler[list[Key]]):
+    """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
+
+    Args:
+        num_examples: size of the training set; at most a global batch less one of it sits out each epoch.
+        global_batch_size: examples in one optimizer step, over all ranks and accumulated batches.
+        rank: of this process.
+        world_size: number of processes.
+        accumulate: batches accumulated into one optimizer step.
+        seed: of the run.
+        step: the number of optimizer steps done, asked anew at the start of every epoch, so that a resumed run
+            continues mid-epoch.
+    """
+
+    def __init__(
+        self,
+        num_examples: int,
+        global_batch_size: int,
+        rank: int,
+        world_size: int,
+        accumulate: int,
+        seed: int,
+        step: Callable[[], int],
+    ) -> None:
+        self.device_batch = device_batch_size(global_batch_size, world_size, accumulate)
+        self.steps_per_epoch = num_examples // global_batch_size
+        if self.steps_per_epoch == 0:
+            raise UserError(
+                f"{num_examples} training examples do not fill one global batch of {global_batch_size}. "
+                "Give more data, or lower data.init_args.global_batch_size in ARGS (which makes the run unofficial)."
+            )
+        self.num_examples, self.global_batch_size = num_examples, global_batch_size
+        self.rank, self.accumulate, self.seed, self.step = rank, accumulate, seed, step
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch * self.accumulate
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, first = divmod(self.step(), self.steps_per_epoch)
+        order = example_generator(self.seed, epoch, "order").permutation(self.num_examples)
+        used = order[: self.steps_per_epoch * self.global_batch_size]
+        # [steps, accumulated batches, ranks, examples]
+        batches = used.reshape(self.steps_per_epoch, self.accumulate, -1, self.device_batch)
+        for batch in batches[first:, :, self.rank].reshape(-1, self.device_batch):
+            yield [(epoch, int(index)) for index in batch]
+
+
+class EvaluationBatches(Sampler[list[Key]]):
+    """Every example exactly once: batch b of the global list goes to rank b mod `world_size`.
+
+    A rank whose turn does not come in the last round gets an empty batch, so that all ranks take equally many steps
+    and none waits for another in a collective operation.
+    """
+
+    def __init__(self, num_examples: int, batch_size: int, rank: int, world_size: int) -> None:
+        self.num_examples, self.batch_size = num_examples, batch_size
+        self.rank, self.world_size = rank, world_size
+
+    def __len__(self) -> int:
+        return -(-self.num_examples // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for turn in range(len(self)):
+            start = (turn * self.world_size + self.rank) * self.batch_size
+            yield [(0, index) for index in range(start, min(start + self.batch_size, self.num_examples))]

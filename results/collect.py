@@ -1,0 +1,173 @@
+"""Records -> one row a reading, with its interval and its verdict. No torch, no data, no network."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.errors import UserError
+from benchmarks.paths import ROOT
+from benchmarks.schema import Claim, Measurement, Reading, Record, load_claim, load_record
+from results.statistics import (
+    NORMAL_QUANTILE,
+    Interval,
+    interval,
+    pipeline_verdict,
+    seeds_in_words,
+    seeds_needed,
+    verdict,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a table says of one reading; `interval` is None where nothing was measured."""
+
+    benchmark: str
+    claim: Claim
+    reading: Reading
+    origin: str  # trained, re-evaluated or miniature
+    verdict: str
+    interval: Interval | None
+    note: str
+    run_ids: tuple[str, ...]
+
+
+def benchmarks() -> list[str]:
+    """Every benchmark: a folder with a claim."""
+    return sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/claim.yaml"))
+
+
+def records_of(benchmark: str) -> list[Record]:
+    """All records of a benchmark, oldest first."""
+    folder = ROOT / "results" / "records" / benchmark
+    records = [load_record(path) for path in sorted(folder.glob("*.json"))]
+    for record in records:
+        if record.benchmark != benchmark:
+            raise UserError(f"results/records/{benchmark}/{record.run_id}.json is a record of {record.benchmark!r}.")
+    return sorted(records, key=lambda record: (record.finished, record.run_id))
+
+
+def standard_error_of(measurement: Measurement) -> float:
+    """The bootstrap's standard error, of which `ci95` is made."""
+    low, high = measurement.ci95
+    return (high - low) / (2 * NORMAL_QUANTILE)
+
+
+def rows_of(benchmark: str) -> list[Row]:
+    """The rows of the committed tables: one a reading from trained runs, and one a re-evaluated record."""
+    claim = load_claim(benchmark)
+    records = [record for record in records_of(benchmark) if record.profile == "full"]
+    rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
+    for record in records:
+        if record.mode == "validate":
+            rows += [judge(claim, reading, [record]) for reading in claim.testable if reading.metric in record.metrics]
+    return rows
+
+
+def miniature_rows_of(benchmark: str) -> list[Row]:
+    """One row a reading and miniature record."""
+    claim = load_claim(benchmark)
+    records = [record for record in records_of(benchmark) if record.profile == "mini"]
+    return [
+        judge(claim, reading, [record])
+        for record in records
+        for reading in claim.testable
+        if reading.metric in record.metrics and reading.variant == record.variant
+    ]
+
+
+def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterable[Record]) -> Row:
+    """The row of a reading from the newest group of official training records of its variant."""
+    if reading.ill_posed is not None:
+        return Row(benchmark, claim, reading, "trained", "ill-posed", None, reading.ill_posed, ())
+    candidates = [
+        record
+        for record in records
+        if record.mode == "train" and record.variant == reading.variant and reading.metric in record.metrics
+    ]
+    official = newest_group([record for record in candidates if record.official])
+    if official:
+        return judge(claim, reading, official)
+    incomparable = newest_group([record for record in candidates if not _comparable(claim, reading, record)])
+    if incomparable:
+        return judge(claim, reading, incomparable)
+    note = f"{len(candidates)} unofficial run(s)" if candidates else ""
+    return Row(benchmark, claim, reading, "trained", "not run", None, note, ())
+
+
+def newest_group(records: Sequence[Record]) -> list[Record]:
+    """The records that share the configuration of the newest one, the newest of each seed."""
+    if not records:
+        return []
+    newest = records[-1]
+    group = {record.seed: record for record in records if record.config_hash == newest.config_hash}
+    return [group[seed] for seed in sorted(group, key=str)]
+
+
+def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:
+    measured = record.metrics[reading.metric]
+    return (
+        measured.n == reading.examples
+        and measured.signature == reading.signature
+        and record.claim_hash == claim.hash
+    )
+
+
+def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
+    """The verdict on a reading from the records of one group."""
+    first = records[0]
+    measured = [record.metrics[reading.metric] for record in records]
+    found = interval([m.value for m in measured], [standard_error_of(m) for m in measured])
+    origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
+    words, note = _decide(claim, reading, records, found)
+    run_ids = tuple(record.run_id for record in records)
+    return Row(first.benchmark, claim, reading, origin, words, found, note, run_ids)
+
+
+def verdicts(claim: Claim, record: Record) -> dict[str, str]:
+    """Reading -> verdict from one record alone."""
+    return {
+        reading.name: judge(claim, reading, [record]).verdict
+        for reading in claim.testable
+        if reading.metric in record.metrics and (record.mode == "validate" or reading.variant == record.variant)
+    }
+
+
+def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: Interval) -> tuple[str, str]:
+    if records[0].profile == "mini":
+        return _decide_miniature(reading, records[0])
+    for record in records:
+        if not _comparable(claim, reading, record):
+            return "not comparable", _why_not_comparable(claim, reading, record)
+    terms = (reading.target, reading.margin.value, reading.rounding, reading.higher_is_better)
+    words = verdict(found, *terms)
+    notes = [] if found.covers_training else ["training variance not covered"]
+    if words == "inconclusive":
+        notes.append(seeds_in_words(seeds_needed(found, *terms)))
+    if not all(record.official for record in records):
+        notes.append("unofficial: " + ("; ".join(records[0].deviations) or "uncommitted code"))
+    return words, "; ".join(notes)
+
+
+def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
+    if reading.miniature is None:
+        return "pipeline ok", "a negative control: no target"
+    if record.mode == "validate" and not record.baselines:
+        return "pipeline ok", "a validation measures no baselines"
+    same = {name: b.value for name, b in record.baselines.items() if b.metric == reading.metric}
+    value = record.metrics[reading.metric].value
+    goal = reading.miniature
+    words = pipeline_verdict(value, goal.target, same, goal.distance, reading.higher_is_better)
+    return words, "no evidence for the claim"
+
+
+def _why_not_comparable(claim: Claim, reading: Reading, record: Record) -> str:
+    measured = record.metrics[reading.metric]
+    if measured.n != reading.examples:
+        return f"{measured.n} examples were scored, the claim is about {reading.examples}"
+    if measured.signature != reading.signature:
+        keys = sorted(measured.signature.keys() | reading.signature.keys())
+        differ = [k for k in keys if measured.signature.get(k) != reading.signature.get(k)]
+        return "the protocol differs: " + ", ".join(
+            f"{key} {measured.signature.get(key)} instead of {reading.signature.get(key)}" for key in differ
+        )
+    return f"the claim has changed since ({record.claim_hash} -> {claim.hash})"

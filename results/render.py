@@ -1,0 +1,81 @@
+"""Rows -> Markdown and CSV, and one record -> the lines that its run ends with. Pure code."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from benchmarks.schema import Claim, Record
+from results.collect import Row, judge
+
+COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note")
+
+MINIATURE_WARNING = "A miniature proves that the pipeline works. Its numbers are no evidence for any claim."
+
+
+def number(value: float) -> str:
+    """A value as tables show it; records keep it unrounded."""
+    return f"{value:.2f}"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """What the columns say of a row."""
+    reading, found = row.reading, row.interval
+    claimed = f"{reading.target:g} {reading.unit}" + (" (stand-in)" if reading.stand_in else "")
+    if row.origin == "miniature":
+        claimed = f"{reading.miniature.target:g} {reading.unit} (miniature)" if reading.miniature else "none"
+    measured = f"{number(found.mean)} {reading.unit}" if found else ""
+    bounds = f"{number(found.low)} to {number(found.high)}" if found else ""
+    seeds = str(found.seeds) if found else ""
+    name = reading.name if reading.variant is None else f"{reading.name} ({reading.variant})"
+    return (row.benchmark, name, row.origin, claimed, measured, bounds, seeds, row.verdict, row.note)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table that GitHub renders."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *map(cells, rows)]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def comma_separated(rows: Sequence[Row]) -> str:
+    """The same table with unrounded numbers, for programs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        "benchmark,reading,variant,origin,metric,target,margin,unit,mean,low,high,seeds,verdict,note,runs".split(",")
+    )
+    for row in rows:
+        reading, found = row.reading, row.interval
+        numbers = (found.mean, found.low, found.high, found.seeds) if found else ("", "", "", "")
+        writer.writerow(
+            (row.benchmark, reading.name, reading.variant or "", row.origin, reading.metric, reading.target,
+             reading.margin.value, reading.unit, *numbers, row.verdict, row.note, " ".join(row.run_ids))
+        )  # fmt: skip
+    return text.getvalue()
+
+
+def summary(claim: Claim, record: Record) -> str:
+    """The end of a run: the claim, what was measured, the baselines and the verdict, a reading at a time."""
+    lines = [f"claim      {claim.source.statement} ({claim.source.section})"]
+    for reading in claim.testable:
+        if reading.metric not in record.metrics or (record.mode == "train" and reading.variant != record.variant):
+            continue
+        row = judge(claim, reading, [record])
+        assert row.interval is not None
+        measured = f"{number(row.interval.mean)} {reading.unit}"
+        bounds = f"{number(row.interval.low)} to {number(row.interval.high)}"
+        lines += [
+            f"reading    {reading.name}: {reading.metric}, claimed {reading.target:g} {reading.unit}",
+            f"  measured {measured}, 95 % interval {bounds}, {record.metrics[reading.metric].n} examples, each once",
+        ]
+        lines += [
+            f"  baseline {name}: {number(baseline.value)} {reading.unit}"
+            for name, baseline in record.baselines.items()
+            if baseline.metric == reading.metric
+        ]
+        if record.profile == "mini" and reading.miniature is not None:
+            goal = reading.miniature
+            lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline")
+        lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
+    if record.profile == "mini":
+        lines.append(MINIATURE_WARNING)
+    return "\n".join(lines)

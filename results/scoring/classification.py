@@ -1,0 +1,268 @@
+"""Top-k accuracy from `predictions.csv`: `id,label,pred1..pred5,score1..score5`, fewer where there are fewer classes.
+
+Each module of this package is one task, and all have the same names, which is all that their callers know:
+
+    METRICS                                 metric name -> unit
+    Truth                                   what DATA says of the test examples
+    write(folder, predictions, truth)       the predictions in the field's own format -> files written
+    read(path, truth)                       those files checked against the truth -> Predictions (`scored`, `unique`)
+    statistics(predictions, truth, metric)  [n, k] per example; its column sums determine the metric
+    combine(metric)                         column sums [resamples, k] -> metric values [resamples]
+    score(predictions, truth)               metric name -> value over the whole test set
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.errors import UserError
+
+Floats = NDArray[np.float64]
+
+METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
+"""`accuracy` is top-1 under the name that sentiment data use."""
+
+FILE_NAME = "predictions.csv"
+
+_DEPTHS = {"top1": 1, "top5": 5, "accuracy": 1}
+_MOST_PREDICTIONS = 5
+_ABOVE_ONE = 1e-6  # a softmax in float32 may end a few units in the last place above 1
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The test examples: distinct ids (the path below the split, no suffix) and labels [n] in 0..num_classes-1."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    num_classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions in truth order: classes [n, k], best first, and their probabilities [n, k].
+
+    `scored` counts the rows read, `unique` the distinct examples among them.
+    """
+
+    classes: NDArray[np.int64]
+    scores: Floats
+    scored: int
+    unique: int
+
+
+def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
+    """Write `predictions.csv` into an existing folder, whole or not at all; scores get 7 significant digits.
+
+    Args:
+        folder: where the file goes; one that is there is replaced.
+        predictions: in truth order, each with `classes` (the min(5, num_classes) best, best first) and `scores`
+            (their probabilities).
+        truth: the examples predicted.
+
+    Raises:
+        ValueError: a prediction too many or too few, for the test set or for an example.
+    """
+    columns = _columns(truth)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for example, label, prediction in zip(truth.ids, truth.labels, predictions, strict=True):
+        scores = [f"{float(score):.7g}" for score in prediction["scores"]]
+        row = [example, int(label), *map(int, prediction["classes"]), *scores]
+        if len(row) != len(columns):
+            raise ValueError(f"expected {len(columns)} fields for {example!r}, got {len(row)}")
+        writer.writerow(row)
+    _replace(folder / FILE_NAME, text.getvalue())
+    return [folder / FILE_NAME]
+
+
+def read(path: Path, truth: Truth) -> Predictions:
+    """Read `predictions.csv` (the file, or the folder that holds it), rows in any order.
+
+    Raises:
+        UserError: the file is missing or malformed, or contradicts the truth; the message names file and line.
+    """
+    file, data = _contents(path)
+    depth = _depth(truth)
+    classes = np.empty((len(truth.ids), depth), np.int64)
+    scores = np.empty((len(truth.ids), depth), np.float64)
+    places = {example: place for place, example in enumerate(truth.ids)}
+    lines = [0] * len(truth.ids)  # where each example was found; 0 is nowhere yet
+    for line, (example, label, *guesses) in _rows(file, _text(file, data), _columns(truth)):
+        try:
+            place = _place(example, places, lines)
+            _check_label(label, int(truth.labels[place]), truth.num_classes)
+            classes[place] = _classes(guesses[:depth], truth.num_classes)
+            scores[place] = _scores(guesses[depth:])
+        except ValueError as error:
+            raise UserError(f"{file}, line {line}: {error}") from None
+        lines[place] = line
+    _refuse_missing(file, truth, lines)
+    return Predictions(classes, scores, scored=len(lines), unique=len(places))
+
+
+def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
+    """Return [n, 2]: whether each example is right (1 or 0), and 1 to count it.
+
+    Raises:
+        ValueError: the metric needs more predictions an example than there are.
+    """
+    right = _right(predictions, truth, metric)
+    return np.stack([right, np.ones_like(right)], axis=1).astype(np.float64)
+
+
+def combine(metric: str) -> Callable[[Floats], Floats]:
+    """Return the map from sums [resamples, 2] of `statistics` to percentages [resamples], the same for each metric."""
+    assert metric in METRICS, metric
+    return lambda sums: 100 * sums[:, 0] / sums[:, 1]
+
+
+def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
+    """Return the percentage of each metric that the number of predictions an example allows: 100 * count / n."""
+    allowed = [metric for metric in METRICS if _DEPTHS[metric] <= predictions.classes.shape[1]]
+    counts = {metric: int(np.count_nonzero(_right(predictions, truth, metric))) for metric in allowed}
+    return {metric: 100 * count / len(truth.ids) for metric, count in counts.items()}
+
+
+def _right(predictions: Predictions, truth: Truth, metric: str) -> NDArray[np.bool_]:
+    """Return [n]: whether the label is among the metric's first predictions."""
+    depth, given = _DEPTHS[metric], predictions.classes.shape[1]
+    if depth > given:
+        raise ValueError(f"{metric} needs {depth} predictions an example, there are {given}")
+    found: NDArray[np.bool_] = (predictions.classes[:, :depth] == truth.labels[:, None]).any(axis=1)
+    return found
+
+
+def _depth(truth: Truth) -> int:
+    return min(_MOST_PREDICTIONS, truth.num_classes)
+
+
+def _columns(truth: Truth) -> list[str]:
+    ranks = range(1, _depth(truth) + 1)
+    return ["id", "label", *(f"pred{rank}" for rank in ranks), *(f"score{rank}" for rank in ranks)]
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write beside, flush to the disk, rename: a reader sees the old file or the whole new one."""
+    beside = file.with_name(f".{file.name}.tmp")
+    with beside.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
+
+
+def _contents(path: Path) -> tuple[Path, bytes]:
+    try:
+        file = path / FILE_NAME if path.is_dir() else path
+        return file, file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; name a {FILE_NAME} or the folder that holds it") from None
+
+
+def _text(file: Path, data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}, line {_line(data, error.start)}: not UTF-8; save it as CSV in UTF-8") from None
+    if b"\0" in data:
+        raise UserError(f"{file}, line {_line(data, data.index(0))}: holds a NUL byte; save it as CSV in UTF-8")
+    return text
+
+
+def _line(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+def _rows(file: Path, text: str, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield first line and fields of each row below the header; blank lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line, expected = 1, ",".join(columns)
+    try:
+        header = next(reader, [])
+        if header != columns:
+            raise UserError(f"{file}, line 1: expected the columns {expected}; got {_shown(','.join(header))}")
+        line = 2
+        for fields in reader:
+            if fields and len(fields) != len(columns):
+                raise UserError(f"{file}, line {line}: {len(fields)} fields, expected {len(columns)}: {expected}")
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "close each quotation mark, and write one inside a field twice"
+        raise UserError(f"{file}, line {line}: not CSV ({error}); {remedy}") from None
+
+
+def _place(example: str, places: Mapping[str, int], lines: Sequence[int]) -> int:
+    if example not in places:
+        raise ValueError(
+            f"the id {_shown(example)} is not in DATA; an id is the path below the split without its suffix, "
+            f"such as {next(iter(places))!r}"
+        )
+    place = places[example]
+    if lines[place]:
+        raise ValueError(f"the id {_shown(example)} was on line {lines[place]} already; keep one row an example")
+    return place
+
+
+def _check_label(text: str, label: int, num_classes: int) -> None:
+    if _index("label", text, num_classes) != label:
+        raise ValueError(
+            f"label is {text}, but DATA says {label}; labels are indices into the sorted class names, from 0"
+        )
+
+
+def _classes(guesses: Sequence[str], num_classes: int) -> list[int]:
+    classes = [_index(f"pred{rank}", guess, num_classes) for rank, guess in enumerate(guesses, 1)]
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"one class is predicted twice ({', '.join(map(str, classes))}); each must stand once")
+    return classes
+
+
+def _index(column: str, text: str, num_classes: int) -> int:
+    index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    if not 0 <= index < num_classes:
+        raise ValueError(
+            f"{column} is {_shown(text)}; expected an index into the sorted class names, from 0 to {num_classes - 1}"
+        )
+    return index
+
+
+def _scores(guesses: Sequence[str]) -> list[float]:
+    scores = [_probability(f"score{rank}", guess) for rank, guess in enumerate(guesses, 1)]
+    if scores != sorted(scores, reverse=True):
+        raise ValueError(f"the scores rise ({', '.join(map(str, scores))}); put the best prediction first")
+    return scores
+
+
+def _probability(column: str, text: str) -> float:
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = -1.0
+    if not 0 <= probability <= 1 + _ABOVE_ONE:  # false for NaN as well
+        raise ValueError(f"{column} is {_shown(text)}; expected a probability from 0 to 1")
+    return probability
+
+
+def _refuse_missing(file: Path, truth: Truth, lines: Sequence[int]) -> None:
+    missing = [example for example, line in zip(truth.ids, lines, strict=True) if line == 0]
+    if missing:
+        count, first = f"{len(missing):,} of {len(lines):,}", ", ".join(map(repr, missing[:3]))
+        raise UserError(f"{file}: {count} examples of DATA have no row, first {first}; write one row for each")
+
+
+def _shown(text: str) -> str:
+    """Quote a user's text on one line, cut where it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -1,0 +1,191 @@
+"""From the values of several runs to an interval and a verdict: pure functions on arrays and numbers.
+
+The runs of one claim share one test set, so seeds and examples are crossed, not nested: the mean of S runs has the
+variance s^2 / S + e^2, with s the standard deviation between seeds and e the standard error that the choice of test
+examples leaves in every run. Averaging over more seeds shrinks the first term only.
+
+In simulations (tests/results/test_statistics.py) the 95 % interval of five seeds covers the truth 93 to 98 times in
+100: more often where runs disagree at random, which counts in both terms. With two seeds it falls to 87 where seeds
+differ much more than test sets do.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from math import isfinite, sqrt
+from statistics import fmean, mean, stdev
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+
+BOOTSTRAP_SEED = 20_250_101
+"""Constant, so that one set of predictions has one standard error, on every machine and for ever."""
+
+MOST_SEEDS = 1_000_000
+"""Where the search for a number of seeds stops: more are no advice to anybody."""
+
+_UPPER = 0.975
+"""Two-sided intervals of 95 %."""
+
+NORMAL_QUANTILE = float(ndtri(_UPPER))
+"""The 1.96 of `+- 1.96 e`."""
+
+
+class Unsettled(StrEnum):
+    """Why no number of seeds can be named, in the words of the tables."""
+
+    TOO_FEW_SEEDS = "at least 3 seeds are needed to say how many"
+    TEST_SET_TOO_SMALL = "the test set is too small"
+    TOO_CLOSE = f"more than {MOST_SEEDS:,} seeds would be needed"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval for the mean of a recipe, in the unit of its metric.
+
+    `seed_spread` is s (None for one run, which cannot know it), `example_error` is e. `covers_training` is False for
+    one run, whose interval says only what other test examples would have changed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seed_spread: float | None
+    example_error: float
+    seeds: int
+    covers_training: bool
+
+
+def bootstrap(statistics: Floats, combine: Callable[[Floats], Floats], resamples: int = 2000) -> Floats:
+    """Draw examples with replacement and combine each resample's sums into a metric: replicates [resamples].
+
+    Args:
+        statistics: sufficient statistics [n, k], one row an example; their sum over examples determines the metric.
+        combine: maps sums [resamples, k] to metric values [resamples].
+        resamples: how many; the relative error of the standard error is about 1 / sqrt(2 * resamples).
+
+    Raises:
+        ValueError: the statistics are not [n, k] with n of at least 1.
+    """
+    if statistics.ndim != 2 or len(statistics) == 0:
+        raise ValueError(f"expected statistics of shape [n, k] with n of at least 1, got {statistics.shape}")
+    examples = len(statistics)
+    generator = np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))
+    sums = np.empty((resamples, statistics.shape[1]))
+    for resample in range(resamples):  # one at a time: all draws at once are 800 MB for 50,000 examples
+        drawn = np.bincount(generator.integers(examples, size=examples), minlength=examples)
+        sums[resample] = drawn @ statistics
+    return combine(sums)
+
+
+def standard_error(replicates: Floats) -> float:
+    """Return the standard deviation (ddof 1) of a bootstrap's replicates [resamples], in the metric's unit."""
+    return float(np.std(replicates, ddof=1))
+
+
+def interval(values: Sequence[float], errors: Sequence[float]) -> Interval:
+    """Return the 95 % interval of S runs on one test set: mean +- q sqrt(s^2 / S + e^2); for one run +- 1.96 e.
+
+    Args:
+        values: the metric of each run, one run a seed.
+        errors: the standard error of each run over test examples, in the same unit; 0 for each of several runs that
+            draw their own examples (episodes), because s then holds that part already.
+
+    Raises:
+        ValueError: no runs, one list shorter than the other, or a number that is not finite.
+    """
+    if not values or len(values) != len(errors):
+        raise ValueError(f"expected one error for each of at least one run, got {len(values)} and {len(errors)}")
+    if not all(map(isfinite, (*values, *errors))):
+        raise ValueError(f"expected finite values and errors, got {list(values)} and {list(errors)}")
+    runs = [float(value) for value in values]
+    centre = mean(runs)  # exact, as is stdev: equal runs have exactly no spread
+    spread = stdev(runs) if len(runs) > 1 else None
+    error = fmean(errors)
+    half = _half_width(spread or 0.0, error, len(runs))
+    return Interval(centre, centre - half, centre + half, spread, error, len(runs), covers_training=len(runs) > 1)
+
+
+def verdict(interval: Interval, target: float, margin: float, rounding: float, higher_is_better: bool) -> str:
+    """Return `exceeded`, `reproduced`, `not reproduced` or `inconclusive` for a claimed `target`.
+
+    `margin` is the tolerance fixed before any run, `rounding` half a unit of the claim's last digit; all in the
+    metric's unit. Where lower is better, everything is mirrored.
+    """
+    sign = 1 if higher_is_better else -1
+    low, high = sorted((sign * interval.low, sign * interval.high))
+    floor = _sum(sign * target, -margin, -rounding)
+    ceiling = _sum(sign * target, margin, rounding)
+    if low > ceiling:
+        return "exceeded"
+    if low >= floor:
+        return "reproduced"
+    return "not reproduced" if high < floor else "inconclusive"
+
+
+def seeds_needed(
+    interval: Interval, target: float, margin: float, rounding: float, higher_is_better: bool
+) -> int | Unsettled:
+    """Return the least number of seeds whose half-width, at this s and e, is at most the mean's distance from passing.
+
+    Passing is at target - margin - rounding, or target + margin + rounding where lower is better. Too few seeds come
+    first: the mean of one or two says too little about the distance to blame the test set.
+    """
+    if interval.seed_spread is None or interval.seeds < 3:
+        return Unsettled.TOO_FEW_SEEDS
+    spread, error = interval.seed_spread, interval.example_error
+    sign = 1 if higher_is_better else -1
+    distance = abs(sign * interval.mean - _sum(sign * target, -margin, -rounding))
+    if NORMAL_QUANTILE * error > distance:
+        return Unsettled.TEST_SET_TOO_SMALL
+    # The half-width falls with every seed, so the answers are False up to the number sought and True from there.
+    candidates = range(2, MOST_SEEDS + 1)
+    found = bisect_left(candidates, True, key=lambda seeds: _half_width(spread, error, seeds) <= distance)
+    return candidates[found] if found < len(candidates) else Unsettled.TOO_CLOSE
+
+
+def seeds_in_words(needed: int | Unsettled) -> str:
+    """Return the remark that stands beside an inconclusive verdict in a table."""
+    return needed.value if isinstance(needed, Unsettled) else f"{needed:,} seeds would settle it"
+
+
+def pipeline_verdict(
+    value: float, target: float, baselines: Mapping[str, float], distance: float, higher_is_better: bool
+) -> str:
+    """Return `pipeline ok` where a miniature reached `target` and beats each baseline, else `pipeline short`.
+
+    To beat is to stand at least `distance` above it, or below it where lower is better. `baselines` maps a name to the
+    value that the same run measured; everything is in the metric's unit.
+    """
+    sign = 1 if higher_is_better else -1
+    least = [sign * target, *(_sum(sign * baseline, distance) for baseline in baselines.values())]
+    return "pipeline ok" if all(sign * value >= bound for bound in least) else "pipeline short"
+
+
+def _half_width(spread: float, error: float, seeds: int) -> float:
+    """Return half the width of the interval; Welch-Satterthwaite degrees of freedom for the t quantile.
+
+    They are (a + b)^2 / (a^2 / (S - 1) + b^2 / infinity) with a = s^2 / S and b = e^2, which comes from thousands of
+    examples; without spread between seeds they are infinite, and the quantile is the normal one.
+    """
+    seed_variance = spread * spread / seeds
+    variance = seed_variance + error * error
+    if seed_variance == 0:
+        return NORMAL_QUANTILE * error
+    ratio = variance / seed_variance
+    return float(stdtrit((seeds - 1) * ratio * ratio, _UPPER)) * sqrt(variance)
+
+
+def _sum(*terms: float) -> float:
+    """Add numbers as they are written, in decimal.
+
+    In binary 76 - 0.1 - 0.05 is 75.85000000000001, which a measured 75.85 would miss.
+    """
+    return float(sum(Decimal(str(term)) for term in terms))

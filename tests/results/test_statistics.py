@@ -1,0 +1,325 @@
+"""Intervals, verdicts and the bootstrap against numbers worked by hand and against a simulation."""
+
+import tracemalloc
+from math import sqrt
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from results.statistics import (
+    MOST_SEEDS,
+    Interval,
+    Unsettled,
+    bootstrap,
+    interval,
+    pipeline_verdict,
+    seeds_in_words,
+    seeds_needed,
+    standard_error,
+    verdict,
+)
+
+
+def quotient(sums):
+    return sums[:, 0] / sums[:, 1]
+
+
+def between(low: float, high: float) -> Interval:
+    return Interval((low + high) / 2, low, high, seed_spread=0.1, example_error=0.1, seeds=3, covers_training=True)
+
+
+def accuracy_statistics(right: int, examples: int) -> np.ndarray:
+    return np.stack([np.arange(examples) < right, np.ones(examples)], axis=1).astype(np.float64)
+
+
+# The bootstrap
+
+
+def test_two_examples_resample_to_the_binomial_law():
+    # Of the 4 equally likely draws of 2 from {0, 1} one has the mean 0, two have 1/2, one has 1: the variance is 1/8.
+    replicates = bootstrap(np.array([[0.0, 1.0], [1.0, 1.0]]), quotient, resamples=20_000)
+    values, counts = np.unique(replicates, return_counts=True)
+    assert values.tolist() == [0.0, 0.5, 1.0]
+    assert counts / 20_000 == pytest.approx([0.25, 0.5, 0.25], abs=0.01)
+    assert standard_error(replicates) == pytest.approx(sqrt(1 / 8), rel=0.02)
+
+
+@pytest.mark.parametrize(("right", "examples"), [(7_600, 10_000), (1_500, 3_000), (47_500, 50_000)])
+def test_standard_error_of_an_accuracy_is_binomial(right, examples):
+    # 2000 replicates know their own deviation to 1 / sqrt(4000) = 1.6 %.
+    p = right / examples
+    replicates = bootstrap(accuracy_statistics(right, examples), quotient)
+    assert standard_error(replicates) == pytest.approx(sqrt(p * (1 - p) / examples), rel=0.05)
+
+
+def test_standard_error_of_a_ratio_agrees_with_its_linearisation():
+    # A word error rate sum(edits) / sum(words) has, to first order, the variance sum((edits - R words)^2) / words^2.
+    generator = np.random.default_rng(3)
+    words = generator.integers(2, 40, size=2_600)
+    edits = generator.binomial(words, 0.08)
+    rate = edits.sum() / words.sum()
+    expected = sqrt(np.square(edits - rate * words).sum()) / words.sum()
+    replicates = bootstrap(np.stack([edits, words], axis=1).astype(np.float64), quotient)
+    assert standard_error(replicates) == pytest.approx(expected, rel=0.05)
+
+
+def test_standard_error_by_hand():
+    # Deviations -2, 0, 2 about 3: (4 + 0 + 4) / (3 - 1) = 4.
+    assert standard_error(np.array([1.0, 3.0, 5.0])) == 2.0
+
+
+def test_the_stream_is_fixed_and_nobody_elses():
+    statistics = accuracy_statistics(60, 100)
+    np.random.seed(0)  # noqa: NPY002 - the global state is what must not matter
+    first = bootstrap(statistics, quotient)
+    np.random.seed(1)  # noqa: NPY002
+    assert np.array_equal(first, bootstrap(statistics, quotient))
+    # Standard errors stand in committed records: another stream would change them all.
+    assert first[:4].tolist() == [0.49, 0.61, 0.62, 0.61]
+
+
+def test_memory_does_not_grow_with_the_number_of_resamples():
+    statistics = accuracy_statistics(38_000, 50_000)
+    tracemalloc.start()
+    bootstrap(statistics, quotient, resamples=200)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6  # one resample of 50,000 indices is 0.4 MB; all of them at once would be 80 MB
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (5,)])
+def test_statistics_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"shape \[n, k\]"):
+        bootstrap(np.zeros(shape), quotient)
+
+
+# The interval
+
+
+def test_three_seeds_by_hand():
+    # s = 0.3, a = s^2 / 3 = 0.03; the mean of the errors is chosen so that b = e^2 = 0.03 = a.
+    # df = (a + b)^2 / (a^2 / 2) = 0.0036 / 0.00045 = 8, t_8(0.975) = 2.306004 (any table).
+    # Half-width: 2.306004 * sqrt(0.06) = 2.306004 * 0.244949 = 0.564853.
+    error = sqrt(0.03)
+    found = interval([75.7, 76.0, 76.3], [error - 0.1, error, error + 0.1])
+    assert found.mean == 76.0
+    assert (found.low, found.high) == pytest.approx((76 - 0.564853, 76 + 0.564853), abs=1e-6)
+    assert (found.seed_spread, found.example_error) == pytest.approx((0.3, error))
+    assert (found.seeds, found.covers_training) == (3, True)
+
+
+def test_seeds_with_their_own_examples_by_hand():
+    # s^2 = (4 + 1 + 0 + 1 + 4) / 4 = 2.5, s^2 / 5 = 0.5, df = 4, t_4(0.975) = 2.776445.
+    # Half-width: 2.776445 * sqrt(0.5) = 1.963243.
+    found = interval([1, 2, 3, 4, 5], [0.0] * 5)
+    assert (found.low, found.high) == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-6)
+
+
+def test_one_run_by_hand():
+    # 1.959964 * 0.19 = 0.372393; nothing is known of other seeds.
+    found = interval([76.13], [0.19])
+    assert (found.low, found.high) == pytest.approx((76.13 - 0.372393, 76.13 + 0.372393), abs=1e-6)
+    assert (found.seed_spread, found.seeds, found.covers_training) == (None, 1, False)
+
+
+def test_equal_runs_have_the_normal_quantile():
+    found, tiny = interval([0.1] * 7, [0.5] * 7), interval([0.1] * 6 + [0.1 + 1e-12], [0.5] * 7)
+    assert (found.mean, found.seed_spread) == (0.1, 0.0)
+    assert found.high - found.mean == pytest.approx(1.959964 * 0.5, abs=1e-6)
+    assert tiny.high == pytest.approx(found.high, abs=1e-9)
+    assert interval([0.3] * 2, [0.0] * 2) == Interval(0.3, 0.3, 0.3, 0.0, 0.0, 2, covers_training=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "message"),
+    [([], [], "at least one run"), ([1.0, 2.0], [0.1], "got 2 and 1"), ([1.0, float("nan")], [0.1, 0.1], "finite")],
+)
+def test_intervals_of_nothing_are_refused(values, errors, message):
+    with pytest.raises(ValueError, match=message):
+        interval(values, errors)
+
+
+def simulated_runs(seeds: int, shift: float, repetitions: int = 3_000, examples: int = 1_000) -> np.ndarray:
+    """Draw accuracies [repetitions, seeds] of runs that share a test set.
+
+    A run is right on an example where 0.7 + difficulty + shift + noise > 0: the difficulty (deviation 3) belongs to the
+    example and is shared by all runs, the shift to the seed and is shared by all examples, the noise (1) to the pair.
+    """
+    generator = np.random.Generator(np.random.PCG64(7))
+    accuracies = np.empty((repetitions, seeds))
+    for repetition in range(repetitions):
+        difficulties = 3 * generator.standard_normal((1, examples), dtype=np.float32)
+        shifts = shift * generator.standard_normal((seeds, 1), dtype=np.float32)
+        noise = generator.standard_normal((seeds, examples), dtype=np.float32)
+        accuracies[repetition] = (0.7 + difficulties + shifts + noise > 0).mean(axis=1)
+    return accuracies
+
+
+def covered(accuracies: np.ndarray, shift: float, examples: int = 1_000) -> float:
+    """Return the share of repetitions whose interval holds the mean over all examples and all seeds.
+
+    That mean is known: the sum of the three parts is normal with the variance 9 + shift^2 + 1. The errors are what the
+    bootstrap tends to, sqrt(p (1 - p) / n).
+    """
+    truth = ndtr(0.7 / sqrt(10 + shift * shift))
+    errors = np.sqrt(accuracies * (1 - accuracies) / examples)
+    intervals = [interval(runs.tolist(), error.tolist()) for runs, error in zip(accuracies, errors, strict=True)]
+    return float(np.mean([found.low <= truth <= found.high for found in intervals]))
+
+
+@pytest.mark.parametrize("shift", [0.15, 0.3])  # s is 1.2 and 2.3 times e
+def test_five_seeds_cover_and_one_does_not(shift):
+    accuracies = simulated_runs(seeds=5, shift=shift)
+    assert 0.93 <= covered(accuracies, shift) <= 0.98
+    assert covered(accuracies[:, :1], shift) < 0.85
+
+
+def test_two_seeds_fall_short_where_seeds_differ_more_than_examples():
+    # A known limit of Welch-Satterthwaite, stated in the module: two seeds may look alike by chance.
+    assert 0.85 < covered(simulated_runs(seeds=2, shift=0.6), 0.6) < 0.93
+
+
+# Verdicts. Higher is better: target 76, margin 0.3, rounding 0.05, so passing from 75.65 and exceeding above 76.35.
+# Lower is better: target 5, margin 0.2, rounding 0.05, so passing up to 5.25 and exceeding below 4.75.
+
+HIGHER = {"target": 76.0, "margin": 0.3, "rounding": 0.05, "higher_is_better": True}
+LOWER = {"target": 5.0, "margin": 0.2, "rounding": 0.05, "higher_is_better": False}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "claim", "expected"),
+    [
+        (76.36, 76.80, HIGHER, "exceeded"),
+        (76.35, 76.80, HIGHER, "reproduced"),  # exceeding is strict
+        (75.65, 76.20, HIGHER, "reproduced"),  # passing is not
+        (75.80, 99.00, HIGHER, "reproduced"),
+        (75.64, 77.00, HIGHER, "inconclusive"),
+        (75.00, 75.65, HIGHER, "inconclusive"),
+        (75.00, 75.64, HIGHER, "not reproduced"),
+        (4.20, 4.74, LOWER, "exceeded"),
+        (4.20, 4.75, LOWER, "reproduced"),
+        (5.00, 5.25, LOWER, "reproduced"),
+        (1.00, 5.20, LOWER, "reproduced"),
+        (4.00, 5.26, LOWER, "inconclusive"),
+        (5.25, 6.00, LOWER, "inconclusive"),
+        (5.26, 6.00, LOWER, "not reproduced"),
+    ],
+)
+def test_verdicts(low, high, claim, expected):
+    assert verdict(between(low, high), **claim) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "claim"),
+    [
+        (75.85, {"target": 76.0, "margin": 0.1, "rounding": 0.05, "higher_is_better": True}),  # binary: 75.850...01
+        (5.15, {"target": 5.0, "margin": 0.1, "rounding": 0.05, "higher_is_better": False}),  # binary: 5.149...95
+        (-0.3, {"target": 0, "margin": 0.1, "rounding": 0.2, "higher_is_better": True}),  # binary: -0.30000000000000004
+        (0.3, {"target": 0, "margin": 0.1, "rounding": 0.2, "higher_is_better": False}),
+    ],
+)
+def test_thresholds_are_those_of_decimal_arithmetic(value, claim):
+    assert verdict(between(value, value), **claim) == "reproduced"
+
+
+# Seeds needed
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        # s = 1, distance 1. Without e: t_5 / sqrt(6) = 2.570582 / 2.449490 = 1.049, t_6 / sqrt(7) = 2.446912 / 2.645751
+        # = 0.925, so 7.
+        (0.0, 7),
+        # e = 0.4. S = 10: a = 0.1, b = 0.16, df = 9 * 2.6^2 = 60.84, t = 2.000, 2.000 * sqrt(0.26) = 1.020.
+        # S = 11: a = 0.0909, df = 10 * 2.76^2 = 76.2, t = 1.992, 1.992 * sqrt(0.2509) = 0.998, so 11.
+        (0.4, 11),
+        # 1.959964 * 0.6 = 1.176 exceeds the distance whatever the number of seeds.
+        (0.6, Unsettled.TEST_SET_TOO_SMALL),
+    ],
+)
+def test_seeds_needed_by_hand(error, expected, higher_is_better):
+    # The mean is 77; passing is at 77.5 - 1 - 0.5 = 76, or at 76.5 + 1 + 0.5 = 78.
+    target = 77.5 if higher_is_better else 76.5
+    runs = interval([76.0, 77.0, 78.0], [error] * 3)
+    assert verdict(runs, target, 1, 0.5, higher_is_better) == "inconclusive"
+    assert seeds_needed(runs, target, 1, 0.5, higher_is_better) == expected
+
+
+@pytest.mark.parametrize("centre", [75.0, 77.0])
+def test_the_distance_counts_on_either_side(centre):
+    runs = interval([centre - 1, centre, centre + 1], [0.0] * 3)
+    assert seeds_needed(runs, 76, 0, 0, higher_is_better=True) == 7
+
+
+def test_seeds_needed_is_where_the_interval_first_clears_the_threshold():
+    for spread, error, distance in [(0.5, 0.1, 0.4), (2.0, 0.05, 0.3), (0.3, 0.19, 0.5), (1.0, 0.0, 20.0)]:
+        runs = Interval(distance, -1, 1, spread, error, seeds=3, covers_training=True)
+        needed = seeds_needed(runs, 0, 0, 0, higher_is_better=True)
+        assert isinstance(needed, int)
+        assert _half_width_of(needed, spread, error) <= distance
+        assert needed == 2 or _half_width_of(needed - 1, spread, error) > distance
+
+
+def _half_width_of(seeds: int, spread: float, error: float) -> float:
+    """Return the half-width of an interval over `seeds` values, in 0 and two others, that have exactly this spread."""
+    # Two values at -x and +x among zeros: s^2 = 2 x^2 / (S - 1).
+    offset = spread * sqrt((seeds - 1) / 2)
+    found = interval([-offset, offset, *[0.0] * (seeds - 2)], [error] * seeds)
+    return (found.high - found.low) / 2
+
+
+@pytest.mark.parametrize("values", [[76.0], [76.0, 77.0]])
+def test_fewer_than_three_seeds_cannot_say_how_many(values):
+    runs = interval(values, [9.0] * len(values))
+    assert seeds_needed(runs, 76, 0.1, 0.05, higher_is_better=True) is Unsettled.TOO_FEW_SEEDS
+
+
+def test_a_mean_on_the_threshold_ends_the_search():
+    runs = interval([75.0, 76.0, 77.0], [0.0] * 3)
+    assert seeds_needed(runs, 76, 0, 0, higher_is_better=True) is Unsettled.TOO_CLOSE
+    # 1.96 / sqrt(S) = 0.00196 at a million seeds, the last number tried.
+    assert seeds_needed(runs, 76 - 0.00195, 0, 0, higher_is_better=True) is Unsettled.TOO_CLOSE
+    needed = seeds_needed(runs, 76 - 0.00197, 0, 0, higher_is_better=True)
+    assert needed == pytest.approx(MOST_SEEDS * (1.959964 / 1.97) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        (7, "7 seeds would settle it"),
+        (38_416, "38,416 seeds would settle it"),
+        (Unsettled.TOO_FEW_SEEDS, "at least 3 seeds are needed to say how many"),
+        (Unsettled.TEST_SET_TOO_SMALL, "the test set is too small"),
+        (Unsettled.TOO_CLOSE, "more than 1,000,000 seeds would be needed"),
+    ],
+)
+def test_seeds_in_words(needed, words):
+    assert seeds_in_words(needed) == words
+
+
+# Miniatures
+
+
+@pytest.mark.parametrize(
+    ("value", "baselines", "higher_is_better", "expected"),
+    [
+        (80.0, {"chance": 10.0, "bag of words": 60.0}, True, "pipeline ok"),  # both bounds are met exactly
+        (79.9, {"chance": 10.0}, True, "pipeline short"),  # below the target
+        (85.0, {"chance": 10.0, "bag of words": 65.1}, True, "pipeline short"),  # 19.9 above the better baseline
+        (80.0, {}, True, "pipeline ok"),
+        (80.0, {"empty": 100.0, "copy": 120.0}, False, "pipeline ok"),
+        (80.1, {"empty": 120.0}, False, "pipeline short"),
+        (75.0, {"empty": 94.9}, False, "pipeline short"),
+        (float("nan"), {}, True, "pipeline short"),
+    ],
+)
+def test_pipeline_verdicts(value, baselines, higher_is_better, expected):
+    assert pipeline_verdict(value, 80.0, baselines, 20.0, higher_is_better) == expected
+
+
+def test_distances_are_those_of_decimal_arithmetic():
+    # 0.3 stands exactly 0.2 above 0.1; in binary 0.1 + 0.2 is 0.30000000000000004.
+    assert pipeline_verdict(0.3, 0.3, {"chance": 0.1}, 0.2, higher_is_better=True) == "pipeline ok"
