@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -20,6 +20,7 @@ from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
+from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
 
 
@@ -28,7 +29,7 @@ class _Parser(LightningCLI):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
-            LightningModule, LightningDataModule, subclass_mode_model=True, subclass_mode_data=True,
+            LightningModule, BenchmarkData, subclass_mode_model=True, subclass_mode_data=True,
             save_config_callback=None, seed_everything_default=False, auto_configure_optimizers=False,
             load_from_checkpoint_support=False, parser_kwargs={"exit_on_error": False}, run=False, args=settings,
         )  # fmt: skip
@@ -64,7 +65,7 @@ class Assembly:
         parser._dump_config()
         self.resolved: Settings = parser.config_dump
         self.module: LightningModule = parser.model
-        self.datamodule: LightningDataModule = parser.datamodule
+        self.datamodule: BenchmarkData = parser.datamodule
         self.settings = settings
         self.threads: int = self.resolved["threads"]
         self.checkpoint_every_n_steps: int = self.resolved["checkpoint_every_n_steps"]

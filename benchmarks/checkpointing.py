@@ -98,9 +98,15 @@ class Checkpoints(Callback):
     """
 
     KEPT = 3
+    PREFIX = "step-"
 
     def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int) -> None:
         self.folder, self.identity, self.every_n_steps = folder, identity, every_n_steps
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            for half in self.folder.glob(f".{self.PREFIX}*"):  # left by a kill in the middle of a write
+                half.unlink()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SUITE] = self.identity
@@ -118,13 +124,14 @@ class Checkpoints(Callback):
         self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Saves the present state; every rank must call it."""
-        path = self.folder / f"step-{trainer.global_step:08d}.ckpt"
+        """Saves the present state; every rank must call it, and finds `last.ckpt` in place afterwards."""
+        path = self.folder / f"{self.PREFIX}{trainer.global_step:08d}.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             self._point_last_at(path)
-            for old in sorted(self.folder.glob("step-*.ckpt"))[: -self.KEPT]:
+            for old in sorted(self.folder.glob(f"{self.PREFIX}*.ckpt"))[: -self.KEPT]:
                 old.unlink()
+        trainer.strategy.barrier("the newest checkpoint is the last one")
 
     def _point_last_at(self, path: Path) -> None:
         # A hard link under a passing name, renamed: `last.ckpt` is at every moment a complete file.
@@ -144,6 +151,9 @@ class StopOnSignal(Callback):
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
         self.received = 0
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise_on_signal()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -171,7 +181,8 @@ class StopOnSignal(Callback):
         raise_on_signal()
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
-        number = int(trainer.strategy.reduce(torch.tensor(float(self.received)), reduce_op="max"))
+        received = torch.tensor(float(self.received), device=trainer.strategy.root_device)
+        number = int(trainer.strategy.reduce(received, reduce_op="max"))
         if number:
             if save:
                 self.checkpoints.save(trainer)
@@ -182,6 +193,8 @@ def raise_on_signal() -> None:
     """Outside training there is nothing to save: SIGTERM and Ctrl-C end the run at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        for other in (signal.SIGTERM, signal.SIGINT):  # a group's signal arrives twice, once handed on by the parent
+            signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):

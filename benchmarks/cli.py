@@ -10,7 +10,7 @@ from benchmarks.errors import UserError
 from benchmarks.launch import Children, Job, die_with_parent, slots
 from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import load_claim, needs_data, preparation
-from results.collect import benchmarks, trained_row, records_of
+from results.collect import benchmarks, records_of, trained_row
 from results.tables import write_tables
 
 DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."

@@ -1,6 +1,7 @@
 """`metrics.csv`: every logged value as a row `step,name,value`, appended, and cut back to the checkpoint on resume."""
 
 import csv
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +33,12 @@ class Curves(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        due = trainer.global_step % trainer.log_every_n_steps == 0 and not trainer.fit_loop._should_accumulate()
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        due = trainer.global_step % every == 0 and not trainer.fit_loop._should_accumulate()
         if due and trainer.is_global_zero:
-            rates = {f"train/lr{i or ''}": c.scheduler.get_last_lr()[0] for i, c in enumerate(trainer.lr_scheduler_configs)}
             values = {key: v for key, v in trainer.callback_metrics.items() if key.startswith("train/")}
-            self._append(trainer.global_step, values | rates)
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            self._append(trainer.global_step, values | {"train/learning_rate": rate})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero and not trainer.sanity_checking:
@@ -47,6 +49,8 @@ class Curves(Callback):
         with self.path.open("a", encoding="utf-8") as file:
             for name, value in sorted(values.items()):
                 file.write(f"{step},{name},{float(torch.as_tensor(value))!r}\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def cut(path: Path, step: int) -> None:

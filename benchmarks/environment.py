@@ -8,7 +8,14 @@ from pathlib import Path
 from benchmarks.paths import ROOT
 from benchmarks.schema import Environment
 
-PACKAGES = ("datasets", "lightning", "numpy", "pillow", "sacrebleu", "torch", "torchaudio", "torchmetrics", "torchvision", "wandb")
+PACKAGES = (
+    "datasets", "lightning", "numpy", "pillow", "sacrebleu", "torch", "torchaudio", "torchmetrics", "torchvision",
+    "wandb",
+)  # fmt: skip
+CODE = (
+    "benchmarks", "datamodules", "lightning_modules", "results/*.py", "results/scoring", "requirements.lock",
+    "pyproject.toml", "Makefile",
+)  # fmt: skip
 
 
 def _git(*arguments: str) -> str | None:
@@ -25,8 +32,11 @@ def commit() -> str | None:
 
 
 def dirty() -> bool:
-    """Whether code or configs differ from the commit, results aside; true where there is no commit to compare with."""
-    changes = _git("status", "--porcelain", "--", ".", ":(exclude)results/records", ":(exclude)results/tables")
+    """Whether code or configs differ from the commit; true where there is no commit to compare with.
+
+    Records, tables and prose do not count: writing them must not make the next run unofficial.
+    """
+    changes = _git("status", "--porcelain", "--", *CODE, ":(exclude)*.md")
     return changes is None or changes != ""
 
 

@@ -8,17 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment
+from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, measure, stored
 from benchmarks.predictions import merge_shards
-from benchmarks.schema import Baseline, Claim, Environment, Measurement, baseline_systems, layouts, scoring
+from benchmarks.schema import (
+    Baseline,
+    Claim,
+    Environment,
+    Measurement,
+    baseline_systems,
+    layouts,
+    scoring,
+    worst_examples,
+)
+from datamodules.interface import BenchmarkData
 
 
 def quiet() -> dict[str, Any]:
     """Silences what Lightning says of itself; returns Trainer arguments: bars only where somebody watches."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*your dataloader is not resumable.*",  # its batch sampler starts at the step's position
@@ -28,13 +40,14 @@ def quiet() -> dict[str, Any]:
         ".*isinstance.*LeafSpec.*",  # Lightning uses a name that torch has deprecated
         ".*LeafSpec.*deprecated.*",
         ".*Trying to infer the `batch_size`.*",
+        ".*recommended to use .*sync_dist=True.*",  # torchmetrics has summed over the ranks
     ):
         warnings.filterwarnings("ignore", message)
     return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}
 
 
 def test(
-    trainer: Trainer, module: LightningModule, datamodule: LightningDataModule, claim: Claim, root: str, folder: Path,
+    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, claim: Claim, root: str, folder: Path,
     checkpoint: Path | None,
 ) -> Scored | None:  # fmt: skip
     """Tests on the claim's split; None on every rank but zero.
@@ -59,7 +72,7 @@ def test(
     truth = layouts(claim).truth(root, split)
     predictions, examples = merge_shards(folder / "predictions", len(truth.ids))
     files = scoring(claim).write(folder / "predictions", predictions, truth)
-    metrics, _ = measure(claim, prefix, folder / "predictions", truth, datamodule.signature)  # type: ignore[attr-defined]
+    metrics, _ = measure(claim, prefix, folder / "predictions", truth, datamodule.signature)
     require_agreement(metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
     return Scored(metrics, examples, tuple(stored(file) for file in files))
 
@@ -92,6 +105,14 @@ def baselines(claim: Claim, root: str, folder: Path) -> dict[str, Baseline]:
         values = scoring(claim).score(scoring(claim).read(place, truth), truth)
         found |= {f"{name}/{metric}": Baseline(value, f"{prefix}/{metric}") for metric, value in values.items()}
     return found
+
+
+def write_sheet(claim: Claim, root: str, folder: Path, title: str) -> None:
+    """`sheet.html`: the worst examples, in the task's own form."""
+    ((_, split),) = claim.splits().items()
+    predictions = scoring(claim).read(folder / "predictions", layouts(claim).truth(root, split))
+    page = worst_examples(claim).sheet(title, root, split, predictions)
+    write_atomically(folder / "sheet.html", page.encode())
 
 
 def surroundings(trainer: Trainer, normalised_batch: int | None) -> Environment:

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, Stopped, StopOnSignal
+from benchmarks.checkpointing import LAST, StopOnSignal, Stopped
 from benchmarks.evaluation import quiet
 from benchmarks.run import Order, Plan, callbacks, work_out
+from benchmarks.runs import first_process
 from benchmarks.throughput import ThroughputMeter
 
 STEPS = 20
@@ -45,7 +45,7 @@ def rehearse(order: Order) -> None:
         UserError: bad input, as the run itself would find it.
     """
     plan = replace(work_out(order), run_id=f"rehearsal-{order.profile}-s{order.seed}")
-    if rank_zero_only.rank == 0:
+    if first_process():
         shutil.rmtree(plan.folder, ignore_errors=True)
         plan.folder.mkdir(parents=True)
     plan.assembly.require_devices()

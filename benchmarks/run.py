@@ -8,22 +8,22 @@ from typing import Any
 
 import torch
 import yaml
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
 from benchmarks.config import Profile, Settings, config_hash, deviations, machine_settings, merge, resolve_settings
 from benchmarks.curves import Curves, curves
-from benchmarks.evaluation import baselines, quiet, surroundings, test
+from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official, stored
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
-from benchmarks.runs import FOLLOWED_RUN, choose_run, first_start, now, occupied
+from benchmarks.runs import FOLLOWED_RUN, choose_run, first_process, first_start, now, occupied
 from benchmarks.schema import SCHEMA, Claim, Record, load_claim, load_record, write_record
 from benchmarks.throughput import ThroughputMeter
 from benchmarks.tracking import publish, tracking
+from datamodules.interface import BenchmarkData
 from results.collect import verdicts
 from results.render import summary
 
@@ -90,7 +90,7 @@ def run(order: Order) -> None:
     """
     plan = work_out(order)
     record_path = record_file(order.benchmark, plan.run_id)
-    if rank_zero_only.rank != 0:
+    if not first_process():
         train_and_test(plan)
     elif record_path.exists():
         print(f"{plan.run_id} is finished; FRESH=1 would start another.")
@@ -107,13 +107,14 @@ def finish(plan: Plan, record_path: Path) -> None:
     plan.assembly.datamodule.setup("fit")
     started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
     if not (plan.folder / LAST).exists():
-        plan.assembly.datamodule.verify(training=True)  # type: ignore[operator]
+        plan.assembly.datamodule.verify(training=True)
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     clock = time.perf_counter()
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
     record = make_record(plan, trainer, meter, scored, started, time.perf_counter() - clock)
     write_record(record, record_path)
+    write_sheet(plan.claim, plan.order.data or "", plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
 
@@ -140,7 +141,7 @@ def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]
     return trainer, meter, scored
 
 
-def normalised_batch(module: LightningModule, datamodule: Any, trainer: Trainer) -> int | None:
+def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer: Trainer) -> int | None:
     """Examples that batch normalisation averages over: a device's batch; None without such layers."""
     layers = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     if not layers:
@@ -161,6 +162,7 @@ def make_record(
         metrics=scored.metrics, baselines=baselines(claim, order.data or "", plan.folder), examples=scored.examples,
         checkpoint=stored(plan.folder / LAST), predictions=scored.predictions, config=assembly.portable(),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
-        official=is_official(claim, order.profile, changed, around, scored), environment=around, throughput=meter.measured(assembly.datamodule.unit),  # type: ignore[arg-type]
-        curves=curves(plan.folder / "metrics.csv"), wandb=tracking(plan.run_id),
+        official=is_official(claim, order.profile, changed, around, scored), environment=around,
+        throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),
+        wandb=tracking(plan.run_id),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which run a command means: ids that follow from variant, seed and configuration, and one process at a time on each."""
+"""Which run a command means: ids follow from variant, seed and configuration; one process at a time works on each."""
 
 import json
 import os
@@ -26,8 +26,10 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
         counter += 1
     if fresh and _exists(benchmark, _numbered(base, counter)):
         if externally_launched():
-            raise UserError("FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
-                            f"Move {relative(run_folder(benchmark, base))} and its record away instead.")  # fmt: skip
+            raise UserError(
+                "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
+                f"Move {relative(run_folder(benchmark, base))} and its record away instead."
+            )
         counter += 1
     return _numbered(base, counter)
 
@@ -47,8 +49,14 @@ def externally_launched() -> bool:
 
 def announce(text: str) -> None:
     """Prints a line at once, on the first of several processes only."""
-    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0"))) == "0":
+    if first_process():
         print(text, flush=True)
+
+
+def first_process() -> bool:
+    """Whether this is rank zero, told before any process group is there (torchrun, SLURM, Lightning's own launcher)."""
+    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
 
 
 @contextmanager
@@ -99,4 +107,5 @@ def first_start(folder: Path, data: dict[str, Any]) -> str:
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
-    return ", ".join(f"{key}: {before.get(key)} then, {after[key]} now" for key in after if before.get(key) != after[key])
+    changed = [key for key in after if before.get(key) != after[key]]
+    return ", ".join(f"{key}: {before.get(key)} then, {after[key]} now" for key in changed)

@@ -308,6 +308,11 @@ def baseline_systems(claim: Claim) -> Any:
     return _named_module("datamodules.baselines", claim.dataset)
 
 
+def worst_examples(claim: Claim) -> Any:
+    """The module that shows the worst predictions on a page."""
+    return _named_module("datamodules.sheets", claim.dataset)
+
+
 def miniature_writer(claim: Claim) -> Any:
     """The module that writes the embedded data."""
     return _named_module("datamodules.miniature", claim.dataset)

@@ -18,6 +18,10 @@ class ThroughputMeter(Callback):
         self.seconds = self.waited = 0.0
         self.ended: float | None = None
         self.started = 0.0
+        self.seen = 0  # batches since the loader started
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seen = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.started = time.perf_counter()
@@ -26,14 +30,18 @@ class ThroughputMeter(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.perf_counter()
-        if self.ended is not None and batch_idx >= WARM_UP:
+        if self.ended is not None and self.seen >= WARM_UP:
             datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
             self.examples += datamodule.global_batch_size // trainer.accumulate_grad_batches
             self.seconds += now - self.ended
             self.waited += self.started - self.ended
         self.ended = now
+        self.seen += 1
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended = None
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self.ended = None
 
     def measured(self, unit: str) -> Throughput | None:

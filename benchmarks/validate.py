@@ -19,7 +19,14 @@ from benchmarks.measure import Scored, is_official, measure, stored
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
 from benchmarks.schema import (
-    SCHEMA, Environment, Record, StoredFile, Tracking, layouts, short_hash, write_record,
+    SCHEMA,
+    Environment,
+    Record,
+    StoredFile,
+    Tracking,
+    layouts,
+    short_hash,
+    write_record,
 )  # fmt: skip
 from results.render import summary
 

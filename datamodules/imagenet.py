@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -21,6 +20,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pixels
 
 from benchmarks.errors import UserError
+from benchmarks.schema import Signature
+from datamodules.interface import BenchmarkData
 from datamodules.layouts.imagenet import Split, check_classes, open_split, verify
 from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, example_generator
 
@@ -39,10 +40,15 @@ def decode(data: bytes, where: str) -> Image.Image:
         raise UserError(f"{where} is no readable image ({error}). Replace it by an intact copy.") from None
 
 
-def random_crop(width: int, height: int, generator: np.random.Generator) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of 8-100 % of the area and an aspect of 3/4-4/3 (torchvision RandomResizedCrop)."""
+def random_crop(
+    width: int, height: int, smallest_area: float, generator: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of a random crop, an aspect of 3/4-4/3 (torchvision's RandomResizedCrop.get_params).
+
+    Its area is uniform between `smallest_area` and all of the image's.
+    """
     for _ in range(10):
-        area = width * height * generator.uniform(0.08, 1.0)
+        area = width * height * generator.uniform(smallest_area, 1.0)
         aspect = math.exp(generator.uniform(math.log(3 / 4), math.log(4 / 3)))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
@@ -64,15 +70,16 @@ def resolution_at(epoch: int, smallest: int, largest: int, ramp: Sequence[int]) 
 class TrainingImages(Dataset[dict[str, Any]]):
     """(epoch, index) -> a random crop of the image, uint8 [3, R, R]."""
 
-    def __init__(self, split: Split, seed: int, smallest: int, largest: int, ramp: Sequence[int]) -> None:
-        self.split, self.seed, self.resolution = split, seed, (smallest, largest, ramp)
+    def __init__(self, split: Split, seed: int, smallest_area: float, growth: tuple[int, int, Sequence[int]]) -> None:
+        self.split, self.seed, self.smallest_area, self.growth = split, seed, smallest_area, growth
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, index = key
         image = decode(self.split.read(index), self.split.where(index))
         generator = example_generator(self.seed, epoch, self.split.identity(index))
-        side = resolution_at(epoch, *self.resolution)
-        crop = pixels.resized_crop(image, *random_crop(*image.size, generator), [side, side])
+        side = resolution_at(epoch, *self.growth)
+        box = random_crop(*image.size, self.smallest_area, generator)
+        crop = pixels.resized_crop(image, *box, [side, side])
         if generator.random() < 0.5:
             crop = pixels.hflip(crop)
         return {"image": pixels.pil_to_tensor(crop), "label": int(self.split.labels[index]), "index": index}
@@ -95,14 +102,15 @@ class EvaluationImages(Dataset[dict[str, Any]]):
 
 def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
     """Images [N, 3, H, W], labels [N] and positions in the split [N]; N may be 0."""
+    images = [example["image"] for example in examples]
     return {
-        "image": torch.stack([e["image"] for e in examples]) if examples else torch.empty(0, 3, 1, 1, dtype=torch.uint8),
+        "image": torch.stack(images) if images else torch.empty(0, 3, 1, 1, dtype=torch.uint8),
         "label": torch.tensor([e["label"] for e in examples], dtype=torch.long),
         "index": torch.tensor([e["index"] for e in examples], dtype=torch.long),
     }
 
 
-class ImageNetData(LightningDataModule):
+class ImageNetData(BenchmarkData):
     """Training and validation images.
 
     Args:
@@ -113,6 +121,7 @@ class ImageNetData(LightningDataModule):
         smallest: first training resolution, in pixels.
         largest: last training resolution.
         ramp: first and last epoch of the growth from `smallest` to `largest`.
+        smallest_area: share of the image that a training crop keeps at least.
         resize: the shorter side that an evaluation image is scaled to.
         crop: side of its centre crop.
         interpolation: of that scaling.
@@ -130,6 +139,7 @@ class ImageNetData(LightningDataModule):
         smallest: int,
         largest: int,
         ramp: list[int],
+        smallest_area: float = 0.08,
         resize: int = 256,
         crop: int = 224,
         interpolation: str = "bilinear",
@@ -138,13 +148,13 @@ class ImageNetData(LightningDataModule):
         super().__init__()
         self.root, self.seed, self.workers = root, seed, workers
         self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
-        self.growth = (smallest, largest, ramp)
+        self.smallest_area, self.growth = smallest_area, (smallest, largest, ramp)
         self.resize, self.crop, self.interpolation = resize, crop, interpolation
         self.train: Split | None = None
         self.val: Split | None = None
 
     @property
-    def signature(self) -> dict[str, str | int | float | bool | None]:
+    def signature(self) -> Signature:
         """The protocol of the evaluation, as the claim states it."""
         return {"resize": self.resize, "crop": self.crop, "interpolation": self.interpolation, "views": 1}
 
@@ -203,7 +213,7 @@ class ImageNetData(LightningDataModule):
             len(train), self.global_batch_size, trainer.global_rank, trainer.world_size,
             trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
         )  # fmt: skip
-        return self._loader(TrainingImages(train, self.seed, *self.growth), batches)
+        return self._loader(TrainingImages(train, self.seed, self.smallest_area, self.growth), batches)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The official validation set, this rank's share of it."""

@@ -5,6 +5,7 @@ Evaluation cuts the global list into batches and deals whole batches to the rank
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -96,7 +97,7 @@ class EvaluationBatches(Sampler[list[Key]]):
         self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:
-        return -(-self.num_examples // (self.batch_size * self.world_size))
+        return math.ceil(self.num_examples / (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[list[Key]]:
         for turn in range(len(self)):

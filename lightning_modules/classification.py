@@ -4,6 +4,7 @@ Recipe of libffcv/ffcv-imagenet:train_imagenet.py: label smoothing, weight decay
 learning rate that rises linearly from 1e-4 of its peak and falls linearly to zero, updated at every step.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,26 +31,28 @@ class ClassifierScores(LightningModule):
     """
 
     network: nn.Module
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
         super().__init__()
-        self.accuracies = nn.ModuleDict()
+        self.accuracies: dict[str, MulticlassAccuracy] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
+    @abstractmethod
     def build_network(self, num_classes: int) -> nn.Module:
         """The network for that many classes."""
-        raise TypeError(f"{type(self).__name__} must say how its network is built")
 
     def configure_model(self) -> None:
         """Builds the network once the datamodule knows the classes."""
         if self.accuracies:
             return
         classes = self.trainer.datamodule.num_classes  # type: ignore[attr-defined]
-        self.network = self.build_network(classes).to(memory_format=torch.channels_last)
-        for stage in ("val", "test"):
-            for k in (1, 5) if classes > 5 else (1,):
-                self.accuracies[f"{stage}_top{k}"] = MulticlassAccuracy(classes, top_k=k, average="micro")
+        self.network = self.build_network(classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for key in (f"{stage}/top{k}" for stage in ("val", "test") for k in (1, 5) if k <= classes):
+            self.accuracies[key] = MulticlassAccuracy(classes, top_k=int(key[-1]), average="micro")
+            self.add_module(key.replace("/", "_"), self.accuracies[key])  # so that it moves to the device
 
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 images [N, 3, H, W] to logits [N, classes]."""
@@ -73,11 +76,15 @@ class ClassifierScores(LightningModule):
         if len(batch["label"]) == 0:  # a rank without images in this round
             return torch.empty(0, 5), torch.empty(0, 5)
         probabilities = self(batch["image"]).float().softmax(dim=1)
+        # Logits in bf16 often tie. One stable order decides for the metric and for the predictions file alike; argmax
+        # and topk break ties each in their own way.
+        scores, classes = probabilities.sort(dim=1, descending=True, stable=True)
+        places = torch.arange(0.0, -classes.shape[1], -1.0, device=classes.device)
+        ranking = torch.empty_like(probabilities).scatter_(1, classes, places.expand_as(probabilities))
         for name, accuracy in self.accuracies.items():
             if name.startswith(stage):
-                accuracy.update(probabilities, batch["label"])
-        scores, classes = probabilities.topk(min(5, probabilities.shape[1]), dim=1)
-        return scores, classes
+                accuracy.update(ranking, batch["label"])
+        return scores[:, :5], classes[:, :5]
 
     def on_validation_epoch_end(self) -> None:
         """Logs the accuracies, in percent."""
@@ -91,7 +98,7 @@ class ClassifierScores(LightningModule):
         # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
         for name, accuracy in self.accuracies.items():
             if name.startswith(stage):
-                self.log(name.replace("_", "/"), accuracy.compute() * 100, prog_bar=True)
+                self.log(name, accuracy.compute() * 100, prog_bar=True)
                 accuracy.reset()
 
 
@@ -117,12 +124,16 @@ class ImageClassifier(ClassifierScores):
         label_smoothing: float,
     ) -> None:
         super().__init__()
-        self.build_network = network  # type: ignore[method-assign]
+        self.make_network = network
         self.learning_rate_per_256 = learning_rate_per_256
         self.peak_epoch = peak_epoch
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+
+    def build_network(self, num_classes: int) -> nn.Module:
+        """What `network` makes for that many classes."""
+        return self.make_network(num_classes)
 
     @staticmethod
     def published(weights: str) -> ClassifierScores:
@@ -149,6 +160,7 @@ class ImageClassifier(ClassifierScores):
             {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
         ]
         datamodule, epochs = self.trainer.datamodule, self.trainer.max_epochs  # type: ignore[attr-defined]
+        assert epochs is not None
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
         optimizer = torch.optim.SGD(groups, lr=peak, momentum=self.momentum)
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)

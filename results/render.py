@@ -9,6 +9,11 @@ from results.collect import Row, judge
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note")
 
+FIELDS = (
+    "benchmark", "reading", "variant", "origin", "metric", "target", "margin", "unit", "mean", "low", "high", "seeds",
+    "verdict", "note", "runs",
+)  # fmt: skip
+
 MINIATURE_WARNING = "A miniature proves that the pipeline works. Its numbers are no evidence for any claim."
 
 
@@ -40,9 +45,7 @@ def comma_separated(rows: Sequence[Row]) -> str:
     """The same table with unrounded numbers, for programs."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        "benchmark,reading,variant,origin,metric,target,margin,unit,mean,low,high,seeds,verdict,note,runs".split(",")
-    )
+    writer.writerow(FIELDS)
     for row in rows:
         reading, found = row.reading, row.interval
         numbers = (found.mean, found.low, found.high, found.seeds) if found else ("", "", "", "")

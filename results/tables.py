@@ -1,20 +1,29 @@
 """`results/tables/`: written from records alone; the same records give the same bytes."""
 
+import re
+
 from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT
 from results.collect import benchmarks, miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING, comma_separated, markdown
 
 TABLES = "results/tables"
+README_BLOCK = re.compile(r"(<!-- claims:.*?-->\n).*?(<!-- /claims -->)", re.DOTALL)
 
 
 def write_tables() -> str:
-    """Writes `claims.{md,csv}` from full records and `miniature.{md,csv}` from the others; returns what to print."""
+    """Writes `claims.{md,csv}` from full records, also into the README, and `miniature.{md,csv}`.
+
+    Returns:
+        What to print.
+    """
     folder = ROOT / TABLES
     claims = [row for name in benchmarks() for row in rows_of(name)]
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
     write_atomically(folder / "claims.md", markdown(claims).encode())
     write_atomically(folder / "claims.csv", comma_separated(claims).encode())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    write_atomically(ROOT / "README.md", README_BLOCK.sub(lambda block: block[1] + markdown(claims) + block[2], readme).encode())
     write_atomically(folder / "miniature.md", f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}".encode())
     write_atomically(folder / "miniature.csv", comma_separated(miniatures).encode())
     shown = markdown(claims)

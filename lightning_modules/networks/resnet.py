@@ -16,6 +16,8 @@ from torch.nn import functional
 class BlurPoolConv2d(nn.Module):
     """A binomial low-pass filter, then the strided convolution."""
 
+    blur_filter: Tensor
+
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv
@@ -47,9 +49,7 @@ class Block(nn.Module):
         self.bottleneck = bottleneck
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] to [N, outputs, H / stride, W / stride]."""

@@ -1,0 +1,63 @@
+# Thin lines over `python -m benchmarks`; `make help` lists them. Values go through as --name=value.
+
+PYTHON ?= python3
+RUN := .venv/bin/python -m benchmarks
+quoted = '$(subst ','\'',$(1))'
+option = $(if $(filter-out undefined,$(origin $(1))),--$(2)=$(call quoted,$($(1))))
+flag = $(if $(filter-out 0,$($(1))),--$(2))
+COMMON = $(call option,DATA,data) $(call option,PROFILE,profile) $(call option,VARIANT,variant) \
+	$(call option,DEVICES,devices) $(call option,NODES,nodes) $(call option,ARGS,args)
+TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call flag,REHEARSE,rehearse)
+SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce tables test test-all check
+
+help:
+	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
+	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data"
+	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
+	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
+	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
+	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
+	@echo "make tables                   results/tables/ from the records alone"
+	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
+	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
+
+# uv installs the rest in seconds; its own hashes stand in the lock too.
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	touch $@
+
+install: .venv/installed
+
+reproduce: install
+	$(RUN) reproduce $(TRAINING)
+
+reproduce-%: install
+	$(RUN) reproduce $* $(TRAINING)
+
+validate-%: install
+	$(RUN) validate $* $(COMMON) $(SUBJECT)
+
+data-%: install
+	$(RUN) data $* $(call option,DATA,data)
+
+tables: install
+	$(RUN) tables
+
+test: install
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: install
+	.venv/bin/python -m pytest
+
+check: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy benchmarks datamodules lightning_modules results
+	$(MAKE) test

@@ -1,0 +1,32 @@
+"""What a run asks of its data, beside the loaders that Lightning asks for."""
+
+from abc import abstractmethod
+
+from lightning.pytorch import LightningDataModule
+
+from benchmarks.schema import Signature
+
+
+class BenchmarkData(LightningDataModule):
+    """Base of every datamodule; `unit` names its examples, `global_batch_size` counts those of an optimizer step."""
+
+    unit: str
+    global_batch_size: int
+
+    @property
+    @abstractmethod
+    def signature(self) -> Signature:
+        """The protocol of the evaluation, as the claim's readings state it."""
+
+    @property
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch, once `setup("fit")` has run."""
+
+    @abstractmethod
+    def verify(self, training: bool) -> None:
+        """Finds broken files before hours are spent; of the test split only, unless `training`.
+
+        Raises:
+            UserError: there is one; the message names it.
+        """

@@ -1,0 +1,54 @@
+"""The most confident mistakes of an image classifier as one self-contained page: each image with its five guesses."""
+
+import base64
+import io
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
+from PIL import Image
+
+from datamodules.layouts.imagenet import Split, open_split
+from results.scoring.classification import Predictions
+
+SHOWN = 24
+SIDE = 160  # pixels; 24 such JPEGs stay well under 300 kB
+
+
+def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
+    """HTML of the mistakes with the highest probability on the wrong class, under 300 kB.
+
+    Args:
+        title: of the page.
+        root: of the data.
+        split: that was predicted.
+        predictions: in the order of the split.
+    """
+    images = open_split(root, split)
+    wrong = np.flatnonzero(predictions.classes[:, 0] != images.labels)
+    worst = wrong[np.argsort(-predictions.scores[wrong, 0], kind="stable")][:SHOWN]
+    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
+    return templates.get_template("imagenet.html").render(
+        title=title, wrong=len(wrong), total=len(images), examples=[_example(images, i, predictions) for i in worst]
+    )
+
+
+def _example(images: Split, index: int, predictions: Predictions) -> dict[str, object]:
+    label = int(images.labels[index])
+    guesses = zip(predictions.classes[index].tolist(), predictions.scores[index].tolist(), strict=True)
+    return {
+        "id": images.identity(index),
+        "label": images.classes[label],
+        "guesses": [(images.classes[guess], score, guess == label) for guess, score in guesses],
+        "image": _thumbnail(images, index),
+    }
+
+
+def _thumbnail(images: Split, index: int) -> str:
+    """A data address of the image, at most 160 pixels a side."""
+    with images.open(index) as stream, Image.open(stream) as image:
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))
+        small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
