@@ -27,28 +27,29 @@ help:
 # uv installs the rest in seconds; its own hashes stand in the lock too.
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
-	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
-	touch $@
+	@echo "installing the pinned packages into .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	@.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	@touch $@
 
 install: .venv/installed
 
 reproduce: install
-	$(RUN) reproduce $(TRAINING)
+	@$(RUN) reproduce $(TRAINING)
 
 reproduce-%: install
-	$(RUN) reproduce $* $(TRAINING)
+	@$(RUN) reproduce $* $(TRAINING)
 
 validate-%: install
-	$(RUN) validate $* $(COMMON) $(SUBJECT)
+	@$(RUN) validate $* $(COMMON) $(SUBJECT)
 
 data-%: install
-	$(RUN) data $* $(call option,DATA,data)
+	@$(RUN) data $* $(call option,DATA,data)
 
 tables: install
-	$(RUN) tables
+	@$(RUN) tables
 
 test: install
 	.venv/bin/python -m pytest -m "not slow"

@@ -13,6 +13,8 @@ from benchmarks.runs import announce
 from benchmarks.schema import Claim, layouts, load_claim, needs_data
 from results.collect import benchmarks
 
+LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True)
 class Request:
@@ -41,31 +43,33 @@ def known_benchmark(name: str) -> str:
     raise UserError(f"there is no benchmark {name!r}. {meant}Known: {', '.join(names)}.")
 
 
-def request(name: str, options: Namespace, profile: Profile | None = None) -> Request:
+def request(name: str, options: Namespace, otherwise: tuple[Profile, str] | None = None) -> Request:
     """Checks what was asked of one benchmark.
 
     Args:
         name: of the benchmark.
         options: the parsed command line.
-        profile: decides where it is given, such as by the run that wrote a checkpoint.
+        otherwise: the profile where PROFILE is not given, and why; by default it follows from DATA.
 
     Raises:
         UserError: an option is wrong.
     """
     benchmark = known_benchmark(name)
     claim = load_claim(benchmark)
-    chosen, reason = (profile, "as the checkpoint's own run") if profile else _profile(claim, options)
+    chosen, reason = _profile(claim, options, otherwise)
     return Request(
         benchmark, claim, chosen, reason, options.data, _variants(benchmark, claim, options.variant, chosen),
         merge(_machine(options), parse_overrides(options.args or "")),
     )  # fmt: skip
 
 
-def _profile(claim: Claim, options: Namespace) -> tuple[Profile, str]:
+def _profile(claim: Claim, options: Namespace, otherwise: tuple[Profile, str] | None) -> tuple[Profile, str]:
     if options.profile not in (None, "full", "mini"):
         raise UserError(f"PROFILE={options.profile} is unknown. It is full (the documented recipe) or mini.")
     if options.profile is not None:
         return options.profile, "as asked by PROFILE"
+    if otherwise is not None:
+        return otherwise
     if options.data is not None:
         return "full", "because DATA is given (PROFILE=mini would read it with the miniature's config)"
     if not needs_data(claim):
@@ -118,8 +122,8 @@ def seeds(text: str | None, claim: Claim, profile: Profile) -> tuple[int, ...]:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UserError(f"SEEDS={text} is no list of integers. Write it as SEEDS=0,1,2.") from None
-    if len(set(numbers)) < len(numbers) or min(numbers) < 0:
-        raise UserError(f"SEEDS={text}: each seed stands once and is at least 0.")
+    if len(set(numbers)) < len(numbers) or min(numbers) < 0 or max(numbers) > LARGEST_SEED:
+        raise UserError(f"SEEDS={text}: each seed stands once and is a number from 0 to {LARGEST_SEED}.")
     return numbers
 
 

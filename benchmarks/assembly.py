@@ -20,6 +20,7 @@ from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
+from benchmarks.runs import launched_processes
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
 
@@ -72,13 +73,15 @@ class Assembly:
         self._trainer: dict[str, Any] = dict(parser.config_init["trainer"])
 
     def trainer(self, callbacks: list[Callback], **limits: Any) -> Trainer:
-        """A Trainer of the settings, with the run's callbacks; `limits` are for rehearsals."""
+        """A Trainer of the settings, with the run's callbacks, and its CPU threads; `limits` are for rehearsals."""
         arguments = self._trainer | limits
         arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks]
         arguments["plugins"] = [*(arguments["plugins"] or []), AtomicCheckpointIO()]
         if arguments["strategy"] == "auto" and self.processes > 1:
             # Buffers are broadcast before validation (`SharedBuffers`): ranks may take unequal numbers of steps there.
             arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
+        torch.set_num_threads(self.threads)
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:
             return Trainer(**arguments)
         except (MisconfigurationException, ValueError, TypeError) as error:
@@ -97,21 +100,38 @@ class Assembly:
         Raises:
             UserError: either.
         """
-        accelerator = self._trainer["accelerator"]
-        on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-        there = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
-        devices = str(self._trainer["devices"])
-        if devices.isdigit() and not 1 <= int(devices) <= there:
-            raise UserError(f"DEVICES={devices}, but this machine has {there} {'GPU' if on_gpu else 'CPU core'}(s).")
+        there = torch.cuda.device_count() if self._on_gpu else os.cpu_count() or 1
+        if not 1 <= self.devices <= there:
+            kind = "GPU" if self._on_gpu else "CPU core"
+            raise UserError(f"DEVICES={self.devices}, but this machine has {there} {kind}(s).")
+        launched = launched_processes()
+        if launched not in (None, self.processes):
+            raise UserError(
+                f"torchrun or SLURM started {launched} process(es), but DEVICES x NODES is {self.processes}. "
+                "Give DEVICES=<processes a node> and NODES=<nodes> as it started them."
+            )
         batch = getattr(self.datamodule, "global_batch_size", None)
         if batch is not None:
             device_batch_size(batch, self.processes, self._trainer["accumulate_grad_batches"])
 
     @property
+    def _on_gpu(self) -> bool:
+        accelerator = self._trainer["accelerator"]
+        return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+
+    @property
+    def devices(self) -> int:
+        """Devices a node: named by their number (2), one by one ([0, 1] or "0,1"), or all of them ("auto" or -1)."""
+        asked = self._trainer["devices"]
+        if asked in ("auto", "-1", -1):
+            return torch.cuda.device_count() if self._on_gpu else 1
+        listed = asked.split(",") if isinstance(asked, str) and "," in asked else asked
+        return len(listed) if isinstance(listed, list) else int(listed)
+
+    @property
     def processes(self) -> int:
-        """Devices times nodes, as far as the settings name them."""
-        devices = self._trainer["devices"]
-        return (int(devices) if str(devices).isdigit() else 1) * int(self._trainer["num_nodes"])
+        """Devices times nodes."""
+        return self.devices * int(self._trainer["num_nodes"])
 
 
 def _essence(message: str) -> str:

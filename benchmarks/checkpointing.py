@@ -38,7 +38,7 @@ class AtomicCheckpointIO(CheckpointIO):
                 torch.save(checkpoint, file)
             except RuntimeError as error:
                 # torch wraps what the file system said
-                raise error.__context__ if isinstance(error.__context__, OSError) else error
+                raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Reads a checkpoint on the CPU, never running code from it.
@@ -111,6 +111,9 @@ class Checkpoints(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SUITE] = self.identity
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        recount(checkpoint, trainer.accumulate_grad_batches)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -139,6 +142,18 @@ class Checkpoints(Callback):
         passing.unlink(missing_ok=True)
         passing.hardlink_to(path)
         passing.replace(path.with_name(LAST))
+
+
+def recount(checkpoint: dict[str, Any], accumulate: int) -> None:
+    """Tells a checkpoint's place in its epoch in batches of which `accumulate` make a step.
+
+    Lightning counts batches, and a run may go on with another number of them a step, as with fewer devices.
+    """
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    before = progress["total"]["processed"] // checkpoint["global_step"]
+    for counts in (progress["total"], progress["current"]):
+        processed = counts["processed"]
+        counts.update({name: processed // before * accumulate + count - processed for name, count in counts.items()})
 
 
 class StopOnSignal(Callback):

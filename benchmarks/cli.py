@@ -3,11 +3,15 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
 from benchmarks.errors import UserError
+from benchmarks.files import cannot_write, refused_write
 from benchmarks.launch import Children, Job, die_with_parent, slots
+from benchmarks.paths import ROOT
 from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import load_claim, needs_data, preparation
 from results.collect import benchmarks, records_of, trained_row
@@ -24,11 +28,16 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        return 1
+    except OSError as error:  # of writes that are not ours: logs, caches, what libraries keep
+        if not refused_write(error):
+            raise
+        print(f"error: {cannot_write(Path(error.filename or ROOT), error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        return 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,10 +75,14 @@ def parser() -> argparse.ArgumentParser:
     return main_parser
 
 
-def _command(commands, name, function, text) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    added = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text.capitalize() + ".", allow_abbrev=False
+    )
     added.set_defaults(command=function)
-    return added  # type: ignore[no-any-return]
+    return added
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
@@ -139,7 +152,8 @@ def run_command(options: argparse.Namespace) -> int:
     chosen = seeds(options.seeds, asked.claim, asked.profile)
     if len(chosen) * len(asked.variants) != 1:
         raise UserError("run takes exactly one seed and one variant; reproduce takes several.")
-    return _run(asked, asked.variants[0], chosen[0], options.data, options)
+    data = options.data or locate_data(asked, training=True)  # `reproduce` has looked at the DATA that it passes on
+    return _run(asked, asked.variants[0], chosen[0], data, options)
 
 
 def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
@@ -182,5 +196,3 @@ def tables_command(options: argparse.Namespace) -> int:
     """`tables`: writes them and prints the claims'."""
     print(write_tables())
     return 0
-
-

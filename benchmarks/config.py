@@ -4,6 +4,7 @@ Overlays apply in the order `config.yaml`, `variants/<v>.yaml`, `mini.yaml`, `va
 The typed constructors that the settings name are their only schema (`assembly.py`).
 """
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from benchmarks.schema import short_hash
 
 Profile = Literal["full", "mini"]
 Settings = dict[str, Any]
+
+SECTIONS = ("trainer", "model", "data")
 
 # What may differ between two runs of one experiment: where it runs, not what is computed.
 MACHINE_KEYS = frozenset(
@@ -36,16 +39,43 @@ MACHINE_KEYS = frozenset(
 )
 
 
+# What a command sets itself, so that an override of it would be lost in silence: key -> how to set it.
+OWN_KEYS = {"data.init_args.root": "DATA=/path", "data.init_args.seed": "SEEDS=0"}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `5e-4` as a number, as YAML 1.2 and the typed parser do; PyYAML alone takes it for a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
+
+
 def resolve_settings(benchmark: str, profile: Profile, variant: str | None, overrides: Settings) -> Settings:
     """The settings of one variant and profile of a benchmark, with the user's overrides on top.
 
     Raises:
-        UserError: a file is missing or is no YAML mapping.
+        UserError: a file is missing or is no YAML mapping, or a section of the settings is none.
     """
     settings: Settings = {}
     for path in _overlays(benchmark, profile, variant):
-        settings = merge(settings, _read(path))
-    return merge(settings, overrides)
+        settings = merge(settings, _checked(_read(path), relative(path)))
+    return merge(settings, _checked(overrides, "ARGS"))
+
+
+def _checked(settings: Settings, where: str) -> Settings:
+    """Refuses what a launcher cannot read; the typed constructors judge the rest."""
+    for section in SECTIONS:
+        if not isinstance(settings.get(section, {}), Mapping):
+            raise UserError(f"{where}: {section} is {settings[section]!r}; it has keys below it, as {section}.<key>.")
+    for key, value in (
+        ("threads", settings.get("threads", 1)),
+        ("devices", settings.get("trainer", {}).get("devices", 1)),
+    ):
+        if value == 0 or (key == "threads" and not isinstance(value, int)):
+            raise UserError(f"{where}: {key} is {value!r}; give a whole number of at least 1.")
+    return settings
 
 
 def machine_settings(seed: int, root: str | None) -> Settings:
@@ -67,7 +97,7 @@ def _overlays(benchmark: str, profile: Profile, variant: str | None) -> list[Pat
 
 def _read(path: Path) -> Settings:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
     if not isinstance(settings, dict):
@@ -80,7 +110,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Settings:
 
     Where the overlay names another `class_path`, the arguments of the class it replaces fall away with it.
     """
-    if overlay.get("class_path", base.get("class_path")) != base.get("class_path"):
+    if "class_path" in base and overlay.get("class_path", base["class_path"]) != base["class_path"]:
         return dict(overlay)
     merged = dict(base)
     for key, value in overlay.items():
@@ -93,7 +123,7 @@ def parse_overrides(arguments: str) -> Settings:
     """`ARGS` as nested settings: `--trainer.max_epochs 5 --model.init_args.learning_rate=0.1`.
 
     Raises:
-        UserError: an argument that is not of that form.
+        UserError: an argument is not of that form, a value is no YAML, or a key has an option of its own.
     """
     try:
         words = shlex.split(arguments)
@@ -101,11 +131,21 @@ def parse_overrides(arguments: str) -> Settings:
         raise UserError(f"ARGS={arguments!r} cannot be split into words: {error}.") from None
     settings: Settings = {}
     for key, value in _pairs(words):
-        nested: Any = yaml.safe_load(value)
+        nested: Any = _value(key, value)
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merge(settings, nested)
     return settings
+
+
+def _value(key: str, text: str) -> Any:
+    if key in OWN_KEYS:
+        raise UserError(f"ARGS: --{key} would be overruled. Set it by {OWN_KEYS[key]}.")
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    except yaml.YAMLError as error:
+        problem = str(error).splitlines()[-1].strip()
+        raise UserError(f"ARGS: the value {text!r} of --{key} is no YAML ({problem}). Mend it, or quote it.") from None
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -122,8 +162,8 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value for every leaf of nested mappings (lists are leaves)."""
-    if not isinstance(settings, Mapping) or not settings:
+    """Dotted key -> value for every leaf of nested mappings; lists are leaves, and so are empty mappings below a key."""
+    if not isinstance(settings, Mapping) or (prefix and not settings):
         return {prefix: settings}
     found: dict[str, Any] = {}
     for key, value in settings.items():
@@ -143,6 +183,6 @@ def deviations(benchmark: str, profile: Profile, variant: str | None, overrides:
     committed = leaves(resolve_settings(benchmark, profile, variant, {}))
     return tuple(
         f"{key}: {committed.get(key)!r} -> {value!r}"
-        for key, value in leaves(overrides).items()
+        for key, value in sorted(leaves(overrides).items())
         if key not in MACHINE_KEYS and committed.get(key) != value
     )

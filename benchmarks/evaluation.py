@@ -41,6 +41,7 @@ def quiet() -> dict[str, Any]:
         ".*LeafSpec.*deprecated.*",
         ".*Trying to infer the `batch_size`.*",
         ".*recommended to use .*sync_dist=True.*",  # torchmetrics has summed over the ranks
+        ".*callbacks used to create the checkpoint.*",  # a validation has no need of them
     ):
         warnings.filterwarnings("ignore", message)
     return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}

@@ -61,10 +61,16 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     """The message for a write that the file system refused."""
     remedy = {
         errno.ENOSPC: "the disk is full; free some space and run the same command again, it continues",
+        errno.EDQUOT: "the disk quota is used up; free some space and run the same command again, it continues",
         errno.EROFS: "the file system is read-only; work in a copy of the repository that may be written to",
         errno.EACCES: "permission denied; make the folder writable",
     }
     return UserError(f"cannot write {relative(path)}: {remedy.get(error.errno or 0, error.strerror or str(error))}.")
+
+
+def refused_write(error: OSError) -> bool:
+    """Whether a file system refused a write for want of room or of permission to write at all."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def sha256(path: Path) -> str:

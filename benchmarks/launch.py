@@ -1,6 +1,7 @@
 """`reproduce`: one child process per variant and seed, side by side where the machine has room. No torch here."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,12 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from types import FrameType
 
 from benchmarks.config import Profile, Settings, resolve_settings
 from benchmarks.paths import ROOT
 
 POLL_SECONDS = 0.1
+PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class Children:
         self.signal = 0
 
     def run(self) -> int:
-        """The worst exit code of all, or 128 + the signal that ended them."""
+        """The worst exit code of all.
+
+        Raises:
+            SystemExit: a signal ended them, and with them the whole command; the code is 128 + its number.
+        """
         handlers = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             while self.running or (self.waiting and not self.signal):
@@ -44,12 +51,16 @@ class Children:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        return 128 + self.signal if self.signal else worst(self.codes)
+        if self.signal:
+            raise SystemExit(128 + self.signal)
+        return worst(self.codes)
 
     def _start(self) -> None:
         while self.waiting and len(self.running) < self.slots and not self.signal:
-            job = self.waiting.pop(0)
-            self.running.append(subprocess.Popen([sys.executable, "-m", "benchmarks", *job.arguments], cwd=ROOT))
+            command = [sys.executable, "-m", "benchmarks", *self.waiting.pop(0).arguments]
+            self.running.append(subprocess.Popen(command, cwd=ROOT, env=os.environ | {PARENT: str(os.getpid())}))
+            if self.signal:  # came before the child could be told
+                self.running[-1].send_signal(self.signal)
 
     def _collect(self) -> None:
         for child in [child for child in self.running if child.poll() is not None]:
@@ -63,9 +74,42 @@ class Children:
 
 
 def die_with_parent() -> None:
-    """Asks Linux to kill this process with the one that started it, so that no orphan holds on to a run's folder."""
+    """Asks Linux to kill this process with the one of ours that started it, and its own ranks with it.
+
+    So no orphan holds on to a run's folder. A `run` that the user started lives on without his shell.
+    """
+    parent = os.environ.get(PARENT)
+    os.environ[PARENT] = str(os.getpid())
+    if parent is not None and sys.platform == "linux":
+        _die_with(int(parent))
+
+
+def serve(worker: int) -> None:
+    """Prepares a worker of a data loader: it ends with its parent, and by no other signal.
+
+    Ctrl-C in a terminal and a scheduler's SIGTERM reach every process of a run; a worker that died of them would take
+    the run down before its checkpoint is written.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        _die_with(os.getppid())
+
+
+def _end_workers() -> None:
+    # At exit, multiprocessing ends them by SIGTERM, which they ignore, and waits.
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
+
+
+Finalize(None, _end_workers, exitpriority=0)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was gone already
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def worst(codes: Sequence[int]) -> int:

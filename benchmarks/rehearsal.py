@@ -49,7 +49,6 @@ def rehearse(order: Order) -> None:
         shutil.rmtree(plan.folder, ignore_errors=True)
         plan.folder.mkdir(parents=True)
     plan.assembly.require_devices()
-    torch.set_num_threads(plan.assembly.threads)
     torch.manual_seed(order.seed)
     with suppress(Stopped):
         _fit(plan, STEPS // 2)

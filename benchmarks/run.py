@@ -1,7 +1,7 @@
 """One run: claim and config -> fit -> test -> predictions -> record. The only place that does so."""
 
 import os
-import time
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
+from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal, Stopped
 from benchmarks.config import Profile, Settings, config_hash, deviations, machine_settings, merge, resolve_settings
 from benchmarks.curves import Curves, curves
 from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
@@ -19,7 +19,7 @@ from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official, stored
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
-from benchmarks.runs import FOLLOWED_RUN, choose_run, first_process, first_start, now, occupied
+from benchmarks.runs import FOLLOWED_RUN, announce, choose_run, first_process, first_start, now, occupied
 from benchmarks.schema import SCHEMA, Claim, Record, load_claim, load_record, write_record
 from benchmarks.throughput import ThroughputMeter
 from benchmarks.tracking import publish, tracking
@@ -90,31 +90,39 @@ def run(order: Order) -> None:
     """
     plan = work_out(order)
     record_path = record_file(order.benchmark, plan.run_id)
+    if record_path.exists():
+        announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
+        announce(f"{summary(plan.claim, load_record(record_path))}\nrecord     {relative(record_path)}")
+        return
+    plan.assembly.require_devices()
     if not first_process():
+        follow(plan)
+        return
+    with occupied(plan.folder):
+        os.environ[FOLLOWED_RUN] = plan.run_id
+        finish(plan, record_path)
+
+
+def follow(plan: Plan) -> None:
+    """The part of every other rank."""
+    try:
         train_and_test(plan)
-    elif record_path.exists():
-        print(f"{plan.run_id} is finished; FRESH=1 would start another.")
-        print(summary(plan.claim, load_record(record_path)), f"record     {relative(record_path)}", sep="\n")
-    else:
-        with occupied(plan.folder):
-            os.environ[FOLLOWED_RUN] = plan.run_id
-            finish(plan, record_path)
+    except Stopped as stop:
+        sys.exit(stop.exit_code)  # without a word: rank zero says how to continue
 
 
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    plan.assembly.require_devices()
     plan.assembly.datamodule.setup("fit")
     started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
     if not (plan.folder / LAST).exists():
         plan.assembly.datamodule.verify(training=True)
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
-    clock = time.perf_counter()
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
-    record = make_record(plan, trainer, meter, scored, started, time.perf_counter() - clock)
-    write_record(record, record_path)
+    record = make_record(plan, trainer, meter, scored, started)
     write_sheet(plan.claim, plan.order.data or "", plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
+    write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
 
@@ -131,7 +139,6 @@ def callbacks(plan: Plan, meter: ThroughputMeter) -> list[Callback]:
 def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]:
     """Every rank's part; scores on rank zero only."""
     assembly, last, meter = plan.assembly, plan.folder / LAST, ThroughputMeter()
-    torch.set_num_threads(assembly.threads)
     torch.manual_seed(plan.order.seed)
     trainer = assembly.trainer(callbacks(plan, meter), **quiet())
     if trainer.is_global_zero:
@@ -150,7 +157,7 @@ def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer
 
 
 def make_record(
-    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str, seconds: float
+    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str
 ) -> Record:
     """The record of a finished training run."""
     order, claim, assembly = plan.order, plan.claim, plan.assembly
@@ -158,7 +165,7 @@ def make_record(
     around = surroundings(trainer, normalised_batch(assembly.module, assembly.datamodule, trainer))
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
-        run_id=plan.run_id, seed=order.seed, started=started, finished=now(), seconds=seconds,
+        run_id=plan.run_id, seed=order.seed, started=started, finished=now(), seconds=meter.elapsed,
         metrics=scored.metrics, baselines=baselines(claim, order.data or "", plan.folder), examples=scored.examples,
         checkpoint=stored(plan.folder / LAST), predictions=scored.predictions, config=assembly.portable(),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,

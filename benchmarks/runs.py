@@ -24,12 +24,12 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     counter = 1
     while _exists(benchmark, _numbered(base, counter + 1)):
         counter += 1
+    if fresh and externally_launched():
+        raise UserError(
+            "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
+            f"Move {relative(run_folder(benchmark, base))} and its record away instead."
+        )
     if fresh and _exists(benchmark, _numbered(base, counter)):
-        if externally_launched():
-            raise UserError(
-                "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
-                f"Move {relative(run_folder(benchmark, base))} and its record away instead."
-            )
         counter += 1
     return _numbered(base, counter)
 
@@ -45,6 +45,14 @@ def _exists(benchmark: str, run_id: str) -> bool:
 def externally_launched() -> bool:
     """Whether torchrun or SLURM's srun started this process, one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_STEP_ID" in os.environ
+
+
+def launched_processes() -> int | None:
+    """How many processes torchrun or srun started for this run; None where Lightning starts them itself."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    tasks = int(os.environ.get("SLURM_NTASKS", "1")) if externally_launched() else 1
+    return tasks if tasks > 1 else None  # in a step of one task, such as a shell, Lightning starts them
 
 
 def announce(text: str) -> None:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT, benchmark_folder, relative
 
 SCHEMA = 1
+MOST_PROBLEMS = 4
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 Signature = dict[str, str | int | float | bool | None]
@@ -120,8 +121,7 @@ class Claim:
         """Of what decides the verdict, so that a typo mended in the audit voids no record."""
         keys = ("name", "metric", "target", "rounding", "split", "examples", "signature", "variant")
         readings = [
-            {key: getattr(reading, key) for key in keys} | {"margin": reading.margin.value}
-            for reading in self.testable
+            {key: getattr(reading, key) for key in keys} | {"margin": reading.margin.value} for reading in self.testable
         ]
         return short_hash({"readings": readings, "checkpoint": self.checkpoint})
 
@@ -232,25 +232,61 @@ class Record:
     wandb: Tracking
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint says of its run: enough to build it again."""
+
+    __pydantic_config__ = STRICT
+    benchmark: str
+    profile: Literal["full", "mini"]
+    variant: str | None
+    seed: int
+    settings: dict[str, Any]
+    config_hash: str
+    run_id: str
+
+
 T = TypeVar("T")
 
 
 @lru_cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: type) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def _parse(kind: type[T], text: str | bytes, path: Path) -> T:
     try:
-        return _adapter(kind).validate_json(text)
+        return cast(T, _adapter(kind).validate_json(text))  # type: ignore[arg-type]  # classes are hashable
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the top level"
-        known = ", ".join(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
+        problems = [f"{_dotted(each['loc'])}: {each['msg']}" for each in error.errors()[:MOST_PROBLEMS]]
+        more = error.error_count() - len(problems)
         raise UserError(
-            f"{relative(path)}: {key}: {first['msg']} ({error.error_count()} problem(s) in all). "
-            f"Mend that key; a {kind.__name__.lower()} has {known}."
+            f"{relative(path)}: {'; '.join(problems)}{f'; and {more} more' if more else ''}. {_remedy(kind, error)}"
         ) from None
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place) or "the top level"
+
+
+def _remedy(kind: type, error: ValidationError) -> str:
+    """What to do: a record is restored, a claim is mended by the keys that are known where the first problem is."""
+    if kind is Record:
+        return "Records are never edited: restore the file, or move it away."
+    if kind is Identity:
+        return "Another version of this suite wrote it, or it was changed since; use one that this version wrote."
+    here, name = kind, kind.__name__.lower()
+    for part in error.errors()[0]["loc"][:-1]:
+        below = _dataclass_below(here, part)
+        if below is not None:
+            here, name = below, str(part).removesuffix("s")
+    return f"Mend the file: a {name} has the keys {', '.join(get_type_hints(here))}."
+
+
+def _dataclass_below(kind: type, key: int | str) -> type | None:
+    """The dataclass that a key of another holds, alone, in a tuple or as an option."""
+    hint = get_type_hints(kind).get(str(key))
+    return next((each for each in (hint, *get_args(hint)) if dataclasses.is_dataclass(each)), None)  # type: ignore[return-value]
 
 
 def load_claim(benchmark: str) -> Claim:
@@ -277,6 +313,8 @@ def _problems(claim: Claim) -> list[str]:
     found = [f"readings: the name {name!r} stands twice; rename one" for name in set(names) if names.count(name) > 1]
     if not claim.readings or not claim.seeds:
         found.append("readings and seeds need at least one entry each")
+    if not (ROOT / "datamodules" / f"{claim.dataset}.py").is_file():
+        found.append(f"dataset: there is no datamodules/{claim.dataset}.py; name one that is there")
     for reading in claim.readings:
         if not reading.margin.reason.strip():
             found.append(f"reading {reading.name!r}: margin.reason is empty; say why this margin, before any run")
@@ -339,6 +377,15 @@ def load_record(path: Path) -> Record:
         return _parse(Record, path.read_bytes(), path)
     except OSError as error:
         raise UserError(f"{relative(path)} cannot be read: {error.strerror}") from None
+
+
+def load_identity(value: Any, path: Path) -> Identity:
+    """What the checkpoint at `path` says of its run.
+
+    Raises:
+        UserError: a key is missing, unknown or has a wrong type.
+    """
+    return _parse(Identity, json.dumps(value, default=str), path)
 
 
 def write_record(record: Record, path: Path) -> None:

@@ -11,9 +11,13 @@ WARM_UP = 3  # batches after which compilation, caches and worker starts no long
 
 
 class ThroughputMeter(Callback):
-    """Times training batches; validation, checkpoints and each epoch's first batches are left out."""
+    """Times training batches; validation, checkpoints and each epoch's first batches are left out.
+
+    Its counts are saved with the checkpoints, so that they cover a run and not only the part after a resume.
+    """
 
     def __init__(self) -> None:
+        self.began = time.perf_counter()
         self.examples = 0
         self.seconds = self.waited = 0.0
         self.ended: float | None = None
@@ -22,6 +26,19 @@ class ThroughputMeter(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.seen = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken so far, without what a kill lost."""
+        return time.perf_counter() - self.began
+
+    def state_dict(self) -> dict[str, float]:
+        return {"examples": self.examples, "seconds": self.seconds, "waited": self.waited, "elapsed": self.elapsed}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.examples = int(state_dict["examples"])
+        self.seconds, self.waited = state_dict["seconds"], state_dict["waited"]
+        self.began = time.perf_counter() - state_dict["elapsed"]  # also right when testing loads it once more
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.started = time.perf_counter()

@@ -6,23 +6,44 @@ Offline mode cannot resume (every start writes another folder), so an offline ru
 
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from benchmarks.curves import rows
+from benchmarks.paths import ROOT
 from benchmarks.schema import Record, Tracking
 
 PROJECT = "claims"
 
 
 def mode() -> str:
-    """`online` where there is an API key, else `offline`; WANDB_MODE decides where it is set."""
+    """`online` where the user is logged in, else `offline`; WANDB_MODE decides where it is set."""
     asked = os.environ.get("WANDB_MODE")
-    if asked in ("online", "offline", "disabled"):
-        return asked
-    import wandb
+    if asked:
+        return asked if asked in ("online", "disabled") else "offline"
+    return "online" if _logged_in() else "offline"
 
-    return "online" if wandb.api.api_key else "offline"
+
+def _logged_in() -> bool:
+    """Whether there are credentials: in the environment, in the settings or in .netrc.
+
+    `wandb.login(prompt=False)`, which W&B recommends for this, prints and asks its server; this is what it looks at.
+    """
+    import wandb
+    from wandb.sdk.lib import wbauth
+
+    try:
+        host = wandb.setup().settings.base_url
+        found = wbauth.authenticate_session(host=host, source="", prompt=False, update_session=False)
+    except wandb.Error as error:
+        _warn(error)
+        return False
+    return found is not None
+
+
+def _warn(error: Exception) -> None:
+    logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", error)
 
 
 def tracking(run_id: str) -> Tracking:
@@ -44,12 +65,13 @@ def publish(record: Record, folder: Path, verdicts: dict[str, str]) -> None:
         settings = wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True)
         with wandb.init(
             project=PROJECT, group=record.benchmark, id=record.wandb.id, name=record.run_id, dir=folder,
-            mode=record.wandb.mode, resume="allow" if record.wandb.mode == "online" else None,
+            mode=record.wandb.mode,  # type: ignore[arg-type]
+            resume="allow" if record.wandb.mode == "online" else None,
             config=record.config, settings=settings,
         ) as run:  # fmt: skip
             _log(run, folder, record, verdicts)
-    except (wandb.Error, OSError) as error:
-        logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", error)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the run is measured and its record is written)
+        _warn(error)
 
 
 def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> None:
@@ -58,8 +80,12 @@ def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> No
             run.log(values, step=step)
     run.summary.update({key: measured.value for key, measured in record.metrics.items()})
     run.summary.update({f"verdict/{reading}": words for reading, words in verdicts.items()})
-    for file in (folder / "predictions").rglob("*.*"):
-        run.save(str(file), base_path=str(folder), policy="now")
+    for stored in record.predictions:
+        # Copied first, because `save` prints of every link or copy that it makes itself.
+        copy = Path(run.dir) / (ROOT / stored.path).relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / stored.path, copy)
+        run.save(str(copy), base_path=run.dir, policy="now")
 
 
 def _by_step(path: Path) -> dict[int, dict[str, float]]:

@@ -5,8 +5,9 @@ Predictions need no torch. A checkpoint carries its configuration, so a file tha
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,36 @@ from benchmarks.runs import announce, now, occupied
 from benchmarks.schema import (
     SCHEMA,
     Environment,
+    Identity,
     Record,
     StoredFile,
     Tracking,
     layouts,
+    load_identity,
+    scoring,
     short_hash,
     write_record,
-)  # fmt: skip
+)
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")
 
+OWN_PACKAGES = ("datamodules.", "lightning_modules.")
+
 
 @dataclass(frozen=True)
 class Subject:
-    """What is scored: the request, the hashes or names it goes by, and what a checkpoint knows of its run."""
+    """What is scored: the request, the hashes or names it goes by, and what a checkpoint knows of its run.
+
+    `changes` are the settings that may deviate from the committed protocol: the user's, and those of the run that
+    wrote a checkpoint. `state` is what a checkpoint remembers of its data.
+    """
 
     asked: Request
     what: tuple[str, ...]
+    changes: Settings
     checkpoint: StoredFile | None = None
+    state: Mapping[str, Any] | None = None
     variant: str | None = None
     seed: int | None = None
     config_hash: str | None = None
@@ -87,9 +99,7 @@ def _announce(asked: Request, what: str) -> None:
 
 
 def _full_unless_mini(options: Namespace) -> Request:
-    if options.profile is None:
-        options.profile = "full"
-    return request(options.benchmark, options)
+    return request(options.benchmark, options, ("full", "as no PROFILE=mini is given"))
 
 
 def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
@@ -102,68 +112,129 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     ((prefix, split),) = asked.claim.splits().items()
     truth = layouts(asked.claim).truth(truth_root, split)
     metrics, examples = measure(asked.claim, prefix, path, truth, asked.claim.testable[0].signature)
-    files = tuple(stored(file) for file in ([path] if path.is_file() else sorted(path.glob("predictions*"))))
+    files = tuple(stored(file) for file in scoring(asked.claim).files(path))
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
-    return Subject(asked, tuple(file.sha256 for file in files)), Outcome(Scored(metrics, examples, files), around, None)
+    subject = Subject(asked, tuple(file.sha256 for file in files), asked.overrides)
+    return subject, Outcome(Scored(metrics, examples, files), around, None)
 
 
 def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
     path = Path(options.checkpoint).expanduser()
-    if not path.is_file():
-        raise UserError(f"CHECKPOINT={options.checkpoint}: there is no such file.")
+    if not path.is_file() or not path.stat().st_size:
+        raise UserError(f"CHECKPOINT={options.checkpoint}: there is no such file, or it is an empty one.")
+    early = request(options.benchmark, options)
+    if early.data is not None:
+        locate_data(replace(early, profile="mini"), training=False)  # all that can be said before torch is imported
     from benchmarks.checkpointing import SUITE, load_checkpoint
 
-    identity: dict[str, Any] = load_checkpoint(path)[SUITE]
-    if identity["benchmark"] != options.benchmark:
-        raise UserError(
-            f"{relative(path)} is a checkpoint of {identity['benchmark']}, not of {options.benchmark}. "
-            f"Use make validate-{identity['benchmark']}."
-        )
-    options.variant = identity["variant"]
-    asked = request(options.benchmark, options, identity["profile"])
+    checkpoint = load_checkpoint(path)
+    run = load_identity(checkpoint[SUITE], path)
+    asked = _asked_of(run, options, relative(path))
     _announce(asked, relative(path))
     digest = sha256(path)
+    settings = merge(run.settings, asked.overrides)
     subject = Subject(
-        asked, (digest,), StoredFile(relative(path), digest), identity["variant"], identity["seed"],
-        identity["config_hash"],
+        asked, (digest,), settings, StoredFile(relative(path), digest), checkpoint, run.variant, run.seed,
+        run.config_hash,
     )  # fmt: skip
-    return subject, _test(subject, merge(identity["settings"], asked.overrides), None)
+    return subject, _test(subject, settings, None)
+
+
+def _asked_of(run: Identity, options: Namespace, name: str) -> Request:
+    """The request, with the profile and the variant of the checkpoint's own run.
+
+    Raises:
+        UserError: the checkpoint is of another benchmark, profile or variant, or names classes of other packages.
+    """
+    if run.benchmark != options.benchmark:
+        raise UserError(
+            f"{name} is a checkpoint of {run.benchmark}, not of {options.benchmark}. Use make validate-{run.benchmark}."
+        )
+    for key, of_run in (("profile", run.profile), ("variant", run.variant)):
+        given = getattr(options, key)
+        if given not in (None, of_run):
+            raise UserError(f"{name} is of a run with {key} {of_run}, which it keeps. Leave {key.upper()}={given} out.")
+    asked = request(
+        options.benchmark, Namespace(**vars(options) | {"variant": run.variant}),
+        (run.profile, "as the checkpoint's own run"),
+    )  # fmt: skip
+    ours = class_paths(resolve_settings(run.benchmark, run.profile, run.variant, {}))
+    foreign = [path for path in class_paths(run.settings) - ours if not path.startswith(OWN_PACKAGES)]
+    if foreign:
+        raise UserError(f"{name} asks for {min(foreign)}, which is no part of this suite. It was not loaded.")
+    return asked
 
 
 def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:
     asked = _full_unless_mini(options)
     _announce(asked, options.weights)
-    settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
-    subject = Subject(asked, (options.weights,))
+    settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], {})
+    subject = Subject(asked, (options.weights,), asked.overrides)
     return subject, _test(subject, settings, options.weights)
 
 
 def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome | None:
     """Builds what the settings say and tests it, with the weights of a checkpoint or with published ones."""
+    asked = subject.asked
+    root = locate_data(asked, training=False)
+    import torch
+
     from benchmarks.assembly import Assembly
     from benchmarks.evaluation import quiet, surroundings, test
     from benchmarks.predictions import PredictionShards
 
-    asked = subject.asked
-    root = locate_data(asked, training=False)
-    assembly = Assembly(merge(settings, machine_settings(subject.seed or 0, root)))
+    settings = merge(settings, machine_settings(subject.seed or 0, root))
+    assembly = Assembly(merge(settings, asked.overrides))
     if weights is not None:
-        published = assembly.module.published(weights)  # type: ignore[operator]
-        assembly = Assembly(merge(assembly.settings, {"data": {"init_args": published.data_settings}}))
+        published = _published(assembly, weights)
+        # Published numbers are of float32, and of the pixels that the weights' own preset prepares.
+        preset = {"trainer": {"precision": "32-true"}, "data": {"init_args": published.data_settings}}
+        assembly = Assembly(merge(merge(settings, preset), asked.overrides))
         assembly.module = published
     assembly.require_devices()
-    assembly.datamodule.verify(training=False)  # type: ignore[operator]
+    assembly.datamodule.verify(training=False)
+    _require_same_classes(subject, assembly.datamodule)
+    torch.set_num_threads(assembly.threads)
     folder = run_folder(asked.benchmark, subject.run_id)
     trainer = assembly.trainer([PredictionShards(folder / "predictions")], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext():
         scored = test(trainer, assembly.module, assembly.datamodule, asked.claim, root or "", folder, path)
-    return scored and Outcome(scored, surroundings(trainer, None), assembly.portable())
+    return None if scored is None else Outcome(scored, surroundings(trainer, None), assembly.portable())
+
+
+def _published(assembly: Any, weights: str) -> Any:
+    """The system with published weights, whose `data_settings` say how its data must be prepared."""
+    make = getattr(assembly.module, "published", None)
+    if make is None:
+        raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
+    return make(weights)
+
+
+def _require_same_classes(subject: Subject, datamodule: Any) -> None:
+    """Refuses data whose classes are not those that the checkpoint was trained on; its outputs would mean others."""
+    if subject.state is None:
+        return
+    trained = subject.state.get(type(datamodule).__qualname__, {}).get("classes")
+    here = datamodule.state_dict().get("classes")
+    if trained != here:
+        raise UserError(
+            f"the checkpoint tells {len(trained or ())} classes apart, DATA has {len(here or ())}, and they are not "
+            f"the same. Give the data it was trained on, or data of the same classes."
+        )
+
+
+def class_paths(settings: Any) -> set[str]:
+    """Every class that settings name, wherever."""
+    if isinstance(settings, Mapping):
+        named = {str(settings["class_path"])} if "class_path" in settings else set()
+        return named.union(*map(class_paths, settings.values()))
+    return set().union(*map(class_paths, settings)) if isinstance(settings, list) else set()
 
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
     asked, scored = subject.asked, outcome.scored
-    changed = deviations(asked.benchmark, asked.profile, subject.variant, asked.overrides)
+    changed = deviations(asked.benchmark, asked.profile, subject.variant, subject.changes)
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
         run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,

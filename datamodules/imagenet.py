@@ -20,6 +20,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pixels
 
 from benchmarks.errors import UserError
+from benchmarks.launch import serve
 from benchmarks.schema import Signature
 from datamodules.interface import BenchmarkData
 from datamodules.layouts.imagenet import Split, check_classes, open_split, verify
@@ -234,6 +235,7 @@ class ImageNetData(BenchmarkData):
             batch_sampler=batches,
             num_workers=self.workers,
             collate_fn=collate,
+            worker_init_fn=serve,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.workers > 0,
         )

@@ -59,7 +59,7 @@ def rows_of(benchmark: str) -> list[Row]:
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
     for record in records:
         if record.mode == "validate":
-            rows += [judge(claim, reading, [record]) for reading in claim.testable if reading.metric in record.metrics]
+            rows += [judge(claim, reading, [record]) for reading in measured_by(claim, record)]
     return rows
 
 
@@ -67,11 +67,20 @@ def miniature_rows_of(benchmark: str) -> list[Row]:
     """One row a reading and miniature record."""
     claim = load_claim(benchmark)
     records = [record for record in records_of(benchmark) if record.profile == "mini"]
+    return [judge(claim, reading, [record]) for record in records for reading in measured_by(claim, record)]
+
+
+def measured_by(claim: Claim, record: Record) -> list[Reading]:
+    """The readings that one record says something of.
+
+    A model is of one variant. Published weights and other people's predictions are of none, and may hold the metrics
+    of several.
+    """
+    of_a_model = record.mode == "train" or record.checkpoint is not None
     return [
-        judge(claim, reading, [record])
-        for record in records
+        reading
         for reading in claim.testable
-        if reading.metric in record.metrics and reading.variant == record.variant
+        if reading.metric in record.metrics and (reading.variant == record.variant or not of_a_model)
     ]
 
 
@@ -95,20 +104,18 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:
-    """The records that share the configuration of the newest one, the newest of each seed."""
+    """The records that share configuration and claim of the newest one, the newest of each seed."""
     if not records:
         return []
-    newest = records[-1]
-    group = {record.seed: record for record in records if record.config_hash == newest.config_hash}
+    newest = (records[-1].config_hash, records[-1].claim_hash)
+    group = {record.seed: record for record in records if (record.config_hash, record.claim_hash) == newest}
     return [group[seed] for seed in sorted(group, key=str)]
 
 
 def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:
     measured = record.metrics[reading.metric]
     return (
-        measured.n == reading.examples
-        and measured.signature == reading.signature
-        and record.claim_hash == claim.hash
+        measured.n == reading.examples and measured.signature == reading.signature and record.claim_hash == claim.hash
     )
 
 
@@ -125,11 +132,7 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
 
 def verdicts(claim: Claim, record: Record) -> dict[str, str]:
     """Reading -> verdict from one record alone."""
-    return {
-        reading.name: judge(claim, reading, [record]).verdict
-        for reading in claim.testable
-        if reading.metric in record.metrics and (record.mode == "validate" or reading.variant == record.variant)
-    }
+    return {reading.name: judge(claim, reading, [record]).verdict for reading in measured_by(claim, record)}
 
 
 def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: Interval) -> tuple[str, str]:
@@ -151,13 +154,11 @@ def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: In
 def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
     if reading.miniature is None:
         return "pipeline ok", "a negative control: no target"
-    if record.mode == "validate" and not record.baselines:
-        return "pipeline ok", "a validation measures no baselines"
     same = {name: b.value for name, b in record.baselines.items() if b.metric == reading.metric}
     value = record.metrics[reading.metric].value
     goal = reading.miniature
     words = pipeline_verdict(value, goal.target, same, goal.distance, reading.higher_is_better)
-    return words, "no evidence for the claim"
+    return words, "no evidence for the claim" + ("" if same else "; no baselines, the target alone")
 
 
 def _why_not_comparable(claim: Claim, reading: Reading, record: Record) -> str:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 
 from benchmarks.schema import Claim, Record
-from results.collect import Row, judge
+from results.collect import Row, judge, measured_by
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note")
 
@@ -38,7 +38,12 @@ def cells(row: Row) -> tuple[str, ...]:
 def markdown(rows: Sequence[Row]) -> str:
     """A table that GitHub renders."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *map(cells, rows)]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(map(_in_table, line)) + " |\n" for line in lines)
+
+
+def _in_table(cell: str) -> str:
+    """A cell on one line, without what would end it."""
+    return " ".join(cell.split()).replace("|", "\\|")
 
 
 def comma_separated(rows: Sequence[Row]) -> str:
@@ -59,9 +64,7 @@ def comma_separated(rows: Sequence[Row]) -> str:
 def summary(claim: Claim, record: Record) -> str:
     """The end of a run: the claim, what was measured, the baselines and the verdict, a reading at a time."""
     lines = [f"claim      {claim.source.statement} ({claim.source.section})"]
-    for reading in claim.testable:
-        if reading.metric not in record.metrics or (record.mode == "train" and reading.variant != record.variant):
-            continue
+    for reading in measured_by(claim, record):
         row = judge(claim, reading, [record])
         assert row.interval is not None
         measured = f"{number(row.interval.mean)} {reading.unit}"

@@ -22,11 +22,16 @@ def write_tables() -> str:
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
     write_atomically(folder / "claims.md", markdown(claims).encode())
     write_atomically(folder / "claims.csv", comma_separated(claims).encode())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    write_atomically(ROOT / "README.md", README_BLOCK.sub(lambda block: block[1] + markdown(claims) + block[2], readme).encode())
+    _update_readme(markdown(claims))
     write_atomically(folder / "miniature.md", f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}".encode())
     write_atomically(folder / "miniature.csv", comma_separated(miniatures).encode())
     shown = markdown(claims)
     if miniatures:
         shown += f"\n{MINIATURE_WARNING}\n\n{markdown(miniatures)}"
     return f"{shown}\nwritten: {TABLES}/claims.{{md,csv}}, {TABLES}/miniature.{{md,csv}}"
+
+
+def _update_readme(table: str) -> None:
+    path = ROOT / "README.md"
+    text = README_BLOCK.sub(lambda block: block[1] + table + block[2], path.read_text(encoding="utf-8"))
+    write_atomically(path, text.encode())

@@ -5,6 +5,7 @@ Each module of this package is one task, and all have the same names, which is a
     METRICS                                 metric name -> unit
     Truth                                   what DATA says of the test examples
     write(folder, predictions, truth)       the predictions in the field's own format -> files written
+    files(path)                             the files that predictions at a path (a file or a folder) consist of
     read(path, truth)                       those files checked against the truth -> Predictions (`scored`, `unique`)
     statistics(predictions, truth, metric)  [n, k] per example; its column sums determine the metric
     combine(metric)                         column sums [resamples, k] -> metric values [resamples]
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +72,7 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
 
     Raises:
         ValueError: a prediction too many or too few, for the test set or for an example.
+        UserError: the disk is full, or the folder may not be written to.
     """
     columns = _columns(truth)
     text = io.StringIO()
@@ -82,8 +84,13 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         if len(row) != len(columns):
             raise ValueError(f"expected {len(columns)} fields for {example!r}, got {len(row)}")
         writer.writerow(row)
-    _replace(folder / FILE_NAME, text.getvalue())
+    write_atomically(folder / FILE_NAME, text.getvalue().encode())
     return [folder / FILE_NAME]
+
+
+def files(path: Path) -> list[Path]:
+    """The predictions file itself, or the one in the folder."""
+    return [path / FILE_NAME if path.is_dir() else path]
 
 
 def read(path: Path, truth: Truth) -> Predictions:
@@ -152,19 +159,9 @@ def _columns(truth: Truth) -> list[str]:
     return ["id", "label", *(f"pred{rank}" for rank in ranks), *(f"score{rank}" for rank in ranks)]
 
 
-def _replace(file: Path, text: str) -> None:
-    """Write beside, flush to the disk, rename: a reader sees the old file or the whole new one."""
-    beside = file.with_name(f".{file.name}.tmp")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(file)
-
-
 def _contents(path: Path) -> tuple[Path, bytes]:
     try:
-        file = path / FILE_NAME if path.is_dir() else path
+        (file,) = files(path)
         return file, file.read_bytes()
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; name a {FILE_NAME} or the folder that holds it") from None

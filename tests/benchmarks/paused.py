@@ -1,0 +1,74 @@
+"""The command line, in a process that holds still at a chosen moment until the test kills it or lets it go on.
+
+PAUSE_AT=<moment>:<n> with one of
+    step        in the training step after n optimizer steps, on rank zero
+    validation  in the first validation batch after n optimizer steps
+    sanity      in the validation batch before training
+    test        in the first test batch
+    save        half-way through writing the n-th checkpoint of this process
+PAUSE_IN is a folder: the file `paused` appears in it, and the process goes on once that file is gone.
+"""
+
+import io
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.cli import main
+from lightning_modules.classification import ImageClassifier
+
+MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
+MARKER = Path(os.environ["PAUSE_IN"]) / "paused"
+saves = 0
+held = False
+
+
+def hold():
+    global held  # noqa: PLW0603
+    if held or os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
+        return
+    held = True
+    MARKER.touch()
+    while MARKER.exists():
+        time.sleep(0.02)
+
+
+def saving(original):
+    def save(checkpoint, file):
+        global saves  # noqa: PLW0603
+        saves += 1
+        if MOMENT != "save" or saves != int(NUMBER):
+            original(checkpoint, file)
+            return
+        whole = io.BytesIO()
+        original(checkpoint, whole)
+        data = whole.getvalue()
+        file.write(data[: len(data) // 2])
+        file.flush()
+        hold()
+        file.write(data[len(data) // 2 :])
+
+    return save
+
+
+def stepping(original, moment, sanity=False):
+    def step(self, batch, batch_idx):
+        due = moment == "test" or sanity or self.trainer.global_step == int(NUMBER or 0)
+        if moment == MOMENT and due and self.trainer.sanity_checking == sanity:
+            hold()
+        return original(self, batch, batch_idx)
+
+    return step
+
+
+torch.save = saving(torch.save)
+ImageClassifier.training_step = stepping(ImageClassifier.training_step, "step")
+ImageClassifier.validation_step = stepping(ImageClassifier.validation_step, "validation")
+ImageClassifier.validation_step = stepping(ImageClassifier.validation_step, "sanity", sanity=True)
+ImageClassifier.test_step = stepping(ImageClassifier.test_step, "test")
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

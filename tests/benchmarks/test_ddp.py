@@ -1,0 +1,239 @@
+"""Two processes on the CPU against one: the same examples, the same counts, the same predictions."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from benchmarks.assembly import Assembly
+from benchmarks.config import machine_settings, merge, resolve_settings
+from tests.benchmarks.test_resume import (
+    INT,
+    KILL,
+    TERM,
+    Finished,
+    assert_same,
+    command,
+    differences,
+    disturb,
+    finish,
+    interrupt,
+    step_of_last,
+)  # fmt: skip
+from tests.conftest import STEPS
+
+TORCHRUN = "torch.distributed.run --nproc-per-node 2 --master-port 0 -m benchmarks"
+
+
+@pytest.fixture(scope="module")
+def alone(workshops, small_tree):
+    """Trained by one process."""
+    workshop = workshops("alone")
+    finish(workshop, *command(small_tree))
+    return workshop
+
+
+@pytest.fixture(scope="module")
+def pair(workshops, small_tree):
+    """Trained by two processes."""
+    workshop = workshops("pair")
+    process = workshop.start(*command(small_tree, "--devices=2"))
+    code, out, err = process.wait()
+    assert (code, err) == (0, ""), (out, err)
+    time.sleep(0.5)
+    assert process.members() == [], "no process is left"
+    return workshop
+
+
+def validated(workshop, checkpoint, tree, devices):
+    """(record, predictions) of a validation."""
+    known = set(workshop.records())
+    finish(
+        workshop, "validate", "imagenet", f"--checkpoint={checkpoint}", f"--data={tree}", f"--devices={devices}",
+        "--args=--data.init_args.evaluation_batch_size=8",
+    )  # fmt: skip
+    (path,) = set(workshop.records()) - known
+    record = json.loads(path.read_text())
+    (stored,) = record["predictions"]
+    return record, (workshop.root / stored["path"]).read_text()
+
+
+def assert_scored_alike(one, two, expected):
+    assert (one[0]["environment"]["world_size"], two[0]["environment"]["world_size"]) == (1, 2)
+    assert one[1] == two[1], "the same predictions with seven digits, in the same order"
+    assert one[0]["metrics"] == two[0]["metrics"]
+    assert one[0]["examples"] == two[0]["examples"] == dict.fromkeys(("expected", "scored", "unique"), expected)
+
+
+def test_one_checkpoint_scored_by_one_and_by_two(pair, small_tree):
+    """37 images in batches of eight: the second rank has nothing in the third round."""
+    checkpoint = pair.only_run() / "last.ckpt"
+    one, two = (validated(pair, checkpoint, small_tree, devices) for devices in (1, 2))
+    assert_scored_alike(one, two, 37)
+    assert one[0]["metrics"] == Finished(pair).record["metrics"], "as the two said at the end of their training"
+
+
+def test_two_train_as_one_would(pair):
+    """Every step is there, validation inside fit included, and each rank normalised over its own batch."""
+    done = Finished(pair)
+    assert done.checkpoint["global_step"] == STEPS
+    assert done.record["environment"]["world_size"] == 2
+    assert done.record["environment"]["normalised_batch"] == 8
+    assert done.record["examples"] == {"expected": 37, "scored": 37, "unique": 37}
+    rows = [line.split(",") for line in done.metrics.splitlines()[1:]]
+    assert [int(step) for step, key, _ in rows if key == "train/loss"] == list(range(1, STEPS + 1))
+    accuracies = [float(value) / 100 * 37 for _, key, value in rows if key.startswith("val/")]
+    assert len(accuracies) == 6
+    assert all(abs(count - round(count)) < 1e-4 for count in accuracies), "each image counts once"
+    for k in (1, 5):  # the last validation saw the weights and buffers that were saved and tested
+        (value,) = (float(value) for step, key, value in rows if (step, key) == (str(STEPS), f"val/top{k}"))
+        assert value == pytest.approx(done.record["metrics"][f"test/top{k}"]["value"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_two_and_one_learn_alike(alone, pair):
+    """The learning rates are the same; the losses begin near each other (BatchNorm sees half a batch)."""
+    one, two = Finished(alone), Finished(pair)
+    assert one.run_id == two.run_id
+    training = [run.checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"] for run in (one, two)]
+    assert training[0] == training[1]
+    assert differences(one.checkpoint["lr_schedulers"], two.checkpoint["lr_schedulers"]) == []
+    assert one.files == two.files
+    columns = [[line.split(",")[:2] for line in run.metrics.splitlines()] for run in (one, two)]
+    assert columns[0] == columns[1]
+
+
+@pytest.mark.slow
+def test_fewer_examples_than_processes(workshops, single_tree):
+    workshop = workshops("single")
+    finish(workshop, *command(single_tree, "--devices=2", **{"trainer.max_epochs": 1}))
+    assert Finished(workshop).record["examples"] == {"expected": 1, "scored": 1, "unique": 1}
+    checkpoint = workshop.only_run() / "last.ckpt"
+    one, two = (validated(workshop, checkpoint, single_tree, devices) for devices in (1, 2))
+    assert_scored_alike(one, two, 1)
+
+
+@pytest.mark.slow
+def test_two_processes_killed_and_stopped(workshops, small_tree, pair):
+    workshop = workshops("disturbed")
+    moments = [
+        ("step:6", KILL, 4), ("save:2", KILL, 8), ("step:12", TERM, 13), ("validation:20", INT, 20), ("test", TERM, 30),
+    ]  # fmt: skip
+    disturb(workshop, command(small_tree, "--devices=2"), moments)
+    assert_same(Finished(workshop), Finished(pair))
+
+
+@pytest.mark.slow
+def test_two_processes_stopped_through_the_first_alone(workshops, small_tree):
+    """As `reproduce` hands a signal on; before training, the other rank may be waiting anywhere."""
+    workshop = workshops("first")
+    for moment, last in (("sanity", None), ("step:6", 7), ("test", STEPS)):
+        process = workshop.start(*command(small_tree, "--devices=2"), pause=moment)
+        process.until_paused()
+        os.kill(process.popen.pid, TERM)
+        time.sleep(0.2)
+        process.go_on() if (workshop.root / "paused").exists() else None
+        code, _, err = process.wait(60)
+        (workshop.root / "paused").unlink(missing_ok=True)
+        assert (code, err.count("\n")) == (128 + TERM, 1), (moment, err)
+        time.sleep(0.5)
+        assert process.members() == []
+        assert (step_of_last(workshop) if (workshop.only_run() / "last.ckpt").exists() else None) == last
+
+
+@pytest.mark.slow
+def test_a_killed_first_process_takes_the_second_with_it(workshops, small_tree):
+    workshop = workshops("orphan")
+    process = workshop.start(*command(small_tree, "--devices=2"), pause="step:5")
+    process.until_paused()
+    assert len(process.members()) == 2
+    os.kill(process.popen.pid, KILL)
+    process.popen.wait()
+    time.sleep(0.5)
+    assert process.members() == []
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_devices(workshops, small_tree):
+    workshop = workshops("devices")
+    assert interrupt(workshop, "step:6", TERM, *command(small_tree))[0] == 128 + TERM
+    assert "continuing from" in finish(workshop, *command(small_tree, "--devices=2"))
+    rows = [line.split(",") for line in Finished(workshop).metrics.splitlines()[1:]]
+    assert [int(step) for step, key, _ in rows if key == "train/loss"] == list(range(1, STEPS + 1))
+    assert Finished(workshop).record["environment"]["world_size"] == 2
+
+
+@pytest.mark.slow
+def test_torchrun(workshops, small_tree, pair):
+    """The same run as by Lightning's own launcher; and a second call shows it on all ranks instead of hanging."""
+    workshop = workshops("torchrun")
+    arguments = command(small_tree, "--devices=2", name="reproduce")
+    code, out, err = workshop.call(*arguments, module=TORCHRUN)
+    assert code == 0, (out, err)
+    assert out.count("imagenet: profile mini") == 1
+    assert_same(Finished(workshop), Finished(pair))
+    code, out, err = workshop.start(*arguments, module=TORCHRUN).wait(90)
+    assert code == 0, err
+    assert out.count("is finished") == 1
+
+
+@pytest.mark.slow
+def test_torchrun_stopped(workshops, small_tree):
+    workshop, long = workshops("agent"), {"trainer.max_epochs": 500}
+    process = workshop.start(*command(small_tree, "--devices=2", name="reproduce", **long), module=TORCHRUN)
+    process.until(lambda: any(list(run.glob("last.ckpt")) for run in workshop.runs()))
+    begun = step_of_last(workshop)
+    process.kill_group(signal.SIGTERM)
+    _, _, err = process.wait(90)
+    assert err.count("the same command continues") == 1
+    assert step_of_last(workshop) > begun
+    assert process.members() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [(), ("--devices=1",)])
+def test_torchrun_with_other_devices_is_refused(devices, workshops, small_tree):
+    """Without DEVICES each process would train alone, and all of them into one folder."""
+    workshop = workshops("mismatch")
+    code, out, err = workshop.call(*command(small_tree, *devices, name="reproduce"), module=TORCHRUN)
+    assert code != 0, out
+    assert "started 2 process(es), but DEVICES x NODES is 1" in err
+    assert not [run for run in workshop.runs() if (run / "metrics.csv").exists()]
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(2, 2), ("2", 2), ([0, 1], 2), ("0,1", 2), ("auto", 1), (-1, 1), ([0], 1)]
+)
+def test_devices_are_counted_however_they_are_named(devices, count):
+    settings = resolve_settings("imagenet", "mini", None, {"trainer": {"devices": devices, "num_nodes": 3}})
+    assembly = Assembly(merge(settings, machine_settings(0, "/nowhere")))
+    assert (assembly.devices, assembly.processes) == (count, 3 * count)
+
+
+def test_devices_that_do_not_divide_the_batch_are_refused(workshop, small_tree):
+    code, out, err = workshop.call(*command(small_tree, "--devices=2", **{"data.init_args.global_batch_size": 15}))
+    assert (code, out) == (2, "")
+    assert "the global batch of 15 cannot be shared out over 2 device(s)" in err
+    assert "Traceback" not in err
+    assert workshop.runs() == []
+
+
+@pytest.mark.slow
+def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
+    """One that a look at its ends does not find."""
+    import shutil
+
+    shutil.copytree(small_tree, tmp_path / "torn")
+    path = sorted((tmp_path / "torn/train").glob("*/*"))[7]
+    data = bytearray(path.read_bytes())
+    scan = data.rfind(b"\xff\xda")
+    path.write_bytes(bytes(data[:scan] + data[-2:]))
+    workshop = workshops("torn")
+    process = workshop.start(*command(tmp_path / "torn", "--devices=2", **{"data.init_args.workers": 1}))
+    code, _, err = process.wait(120)
+    assert code != 0
+    assert f"{path} is no readable image" in err
+    time.sleep(0.5)
+    assert process.members() == []

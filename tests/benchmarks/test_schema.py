@@ -1,0 +1,230 @@
+"""Claims and records: strict to load, hashed by what decides, written whole and once."""
+
+import dataclasses
+import json
+from math import sqrt
+
+import pytest
+import yaml
+from torchvision import models
+
+from benchmarks import schema
+from benchmarks.errors import UserError
+from benchmarks.paths import ROOT
+from benchmarks.schema import load_claim, load_record, write_record
+from results.collect import benchmarks
+from tests.results.records import record
+
+CLAIM = yaml.safe_load((ROOT / "benchmarks/imagenet/claim.yaml").read_text())
+
+
+@pytest.fixture
+def changed(tmp_path, monkeypatch):
+    """Loads the claim of ImageNet after a change of what its file says."""
+
+    def load(change):
+        content = json.loads(json.dumps(CLAIM))
+        change(content)
+        (tmp_path / "claim.yaml").write_text(yaml.safe_dump(content))
+        monkeypatch.setattr(schema, "benchmark_folder", lambda _: tmp_path)
+        return load_claim("imagenet")
+
+    return load
+
+
+@pytest.mark.parametrize("benchmark", benchmarks())
+def test_every_committed_claim_loads(benchmark):
+    claim = load_claim(benchmark)
+    assert claim.readings
+    assert claim.source.statement
+    assert all(reading.margin.reason for reading in claim.readings)
+
+
+def test_the_numbers_of_the_claim_on_imagenet():
+    claim = load_claim("imagenet")
+    headline, literal = claim.readings
+    assert (claim.source.value, headline.name, headline.metric) == (91.3, "top-5", "test/top5")
+    assert (literal.name, literal.metric) == ("top-1", "test/top1")
+    for reading in claim.readings:
+        assert (reading.target, reading.rounding, reading.unit) == (91.3, 0.05, "%")
+        assert (reading.examples, reading.split, reading.higher_is_better) == (50_000, "val", True)
+        assert reading.signature == {"resize": 256, "crop": 224, "interpolation": "bilinear", "views": 1}
+    # The margin of two standard errors of one evaluation, in percent.
+    assert headline.margin.value == 0.2
+    assert 100 * sqrt(0.913 * 0.087 / 50_000) == pytest.approx(0.126, abs=5e-4)
+
+
+NEIGHBOURS = {
+    "ResNet-34 V1": ("ResNet34_Weights.IMAGENET1K_V1", 91.420),
+    "MobileNetV3-L V1": ("MobileNet_V3_Large_Weights.IMAGENET1K_V1", 91.340),
+    "ResNet-50 V1": ("ResNet50_Weights.IMAGENET1K_V1", 92.862),
+    "VGG-16-BN": ("VGG16_BN_Weights.IMAGENET1K_V1", 91.516),
+    "DenseNet-121": ("DenseNet121_Weights.IMAGENET1K_V1", 91.972),
+    "EfficientNetV2-L": ("EfficientNet_V2_L_Weights.IMAGENET1K_V1", 85.808),
+    "RegNetY-128GF, weakly supervised": ("RegNet_Y_128GF_Weights.IMAGENET1K_SWAG_E2E_V1", 88.228),
+}
+
+
+@pytest.mark.parametrize("system", NEIGHBOURS)
+def test_the_neighbours_are_those_of_torchvision(system):
+    name, value = NEIGHBOURS[system]
+    (neighbour,) = (each for each in load_claim("imagenet").neighbours if each.system == system)
+    published = models.get_weight(name).meta["_metrics"]["ImageNet-1K"]
+    assert neighbour.value == value == published["acc@1" if neighbour.metric == "top-1" else "acc@5"]
+
+
+def test_every_neighbour_from_torchvision_is_checked():
+    from_torchvision = {each.system for each in load_claim("imagenet").neighbours if "torchvision" in each.citation}
+    assert from_torchvision == set(NEIGHBOURS)
+
+
+def test_the_first_testable_reading_is_the_headline():
+    assert load_claim("imagenet").testable[0].name == "top-5"
+
+
+def reading(content, **values):
+    content["readings"][0] |= values
+
+
+VOID = {
+    "target": lambda claim: reading(claim, target=91.4),
+    "rounding": lambda claim: reading(claim, rounding=0.5),
+    "margin": lambda claim: claim["readings"][0]["margin"].update(value=0.3),
+    "metric": lambda claim: reading(claim, metric="val/top5"),
+    "split": lambda claim: reading(claim, split="train"),
+    "examples": lambda claim: reading(claim, examples=10_000),
+    "signature": lambda claim: claim["readings"][0]["signature"].update(crop=256),
+    "another reading": lambda claim: claim["readings"].append(claim["readings"][1] | {"name": "second"}),
+}
+HARMLESS = {
+    "audit": lambda claim: claim.update(audit="mended"),
+    "source": lambda claim: claim["source"].update(statement="mended"),
+    "neighbours": lambda claim: claim["neighbours"].pop(),
+    "the margin's reason": lambda claim: claim["readings"][0]["margin"].update(reason="mended"),
+    "seeds": lambda claim: claim.update(seeds=[7]),
+    "miniature": lambda claim: reading(claim, miniature={"target": 1.0, "distance": 1.0}),
+    "the order of a signature": lambda claim: reading(
+        claim, signature=dict(reversed(claim["readings"][0]["signature"].items()))
+    ),
+    "an ill-posed reading": lambda claim: claim["readings"].append(
+        claim["readings"][1] | {"name": "second", "ill_posed": "nobody knows"}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", VOID.values(), ids=VOID)
+def test_what_decides_the_verdict_changes_the_hash(changed, change):
+    assert changed(change).hash != load_claim_of(CLAIM, changed).hash
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
+def test_what_decides_nothing_leaves_the_hash(changed, change):
+    assert changed(change).hash == load_claim_of(CLAIM, changed).hash
+
+
+def load_claim_of(_, changed):
+    return changed(lambda claim: None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda claim: claim.update(extra=1), ("extra: Unexpected", "a claim has the keys dataset, task")),
+        (lambda claim: claim.pop("audit"), ("audit: Field required",)),
+        (lambda claim: reading(claim, target="91.3"), ("readings.0.target", "valid number")),
+        (lambda claim: reading(claim, stand_in=1), ("readings.0.stand_in", "boolean")),
+        (lambda claim: reading(claim, examples=5e4), ("readings.0.examples", "integer")),
+        (lambda claim: reading(claim, tolerance=1), ("readings.0.tolerance", "a reading has the keys name, metric")),
+        (
+            lambda claim: claim["readings"][1]["margin"].pop("reason"),
+            ("readings.1.margin.reason", "a margin has the keys"),
+        ),
+        (lambda claim: reading(claim, signature={"crop": [1]}), ("readings.0.signature.crop",)),
+        (lambda claim: claim.update(checkpoint="best"), ("checkpoint", "'last'")),
+        (lambda claim: claim.update(readings=[]), ("need at least one entry each",)),
+        (lambda claim: claim.update(seeds=[]), ("need at least one entry each",)),
+    ],
+)
+def test_a_claim_that_breaks_the_schema_is_refused(changed, change, words):
+    with pytest.raises(UserError) as refused:
+        changed(change)
+    message = str(refused.value)
+    assert "claim.yaml" in message
+    assert [part for part in words if part not in message] == []
+
+
+def test_a_list_instead_of_a_claim(changed, tmp_path):
+    changed(lambda claim: None)
+    (tmp_path / "claim.yaml").write_text("- 1\n")
+    with pytest.raises(UserError, match=r"claim\.yaml: the top level"):
+        load_claim("imagenet")
+
+
+def test_a_record_comes_back_as_it_went(tmp_path):
+    before = record(top5=91.3 + 1e-13, curves={"val/top1": ((10.0, 3.3333333333333335), (20.0, 4.0))})
+    write_record(before, tmp_path / "a" / "r.json")
+    after = load_record(tmp_path / "a" / "r.json")
+    assert after == before
+    assert after.metrics["test/top5"].value == 91.3 + 1e-13
+
+
+def test_a_record_is_never_overwritten(tmp_path):
+    path = tmp_path / "r.json"
+    write_record(record(top5=91.0), path)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="exists already, and records are never edited"):
+        write_record(record(top5=99.0), path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_not_finite_is_never_recorded(tmp_path, value):
+    with pytest.raises((ValueError, UserError)):
+        write_record(record(top5=value), tmp_path / "r.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_of_a_wrong_type_is_never_written(tmp_path):
+    with pytest.raises(UserError, match="seconds"):
+        write_record(record(seconds="long"), tmp_path / "r.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_crash_while_writing_leaves_nothing(tmp_path, monkeypatch):
+    def crash(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_record(record(), tmp_path / "r.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda text: text[: len(text) // 2], "Invalid JSON"),
+        (lambda text: "", "Invalid JSON"),
+        (lambda text: text.replace('"official": true', '"official": "yes"'), "official"),
+        (lambda text: text.replace('"seed": 0', '"seed": 0, "luck": 7'), "luck"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path, damage, words):
+    path = tmp_path / "full-s0.json"
+    write_record(record(), path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError) as refused:
+        load_record(path)
+    assert "full-s0.json" in str(refused.value)
+    assert words in str(refused.value)
+    assert "Records are never edited: restore the file, or move it away." in str(refused.value)
+
+
+def test_hashes_do_not_depend_on_the_order_of_keys():
+    assert schema.short_hash({"a": 1, "b": 2}) == schema.short_hash({"b": 2, "a": 1})
+    assert len(schema.short_hash({})) == 12
+
+
+def test_everything_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        record().seed = 3

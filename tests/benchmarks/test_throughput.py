@@ -1,0 +1,61 @@
+"""The clock of training: what counts, by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import throughput
+from benchmarks.throughput import ThroughputMeter
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(throughput.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+TRAINER = SimpleNamespace(datamodule=SimpleNamespace(global_batch_size=40), accumulate_grad_batches=2)
+
+
+def train(meter, clock, batches, wait, compute, first=0):
+    for index in range(first, first + batches):
+        clock.now += wait
+        meter.on_train_batch_start(TRAINER, None, None, index)
+        clock.now += compute
+        meter.on_train_batch_end(TRAINER, None, None, None, index)
+
+
+def test_the_first_batches_validation_and_checkpoints_are_left_out(clock):
+    meter = ThroughputMeter()
+    meter.on_train_epoch_start(TRAINER, None)
+    train(meter, clock, 3, wait=50, compute=7)  # warming up
+    assert meter.measured("images") is None
+    train(meter, clock, 2, wait=1, compute=3, first=3)
+    meter.on_save_checkpoint(TRAINER, None, {})
+    clock.now += 1000
+    train(meter, clock, 3, wait=1, compute=3, first=5)  # of which the first, begun before the clock, does not count
+    meter.on_validation_start(TRAINER, None)
+    clock.now += 1000
+    # 20 images a batch; two and two batches of four seconds, one of them waiting.
+    measured = meter.measured("images")
+    assert (measured.unit, measured.value, measured.data_wait) == ("images/s", 5.0, 0.25)
+
+
+def test_a_resumed_epoch_warms_up_too(clock):
+    meter = ThroughputMeter()
+    meter.on_train_epoch_start(TRAINER, None)
+    train(meter, clock, 3, wait=50, compute=7, first=20)
+    assert meter.measured("images") is None
+
+
+def test_seconds_add_up_over_restarts_and_no_load_counts_twice(clock):
+    first = ThroughputMeter()
+    clock.now += 30
+    second = ThroughputMeter()
+    second.load_state_dict(first.state_dict())
+    clock.now += 12
+    assert second.elapsed == 42
+    second.load_state_dict(second.state_dict())  # as testing does after fitting
+    assert second.elapsed == 42

@@ -1,0 +1,220 @@
+"""Scoring without training: predictions, published weights and checkpoints."""
+
+import csv
+import hashlib
+import os
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import top_k_accuracy_score
+from torchvision import models
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms._presets import ImageClassification
+
+from benchmarks.schema import load_record
+from tests.benchmarks.conftest import write_predictions
+
+SHORT = (
+    "--args=--trainer.max_epochs=2 --checkpoint_every_n_steps=5 --model.init_args.network.init_args.width=4 "
+    "--data.init_args.global_batch_size=16 --data.init_args.workers=0"
+)
+
+
+def only_record(desk):
+    (path,) = desk.records()
+    return load_record(path)
+
+
+# Predictions. Of 37 images, `write_predictions` gets the 25 right whose row modulo 3 is not 2.
+
+
+def test_predictions_for_the_miniature(desk):
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
+    assert (code, err) == (0, "")
+    assert out.startswith("imagenet: scoring predictions")
+    assert "profile mini, as asked by PROFILE" in out
+    assert f"measured {100 * 25 / 37:.2f} %" in out
+    assert "verdict  pipeline short" in out
+
+    record = only_record(desk)
+    assert out.splitlines()[-1].split() == ["record", f"results/records/imagenet/{record.run_id}.json"]
+    assert record.run_id.startswith("mini-validate-")
+    assert (record.mode, record.profile, record.seed, record.variant) == ("validate", "mini", None, None)
+    assert {key: measured.value for key, measured in record.metrics.items()} == {
+        "test/top1": 100 * 25 / 37, "test/top5": 100 * 25 / 37, "test/accuracy": 100 * 25 / 37,
+    }  # fmt: skip
+    examples = record.examples
+    assert (examples.expected, examples.scored, examples.unique) == (37, 37, 37)
+    (stored,) = record.predictions
+    assert stored.path == str(path)
+    assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (record.checkpoint, record.config, record.config_hash, record.throughput) == (None, None, None, None)
+    assert (record.official, record.deviations, record.wandb.mode) == (False, (), "disabled")
+
+
+def test_predictions_for_the_embedded_data(desk, miniature_tree):
+    target = desk.root / "data/miniature/imagenet"
+    shutil.copytree(miniature_tree, target, copy_function=os.link)
+    folder = desk.tmp / "predictions"
+    folder.mkdir()
+    write_predictions(folder / "predictions.csv", target)
+    (folder / ".DS_Store").write_text("stray")
+    (folder / "predictions-old").mkdir()
+    code, _, err = desk.call("validate", "imagenet", "--profile=mini", f"--predictions={folder}")
+    assert (code, err) == (0, "")
+    record = only_record(desk)
+    assert record.examples.scored == 400
+    assert [stored.path for stored in record.predictions] == [str(folder / "predictions.csv")]
+
+
+def test_predictions_for_a_small_tree_are_not_comparable(desk):
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    for number in (1, 2):  # records are never overwritten
+        code, out, _ = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
+        assert code == 0
+        assert "profile full, as no PROFILE=mini is given" in out
+        assert "val: 37 images, officially 50,000" in out
+        assert out.count("verdict  not comparable (37 examples were scored, the claim is about 50000)") == 2
+        assert len(desk.records()) == number
+    first, second = sorted((load_record(path) for path in desk.records()), key=lambda record: len(record.run_id))
+    assert second.run_id == f"{first.run_id}-2"
+    assert first.metrics == second.metrics
+    assert not first.official
+
+
+def test_predictions_need_no_training_data(desk, copied_tree):
+    path = write_predictions(desk.tmp / "mine.csv", copied_tree)
+    shutil.rmtree(copied_tree / "train")
+    code, _, err = desk.call("validate", "imagenet", f"--data={copied_tree}", f"--predictions={path}")
+    assert (code, err) == (0, "")
+
+
+# Published weights: a small network of random weights, under a name of the registry, with a preset of its own.
+
+WEIGHTS = "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
+PRESET = {"resize": 80, "crop": 64, "interpolation": "bicubic", "views": 1}
+
+
+@pytest.fixture(scope="module")
+def thousand_classes(tmp_path_factory):
+    """One small image of each of 1,000 classes, for validation only."""
+    root = tmp_path_factory.mktemp("thousand")
+    generator = np.random.default_rng(0)
+    for label in range(1000):
+        folder = root / "val" / f"n{label + 1:08d}"
+        folder.mkdir(parents=True)
+        coarse = Image.fromarray(generator.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+        coarse.resize((50, 40)).save(folder / f"ILSVRC2012_val_{label + 1:08d}.JPEG")
+    return root
+
+
+@pytest.fixture
+def cached_network(desk, thousand_classes, monkeypatch):
+    """A network whose weights lie in the hub's cache, under a name that ends in the hash of the file."""
+    entry = models.get_weight(WEIGHTS)
+    preset = partial(ImageClassification, crop_size=64, resize_size=80, interpolation=InterpolationMode.BICUBIC)
+    monkeypatch.setattr(entry.value, "transforms", preset)
+    torch.manual_seed(0)
+    network = models.shufflenet_v2_x0_5()
+    _tell_images_apart(network, pixels(thousand_classes)[1][::20])
+    torch.save(network.state_dict(), desk.tmp / "weights")
+    data = (desk.tmp / "weights").read_bytes()
+    name = f"shufflenet-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(entry.value, "url", f"https://example.invalid/{name}")
+    monkeypatch.setenv("TORCH_HOME", str(desk.tmp / "hub"))
+    (desk.tmp / "hub/hub/checkpoints").mkdir(parents=True)
+    (desk.tmp / "hub/hub/checkpoints" / name).write_bytes(data)
+    return network
+
+
+def _tell_images_apart(network, images):
+    """Random weights answer much the same to all images; what they have in common is taken off."""
+    with torch.no_grad():
+        network.train()
+        for _ in range(10):
+            network(images)
+        network.eval()
+        network.fc.weight.normal_(std=1.0)
+        outputs = network(images)
+        network.fc.bias -= outputs.mean(0)
+        network.fc.weight *= 5 / outputs.std(0).mean()
+        network.fc.bias *= 5 / outputs.std(0).mean()
+
+
+def pixels(root):
+    """Ids, and what torchvision's own preset makes of the images, [1000, 3, 64, 64]."""
+    preset = models.get_weight(WEIGHTS).transforms()
+    paths = sorted((root / "val").glob("*/*.JPEG"))
+    images = torch.stack([preset(Image.open(path).convert("RGB")) for path in paths])
+    return [f"{path.parent.name}/{path.stem}" for path in paths], images
+
+
+def test_published_weights_score_as_under_their_own_preset(desk, thousand_classes, cached_network):
+    code, out, err = desk.call(
+        "validate", "imagenet", f"--data={thousand_classes}", f"--weights={WEIGHTS}",
+        "--args=--data.init_args.workers=1 --threads=2",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "not comparable (1000 examples were scored" in out
+    record = only_record(desk)
+    ids, images = pixels(thousand_classes)
+    with torch.inference_mode():
+        probabilities = cached_network(images).softmax(1).numpy()
+
+    with (desk.root / record.predictions[0].path).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ids
+    assert [int(row["label"]) for row in rows] == list(range(1000))
+    best = np.argsort(-probabilities, axis=1)[:, :5]
+    assert len(set(best[:, 0])) > 50  # the network tells images apart
+    said = np.array([[int(row[f"pred{rank}"]) for rank in range(1, 6)] for row in rows])
+    assert (said == best).mean() > 0.999  # near ties may fall either way
+    scores = np.array([[float(row[f"score{rank}"]) for rank in range(1, 6)] for row in rows])
+    np.testing.assert_allclose(scores, -np.sort(-probabilities, axis=1)[:, :5], rtol=2e-4)
+    for key, k in (("test/top1", 1), ("test/top5", 5)):
+        expected = top_k_accuracy_score(range(1000), probabilities, k=k, labels=range(1000), normalize=False)
+        assert record.metrics[key].value == 100 * expected / 1000
+        assert record.metrics[key].signature == PRESET
+        assert record.metrics[key].n == 1000
+
+    assert (record.mode, record.profile, record.checkpoint, record.seed) == ("validate", "full", None, None)
+    assert record.environment.precision == "32-true"
+    assert record.deviations == ("threads: 4 -> 2",)
+    assert record.config["data"]["init_args"]["resize"] == 80
+
+
+def test_published_weights_on_other_classes(desk, cached_network):
+    code, _, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--weights={WEIGHTS}")
+    assert code == 2
+    assert "tell 1000 classes apart, but DATA has 20" in err
+    assert desk.records() == []
+
+
+# A checkpoint.
+
+
+def test_a_checkpoint_scores_as_its_own_run_did(desk):
+    code, _, err = desk.call("run", "imagenet", "--seeds=0", "--profile=mini", f"--data={desk.tree}", SHORT)
+    assert code == 0, err
+    trained = only_record(desk)
+    moved = desk.tmp / "moved.ckpt"
+    shutil.copy(desk.root / trained.checkpoint.path, moved)
+
+    code, out, err = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--checkpoint={moved}")
+    assert code == 0, err
+    assert "profile mini, as the checkpoint's own run" in out
+    (again,) = (record for record in map(load_record, desk.records()) if record.mode == "validate")
+    assert again.metrics == trained.metrics
+    assert again.predictions[0].sha256 == trained.predictions[0].sha256
+    assert (again.seed, again.config_hash, again.claim_hash) == (0, trained.config_hash, trained.claim_hash)
+    assert again.checkpoint.sha256 == trained.checkpoint.sha256
+    # What the run itself deviated in still counts.
+    assert again.deviations == trained.deviations
+    assert any(line.startswith("trainer.max_epochs: ") and line.endswith(" -> 2") for line in again.deviations)
+    assert not again.official
+    assert again.baselines == {}

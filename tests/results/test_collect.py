@@ -1,0 +1,265 @@
+"""Records made by hand -> rows: which records count, and what is said of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.errors import UserError
+from benchmarks.schema import Miniature, load_claim, write_record
+from results import collect
+from results.collect import judge, measured_by, miniature_rows_of, newest_group, rows_of, trained_row, verdicts
+from tests.results.records import FULL, measurement, miniature_record, record
+
+CLAIM = load_claim("imagenet")
+TOP5, TOP1 = CLAIM.readings  # target 91.3, margin 0.2, rounding 0.05: the floor is 91.05, the ceiling 91.55
+
+
+def row(*records, reading=TOP5):
+    return trained_row("imagenet", CLAIM, reading, records)
+
+
+def seeds(*values, **changes):
+    return [record(seed, value, **changes) for seed, value in enumerate(values)]
+
+
+# One run: +- 1.96 e.
+
+
+@pytest.mark.parametrize(
+    ("top5", "error", "expected"),
+    [
+        (91.76, 0.1, "exceeded"),  # 91.564 to 91.956
+        (91.74, 0.1, "reproduced"),  # 91.544 to 91.936
+        (91.25, 0.1, "reproduced"),  # 91.054 to 91.446
+        (91.24, 0.1, "inconclusive"),  # 91.044 to 91.436
+        (90.86, 0.1, "inconclusive"),  # 90.664 to 91.056
+        (90.85, 0.1, "not reproduced"),  # 90.654 to 91.046
+    ],
+)
+def test_verdicts_on_one_run(top5, error, expected):
+    found = row(record(0, top5, error=error))
+    assert found.verdict == expected
+    assert found.interval.low == pytest.approx(top5 - 1.959964 * error)
+    assert "training variance not covered" in found.note
+    assert found.run_ids == ("full-s0-aaaaaaaaaaaa",)
+    assert found.origin == "trained"
+
+
+def test_three_seeds_are_crossed_with_the_examples():
+    found = row(*seeds(91.4, 91.5, 91.6, error=0.1))
+    # s = 0.1, so s^2 / 3 = 1/300 and e^2 = 1/100; degrees of freedom (4/300)^2 / ((1/300)^2 / 2) = 32; t = 2.036933
+    half = 2.036933 * (1 / 300 + 1 / 100) ** 0.5
+    assert (found.interval.low, found.interval.high) == pytest.approx((91.5 - half, 91.5 + half), abs=1e-5)
+    assert found.verdict == "reproduced"
+    assert found.note == ""
+    assert found.interval.seeds == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ((91.2,), 0.1, "training variance not covered; at least 3 seeds are needed to say how many"),
+        ((91.2, 91.0), 0.1, "at least 3 seeds are needed to say how many"),
+        ((91.1, 91.1, 91.2), 0.1, "the test set is too small"),
+        ((91.0, 91.2, 91.4), 0.01, "10 seeds would settle it"),  # s = 0.2: 2.245 * sqrt(0.04 / 10 + 0.0001) < 0.15
+    ],
+)
+def test_an_inconclusive_verdict_says_what_would_settle_it(values, error, words):
+    found = row(*seeds(*values, error=error))
+    assert found.verdict == "inconclusive"
+    assert found.note == words
+
+
+# What is not comparable.
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n": 37}, "37 examples were scored, the claim is about 50000"),
+        (
+            {"signature": FULL | {"crop": 288, "interpolation": "bicubic"}},
+            "the protocol differs: crop 288 instead of 224, interpolation bicubic instead of bilinear",
+        ),
+        (
+            {"signature": {key: value for key, value in FULL.items() if key != "views"}},
+            "the protocol differs: views None instead of 1",
+        ),
+        ({"claim_hash": "0" * 12}, f"the claim has changed since ({'0' * 12} -> {CLAIM.hash})"),
+    ],
+)
+@pytest.mark.parametrize("official", [True, False])
+def test_what_differs_is_not_comparable(changes, words, official):
+    found = row(record(0, 99.0, official=official, **changes))
+    assert (found.verdict, found.note) == ("not comparable", words)
+    assert found.interval.mean == 99.0  # the number stands
+
+
+def test_an_official_record_counts_before_one_that_is_not_comparable():
+    later = record(1, 99.0, n=37, official=False, finished="2027-01-01T00:00:00+00:00")
+    assert row(record(0, 91.5), later).run_ids == ("full-s0-aaaaaaaaaaaa",)
+
+
+def test_a_claim_that_changed_starts_a_new_group():
+    old = [record(seed, 90.0, claim_hash="0" * 12) for seed in (0, 1, 2)]
+    new = record(0, 91.5, finished="2027-01-01T00:00:00+00:00", run_id="full-s0-aaaaaaaaaaaa-2")
+    found = row(*old, new)
+    assert (found.verdict, found.run_ids) == ("reproduced", ("full-s0-aaaaaaaaaaaa-2",))
+
+
+# What does not run or does not count.
+
+
+def test_nothing_was_run():
+    found = row()
+    assert (found.verdict, found.interval, found.note, found.run_ids) == ("not run", None, "", ())
+
+
+def test_unofficial_runs_do_not_count():
+    short = [record(seed, 99.0, official=False, deviations=("trainer.max_epochs: 32 -> 5",)) for seed in (0, 1)]
+    found = row(*short)
+    assert (found.verdict, found.note) == ("not run", "2 unofficial run(s)")
+    assert row(*short, record(2, 91.5)).run_ids == ("full-s2-aaaaaaaaaaaa",)
+
+
+def test_an_ill_posed_reading():
+    reading = replace(TOP5, ill_posed="top-5 of what")
+    found = trained_row("imagenet", CLAIM, reading, seeds(91.3))
+    assert (found.verdict, found.note, found.interval) == ("ill-posed", "top-5 of what", None)
+
+
+def test_a_run_of_another_variant_says_nothing():
+    other = record(0, 99.0, variant="wide")
+    assert row(other).verdict == "not run"
+    assert trained_row("imagenet", CLAIM, replace(TOP5, variant="wide"), [other]).verdict == "exceeded"
+    assert verdicts(CLAIM, other) == {}
+
+
+# Groups.
+
+
+def test_the_newest_configuration_is_the_group():
+    old = seeds(80.0, 80.1, 80.2, config_hash="b" * 12, finished="2025-01-01T00:00:00+00:00")
+    new = seeds(91.5, 91.6)
+    assert newest_group(old + new) == new
+
+
+def test_of_two_records_of_one_seed_the_newest_counts():
+    first, second = seeds(90.0, 91.5)
+    again = record(0, 91.4, finished="2026-02-01T00:00:00+00:00", run_id="full-s0-aaaaaaaaaaaa-2")
+    assert newest_group([first, second, again]) == [again, second]
+
+
+def test_no_records_are_no_group():
+    assert newest_group([]) == []
+
+
+# Rows of a folder of records.
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The records of ImageNet, in a folder of the test's own."""
+    monkeypatch.setattr(collect, "ROOT", tmp_path)
+    return tmp_path / "results/records/imagenet"
+
+
+def put(folder, *records):
+    for each in records:
+        write_record(each, folder / f"{each.run_id}.json")
+
+
+def validation(run_id, top5, checkpoint=None, **changes):
+    known = {"mode": "validate", "run_id": run_id, "checkpoint": checkpoint, "finished": "2026-03-01T00:00:00+00:00"}
+    return record(None, top5, **known | changes)
+
+
+def test_a_validation_adds_no_seed_and_stands_apart(folder):
+    put(folder, *seeds(91.4, 91.5, 91.6), validation("full-validate-x", 99.0, config_hash=None))
+    trained5, trained1, re5, re1 = rows_of("imagenet")
+    assert (trained5.origin, trained5.interval.seeds, trained5.interval.mean) == ("trained", 3, 91.5)
+    assert (re5.origin, re5.verdict, re5.run_ids) == ("re-evaluated", "exceeded", ("full-validate-x",))
+    assert (trained1.reading.name, re1.reading.name) == ("top-1", "top-1")
+
+
+def test_a_checkpoint_of_the_same_configuration_adds_no_seed(folder):
+    again = validation("full-validate-x", 99.0, checkpoint=record().checkpoint)
+    put(folder, *seeds(91.4, 91.5, 91.6), replace(again, seed=3))
+    assert rows_of("imagenet")[0].interval.seeds == 3
+
+
+def test_a_validated_checkpoint_is_of_one_variant_and_predictions_are_of_none():
+    readings = (replace(TOP5, variant="wide"), replace(TOP1, variant="deep"))
+    claim = replace(CLAIM, readings=readings)
+    of_model = validation("a", 99.0, checkpoint=record().checkpoint, variant="wide")
+    assert [reading.name for reading in measured_by(claim, of_model)] == ["top-5"]
+    assert [reading.name for reading in measured_by(claim, validation("b", 99.0))] == ["top-5", "top-1"]
+
+
+def test_an_unofficial_validation_says_so(folder):
+    put(folder, validation("full-validate-x", 91.5, official=False, deviations=("data.init_args.resize: 256 -> 232",)))
+    note = rows_of("imagenet")[2].note
+    assert "unofficial: data.init_args.resize: 256 -> 232" in note
+    put(folder, validation("full-validate-y", 91.5, official=False))
+    assert "unofficial: uncommitted code" in rows_of("imagenet")[4].note
+
+
+def test_miniatures_and_full_runs_never_meet(folder):
+    put(folder, record(0, 91.5), miniature_record(99.9))
+    assert {each.origin for each in rows_of("imagenet")} == {"trained"}
+    assert {run for each in rows_of("imagenet") for run in each.run_ids} == {"full-s0-aaaaaaaaaaaa"}
+    assert {each.origin for each in miniature_rows_of("imagenet")} == {"miniature"}
+    assert {run for each in miniature_rows_of("imagenet") for run in each.run_ids} == {"mini-s0-aaaaaaaaaaaa"}
+
+
+def test_a_reading_that_was_not_measured_was_not_run(folder):
+    put(folder, record(0, metrics={"test/top5": measurement(91.5)}))
+    assert [each.verdict for each in rows_of("imagenet")] == ["reproduced", "not run"]
+
+
+def test_a_record_in_the_folder_of_another_benchmark_is_named(folder):
+    put(folder, record(0, benchmark="coco"))
+    with pytest.raises(UserError, match=r"results/records/imagenet/full-s0-aaaaaaaaaaaa\.json is a record of 'coco'"):
+        rows_of("imagenet")
+
+
+# Miniatures: a target of 80 and 25 above each baseline for top-5.
+
+
+@pytest.mark.parametrize(
+    ("top5", "linear", "expected"),
+    [
+        (95.0, 30.0, "pipeline ok"),
+        (80.0, 55.0, "pipeline ok"),
+        (79.9, 30.0, "pipeline short"),
+        (80.0, 55.1, "pipeline short"),
+        (5.0, 30.0, "pipeline short"),
+    ],
+)
+def test_a_miniature_must_reach_its_target_and_clear_its_baselines(monkeypatch, top5, linear, expected):
+    reading = replace(TOP5, miniature=Miniature(80.0, 25.0))
+    found = judge(CLAIM, reading, [miniature_record(top5, linear5=linear)])
+    assert (found.verdict, found.note) == (expected, "no evidence for the claim")
+
+
+def test_a_miniature_has_no_other_verdict_whatever_its_number():
+    for value in (0.0, 91.3, 100.0):
+        for each in (miniature_record(value, official=True, n=50_000, signature=FULL), miniature_record(value)):
+            assert judge(CLAIM, TOP5, [each]).verdict in ("pipeline ok", "pipeline short")
+
+
+def test_a_validated_miniature_is_held_against_its_target():
+    reading = replace(TOP5, miniature=Miniature(80.0, 25.0))
+    for value, expected in ((95.0, "pipeline ok"), (50.0, "pipeline short")):
+        again = miniature_record(value, mode="validate", baselines={})
+        found = judge(CLAIM, reading, [again])
+        assert (found.verdict, found.note) == (expected, "no evidence for the claim; no baselines, the target alone")
+
+
+def test_a_negative_control_has_no_target():
+    found = judge(CLAIM, replace(TOP5, miniature=None), [miniature_record(5.0)])
+    assert (found.verdict, found.note) == ("pipeline ok", "a negative control: no target")
+
+
+def test_the_verdicts_of_one_record():
+    assert verdicts(CLAIM, record(0, 91.5, 75.0)) == {"top-5": "reproduced", "top-1": "not reproduced"}

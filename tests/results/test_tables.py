@@ -1,0 +1,207 @@
+"""The tables: from records alone, the same bytes each time, quickly."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.schema import load_claim, write_record
+from results import collect, tables
+from results.collect import Row, judge
+from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
+from tests.results.records import measurement, miniature_record, record
+
+CHECKOUT = Path(__file__).parents[2]
+CLAIM = load_claim("imagenet")
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with ImageNet's claim, a README and no records."""
+    (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
+    shutil.copy(CHECKOUT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")
+    shutil.copy(CHECKOUT / "README.md", tmp_path)
+    monkeypatch.setattr(collect, "ROOT", tmp_path)
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    return tmp_path
+
+
+def put(repository, *records):
+    for each in records:
+        write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
+
+
+def written(repository):
+    return {path.name: path.read_bytes() for path in (repository / "results/tables").iterdir()}
+
+
+def test_the_tables_without_a_record(repository):
+    printed = tables.write_tables()
+    assert sorted(written(repository)) == ["claims.csv", "claims.md", "miniature.csv", "miniature.md"]
+    assert "| imagenet | top-5 | trained | 91.3 % |  |  |  | not run |  |" in printed
+    assert MINIATURE_WARNING not in printed
+
+
+def test_the_same_records_give_the_same_bytes(repository):
+    put(repository, record(0, 91.4), record(1, 91.5), miniature_record())
+    tables.write_tables()
+    first = written(repository), (repository / "README.md").read_bytes()
+    shutil.rmtree(repository / "results/tables")
+    for path in sorted((repository / "results/records/imagenet").iterdir(), reverse=True):
+        os.utime(path)  # files of another age, met in another order
+    tables.write_tables()
+    assert (written(repository), (repository / "README.md").read_bytes()) == first
+
+
+def test_miniature_rows_are_never_among_the_claims(repository):
+    put(repository, record(0, 91.4), miniature_record())
+    tables.write_tables()
+    found = {name: content.decode() for name, content in written(repository).items()}
+    readme = (repository / "README.md").read_text()
+    for text in (
+        found["claims.md"],
+        found["claims.csv"],
+        readme[readme.index("<!-- claims:") : readme.index("<!-- /claims")],
+    ):
+        assert "mini" not in text.replace("miniature", "mini").split("-->")[-1]
+        assert "pipeline" not in text.split("-->")[-1]
+    assert "full-s0" not in found["miniature.csv"]
+    assert found["miniature.md"].startswith(MINIATURE_WARNING)
+
+
+def test_the_readme_shows_the_claims(repository):
+    put(repository, record(0, 91.4))
+    tables.write_tables()
+    claims = (repository / "results/tables/claims.md").read_text()
+    assert claims in (repository / "README.md").read_text()
+
+
+def test_csv_is_unrounded_and_complete(repository):
+    value = 91.41000000000003
+    put(repository, record(0, value))
+    tables.write_tables()
+    with (repository / "results/tables/claims.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert float(first["mean"]) == value
+    assert float(first["low"]) == value - 0.1 * 1.959963984540054
+    assert (first["benchmark"], first["reading"], first["metric"]) == ("imagenet", "top-5", "test/top5")
+    assert (first["target"], first["margin"], first["seeds"], first["verdict"]) == ("91.3", "0.2", "1", "reproduced")
+    assert first["runs"] == "full-s0-aaaaaaaaaaaa"
+    assert second["reading"] == "top-1"
+
+
+def cells_of(line):
+    return re.split(r"(?<!\\)\|", line)[1:-1]
+
+
+def test_markdown_is_well_formed_whatever_is_in_a_note():
+    reading = CLAIM.readings[0]
+    notes = ["a | b", "two\nlines", "tab\tand  spaces", "", "<!-- x -->"]
+    rows = [Row("imagenet", CLAIM, reading, "trained", "not run", None, note, ()) for note in notes]
+    rows.append(judge(CLAIM, reading, [record(0, 91.4)]))
+    lines = markdown(rows).splitlines()
+    assert [cell.strip() for cell in cells_of(lines[0])] == list(COLUMNS)
+    assert set(cells_of(lines[1])) == {" --- "}
+    assert len(lines) == 2 + len(rows)
+    assert {len(cells_of(line)) for line in lines} == {len(COLUMNS)}
+    assert "two lines" in lines[3]
+    assert lines[-1].startswith("| imagenet | top-5 | trained | 91.3 % | 91.40 % | 91.20 to 91.60 | 1 | reproduced |")
+
+
+def test_csv_survives_what_is_in_a_note():
+    note = 'a "b", c\nd'
+    row = Row("imagenet", CLAIM, CLAIM.readings[0], "trained", "not run", None, note, ())
+    assert next(csv.DictReader(comma_separated([row]).splitlines(keepends=True)))["note"] == note
+
+
+def test_stand_ins_and_variants_are_marked():
+    reading = replace(CLAIM.readings[0], stand_in=True, variant="wide")
+    (line,) = markdown([Row("imagenet", CLAIM, reading, "trained", "not run", None, "", ())]).splitlines()[2:]
+    assert "| top-5 (wide) | trained | 91.3 % (stand-in) |" in line
+
+
+def test_the_end_of_a_miniature_run():
+    text = summary(CLAIM, miniature_record(95.0, 60.0))
+    assert f"claim      {CLAIM.source.statement}" in text
+    assert "reading    top-5: test/top5, claimed 91.3 %" in text
+    assert "measured 95.00 %, 95 % interval 93.04 to 96.96, 400 examples, each once" in text
+    assert "baseline linear_8x8/top5: 30.00 %" in text
+    assert text.count("verdict  pipeline ok") == 2
+    assert text.endswith(MINIATURE_WARNING)
+
+
+def test_the_end_of_a_full_run_has_no_such_warning():
+    text = summary(CLAIM, record(0, 91.5))
+    assert "verdict  reproduced (training variance not covered)" in text
+    assert MINIATURE_WARNING not in text
+
+
+def test_a_corrupt_record_is_named(repository):
+    put(repository, record(0))
+    (repository / "results/records/imagenet/full-s1.json").write_text('{"schema": 1')
+    done = _tables(_copied_packages(repository))
+    assert done.returncode == 2
+    assert "error: results/records/imagenet/full-s1.json: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (repository / "results/tables").exists()
+
+
+def _copied_packages(repository):
+    for package in ("benchmarks", "datamodules", "results"):
+        ignored = shutil.ignore_patterns("__pycache__", "runs", "records", "tables")
+        shutil.copytree(CHECKOUT / package, repository / package, ignore=ignored, dirs_exist_ok=True)
+    return repository
+
+
+WITHOUT_TORCH = """
+import sys
+from benchmarks.cli import main
+code = main(["tables"])
+assert "torch" not in sys.modules
+sys.exit(code)
+"""
+
+
+def _tables(repository):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], cwd=repository, env=os.environ | {"PYTHONPATH": str(repository)},
+        text=True, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_thousand_records_take_less_than_two_seconds(repository):
+    points = tuple((float(step), step / 3) for step in range(200))
+    curves = dict.fromkeys(("train/loss", "train/lr", "val/top1", "val/top5"), points)
+    names = [f"{kind}-s{seed}-{seed:012x}" for seed in range(500) for kind in ("full", "mini")]
+    full, mini = record(0, 91.5, curves=curves), miniature_record(curves=curves)
+    folder = repository / "results/records/imagenet"
+    put(repository, full, mini)
+    texts = {kind: (folder / f"{kind}-s0-aaaaaaaaaaaa.json").read_text() for kind in ("full", "mini")}
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name in names:
+        content = json.loads(texts[name[:4]]) | {"run_id": name, "seed": int(name.split("-")[1][1:])}
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1))
+    _copied_packages(repository)
+
+    seconds = []
+    for _ in range(3):  # the best of three: the machine may be busy
+        started = time.monotonic()
+        done = _tables(repository)
+        seconds.append(time.monotonic() - started)
+        assert done.returncode == 0, done.stderr
+    assert "| 500 | reproduced |" in done.stdout
+    assert min(seconds) < 2, seconds
+
+
+def test_a_metric_that_no_reading_names_is_left_out(repository):
+    put(repository, record(0, metrics={"test/accuracy": measurement(99.0)}))
+    assert "99.00" not in tables.write_tables()
