@@ -95,7 +95,7 @@ class Assembly:
         return merge(self.resolved, {"data": {"init_args": {"root": relative(Path(root))}}})
 
     def require_devices(self) -> None:
-        """Refuses devices that are not there, and a global batch that does not divide, before any process starts.
+        """Refuses devices that are not there, or not as torchrun or SLURM started them, before any process starts.
 
         Raises:
             UserError: either.
@@ -110,9 +110,15 @@ class Assembly:
                 f"torchrun or SLURM started {launched} process(es), but DEVICES x NODES is {self.processes}. "
                 "Give DEVICES=<processes a node> and NODES=<nodes> as it started them."
             )
-        batch = getattr(self.datamodule, "global_batch_size", None)
-        if batch is not None:
-            device_batch_size(batch, self.processes, self._trainer["accumulate_grad_batches"])
+
+    def require_even_batch(self) -> None:
+        """Refuses to train where the global batch cannot be shared out evenly, before any process starts.
+
+        Raises:
+            UserError: it cannot.
+        """
+        accumulate = self._trainer["accumulate_grad_batches"]
+        device_batch_size(self.datamodule.global_batch_size, self.processes, accumulate)
 
     @property
     def _on_gpu(self) -> bool:

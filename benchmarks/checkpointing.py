@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
@@ -70,7 +71,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise UserError(
-            f"{relative(path)} is no readable checkpoint ({str(error).splitlines()[0]}). Use an intact one."
+            f"{relative(path)} is no readable checkpoint ({_first_line(error)}). Use an intact one."
         ) from None
     if not isinstance(checkpoint, dict) or SUITE not in checkpoint:
         raise UserError(
@@ -80,12 +81,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-class Stopped(Exception):
-    """A signal ended the run; what is on disk continues it."""
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
-    def __init__(self, number: int) -> None:
+
+class Stopped(Exception):
+    """A signal ended the run; what is on disk continues it.
+
+    Args:
+        number: of the signal.
+        everywhere: whether every rank knows of it.
+    """
+
+    def __init__(self, number: int, everywhere: bool = False) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+        self.everywhere = everywhere
 
 
 class Checkpoints(Callback):
@@ -195,13 +206,19 @@ class StopOnSignal(Callback):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         raise_on_signal()
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        launcher = trainer.strategy.launcher
+        alone = isinstance(exception, Stopped) and not exception.everywhere
+        if alone and isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGTERM)
+
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
         received = torch.tensor(float(self.received), device=trainer.strategy.root_device)
         number = int(trainer.strategy.reduce(received, reduce_op="max"))
         if number:
             if save:
                 self.checkpoints.save(trainer)
-            raise Stopped(number)
+            raise Stopped(number, everywhere=True)
 
 
 def raise_on_signal() -> None:

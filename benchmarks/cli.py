@@ -140,7 +140,7 @@ def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None,
 
 
 def _missed(asked: Request) -> bool:
-    records = [record for record in records_of(asked.benchmark) if record.profile == "full"]
+    records = records_of(asked.benchmark, "full")
     rows = [trained_row(asked.benchmark, asked.claim, reading, records) for reading in asked.claim.readings]
     return any(row.verdict == "not reproduced" and row.reading.variant in asked.variants for row in rows)
 

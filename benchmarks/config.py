@@ -59,9 +59,28 @@ def resolve_settings(benchmark: str, profile: Profile, variant: str | None, over
         UserError: a file is missing or is no YAML mapping, or a section of the settings is none.
     """
     settings: Settings = {}
+    for where, overlay in _sources(benchmark, profile, variant, overrides):
+        settings = merge(settings, _checked(overlay, where))
+    return settings
+
+
+def set_where(benchmark: str, profile: Profile, variant: str | None, overrides: Settings, message: str) -> str:
+    """Names the files (or ARGS) that set a key which the message of the typed parser mentions."""
+    found = [
+        where
+        for where, overlay in _sources(benchmark, profile, variant, overrides)
+        for key in {key.rpartition(".")[2] for key in leaves(overlay)} - {"class_path"}
+        if re.search(rf"\b{re.escape(key)}\b", message)
+    ]
+    return f"Look at {' and '.join(dict.fromkeys(found))}." if found else ""
+
+
+def _sources(
+    benchmark: str, profile: Profile, variant: str | None, overrides: Settings
+) -> Iterator[tuple[str, Settings]]:
     for path in _overlays(benchmark, profile, variant):
-        settings = merge(settings, _checked(_read(path), relative(path)))
-    return merge(settings, _checked(overrides, "ARGS"))
+        yield relative(path), _read(path)
+    yield "ARGS", overrides
 
 
 def _checked(settings: Settings, where: str) -> Settings:
@@ -162,7 +181,7 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value for every leaf of nested mappings; lists are leaves, and so are empty mappings below a key."""
+    """Dotted key -> value for every leaf of nested mappings; lists and empty mappings below a key are leaves."""
     if not isinstance(settings, Mapping) or (prefix and not settings):
         return {prefix: settings}
     found: dict[str, Any] = {}

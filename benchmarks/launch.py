@@ -16,6 +16,7 @@ from benchmarks.config import Profile, Settings, resolve_settings
 from benchmarks.paths import ROOT
 
 POLL_SECONDS = 0.1
+MISTAKE = 2  # the exit code of a user's mistake
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 
@@ -66,6 +67,8 @@ class Children:
         for child in [child for child in self.running if child.poll() is not None]:
             self.running.remove(child)
             self.codes.append(child.returncode)
+            if child.returncode == MISTAKE:
+                self.waiting.clear()  # the others would only say it again
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
@@ -114,7 +117,7 @@ def _die_with(parent: int) -> None:
 
 def worst(codes: Sequence[int]) -> int:
     """The exit code of a command whose parts ended with these: a failure is worse than a mistake."""
-    severity = {0: 0, 3: 1, 2: 2}
+    severity = {0: 0, 3: 1, MISTAKE: 2}
     normal = [128 - code if code < 0 else code for code in codes]
     return max(normal, key=lambda code: severity.get(code, 3), default=0)
 

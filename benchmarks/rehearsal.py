@@ -49,6 +49,7 @@ def rehearse(order: Order) -> None:
         shutil.rmtree(plan.folder, ignore_errors=True)
         plan.folder.mkdir(parents=True)
     plan.assembly.require_devices()
+    plan.assembly.require_even_batch()
     torch.manual_seed(order.seed)
     with suppress(Stopped):
         _fit(plan, STEPS // 2)

@@ -1,7 +1,7 @@
 """One run: claim and config -> fit -> test -> predictions -> record. The only place that does so."""
 
 import os
-import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal, Stopped
-from benchmarks.config import Profile, Settings, config_hash, deviations, machine_settings, merge, resolve_settings
+from benchmarks.config import (
+    Profile,
+    Settings,
+    config_hash,
+    deviations,
+    machine_settings,
+    merge,
+    resolve_settings,
+    set_where,
+)
 from benchmarks.curves import Curves, curves
+from benchmarks.errors import UserError
 from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official, stored
@@ -74,7 +84,11 @@ def work_out(order: Order) -> Plan:
         UserError: the configuration is not valid.
     """
     settings = resolve_settings(order.benchmark, order.profile, order.variant, order.overrides)
-    assembly = Assembly(merge(settings, machine_settings(order.seed, order.data)))
+    try:
+        assembly = Assembly(merge(settings, machine_settings(order.seed, order.data)))
+    except UserError as error:
+        where = set_where(order.benchmark, order.profile, order.variant, order.overrides, str(error))
+        raise UserError(f"{str(error).rstrip('.')}. {where}") from None
     hashed = config_hash(settings, assembly.resolved)
     middle = "" if order.variant is None else f"{order.variant}-"
     run_id = choose_run(order.benchmark, f"{order.profile}-{middle}s{order.seed}-{hashed}", order.fresh)
@@ -95,6 +109,7 @@ def run(order: Order) -> None:
         announce(f"{summary(plan.claim, load_record(record_path))}\nrecord     {relative(record_path)}")
         return
     plan.assembly.require_devices()
+    plan.assembly.require_even_batch()
     if not first_process():
         follow(plan)
         return
@@ -105,18 +120,17 @@ def run(order: Order) -> None:
 
 def follow(plan: Plan) -> None:
     """The part of every other rank."""
-    try:
+    # Rank zero says how to continue, and with which code the run ends; Lightning kills it where another rank fails.
+    with suppress(Stopped):
         train_and_test(plan)
-    except Stopped as stop:
-        sys.exit(stop.exit_code)  # without a word: rank zero says how to continue
 
 
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
     plan.assembly.datamodule.setup("fit")
-    started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
     if not (plan.folder / LAST).exists():
         plan.assembly.datamodule.verify(training=True)
+    started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
@@ -156,9 +170,7 @@ def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer
     return int(datamodule.global_batch_size // (trainer.world_size * trainer.accumulate_grad_batches))
 
 
-def make_record(
-    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str
-) -> Record:
+def make_record(plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str) -> Record:
     """The record of a finished training run."""
     order, claim, assembly = plan.order, plan.claim, plan.assembly
     changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)

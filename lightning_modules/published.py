@@ -70,8 +70,8 @@ def find_weights(name: str) -> WeightsEnum:
         raise UserError(
             f"WEIGHTS={name} is unknown to torchvision. A name looks like ResNet34_Weights.IMAGENET1K_V1."
         ) from None
-    if len(entry.meta.get("categories", ())) != 1000:
-        raise UserError(f"WEIGHTS={name} is no ImageNet-1k classifier. Choose weights named IMAGENET1K.")
+    if len(entry.meta.get("categories", ())) != 1000 or "backend" in entry.meta:  # a backend: quantized weights
+        raise UserError(f"WEIGHTS={name} is no ImageNet-1k classifier in floats. Choose weights named IMAGENET1K_V1.")
     return entry
 
 

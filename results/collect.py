@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
 from benchmarks.schema import Claim, Measurement, Reading, Record, load_claim, load_record
@@ -36,13 +37,20 @@ def benchmarks() -> list[str]:
     return sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/claim.yaml"))
 
 
-def records_of(benchmark: str) -> list[Record]:
-    """All records of a benchmark, oldest first."""
+def records_of(benchmark: str, profile: Profile) -> list[Record]:
+    """All records of a benchmark in one profile, by which their files' names begin; oldest first.
+
+    Raises:
+        UserError: a file cannot be read, breaks the schema, or is of another benchmark or profile.
+    """
     folder = ROOT / "results" / "records" / benchmark
-    records = [load_record(path) for path in sorted(folder.glob("*.json"))]
+    records = [load_record(path) for path in sorted(folder.glob(f"{profile}-*.json"))]
     for record in records:
-        if record.benchmark != benchmark:
-            raise UserError(f"results/records/{benchmark}/{record.run_id}.json is a record of {record.benchmark!r}.")
+        if (record.benchmark, record.profile) != (benchmark, profile):
+            raise UserError(
+                f"results/records/{benchmark}/{record.run_id}.json is a record of {record.benchmark!r}, profile "
+                f"{record.profile}. Move it to where it belongs."
+            )
     return sorted(records, key=lambda record: (record.finished, record.run_id))
 
 
@@ -55,7 +63,7 @@ def standard_error_of(measurement: Measurement) -> float:
 def rows_of(benchmark: str) -> list[Row]:
     """The rows of the committed tables: one a reading from trained runs, and one a re-evaluated record."""
     claim = load_claim(benchmark)
-    records = [record for record in records_of(benchmark) if record.profile == "full"]
+    records = records_of(benchmark, "full")
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
     for record in records:
         if record.mode == "validate":
@@ -66,7 +74,7 @@ def rows_of(benchmark: str) -> list[Row]:
 def miniature_rows_of(benchmark: str) -> list[Row]:
     """One row a reading and miniature record."""
     claim = load_claim(benchmark)
-    records = [record for record in records_of(benchmark) if record.profile == "mini"]
+    records = records_of(benchmark, "mini")
     return [judge(claim, reading, [record]) for record in records for reading in measured_by(claim, record)]
 
 

@@ -59,11 +59,11 @@ class Process:
     folder: Path
 
     def wait(self, seconds=240):
-        """(exit code, stdout, stderr); the whole group is killed if it does not end."""
+        """(exit code, stdout, stderr); all is killed if it does not end."""
         try:
             out, err = self.popen.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            self.kill_group()
+            self.end()
             out, err = self.popen.communicate()
             pytest.fail(f"did not end within {seconds} s\n{out}\n{err}")
         return self.popen.returncode, out, err
@@ -73,7 +73,7 @@ class Process:
         end = time.monotonic() + seconds
         while not condition():
             if self.popen.poll() is not None or time.monotonic() > end:
-                self.kill_group()
+                self.end()
                 pytest.fail("\n".join(("what was waited for did not happen", *self.popen.communicate())))
             time.sleep(0.02)
 
@@ -90,21 +90,20 @@ class Process:
         os.killpg(self.popen.pid, number)
 
     def members(self):
-        """Ids of the processes of the group that are alive."""
-        return [pid for pid in _all_processes() if _group(pid) == self.popen.pid]
+        """Ids of the living processes that work in the workshop, whoever started them and in whichever group."""
+        return [int(entry.name) for entry in Path("/proc").iterdir() if _works_in(entry, self.folder)]
+
+    def end(self):
+        """Kills all of them."""
+        for pid in self.members():
+            os.kill(pid, signal.SIGKILL)
 
 
-def _all_processes():
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _group(pid):
-    """The process group, or None for what is gone or a zombie."""
+def _works_in(entry, folder):
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (entry / "cwd").readlink() == folder and "Z" not in (entry / "stat").read_text().rpartition(")")[2][:3]
     except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[2])
+        return False
 
 
 @dataclass

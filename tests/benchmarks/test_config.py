@@ -194,7 +194,7 @@ def no_disk_no_network(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("benchmark", "profile", "variant"), configurations())
+@pytest.mark.parametrize(("benchmark", "profile", "variant"), list(configurations()))
 def test_every_committed_config_is_instantiated_without_disk_and_network(
     benchmark, profile, variant, no_disk_no_network
 ):

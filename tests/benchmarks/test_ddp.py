@@ -24,7 +24,7 @@ from tests.benchmarks.test_resume import (
 )  # fmt: skip
 from tests.conftest import STEPS
 
-TORCHRUN = "torch.distributed.run --nproc-per-node 2 --master-port 0 -m benchmarks"
+TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
 
 
 @pytest.fixture(scope="module")

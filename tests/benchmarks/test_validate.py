@@ -98,6 +98,7 @@ def test_predictions_need_no_training_data(desk, copied_tree):
 
 WEIGHTS = "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
 PRESET = {"resize": 80, "crop": 64, "interpolation": "bicubic", "views": 1}
+PRESET_TRANSFORMS = partial(ImageClassification, crop_size=64, resize_size=80, interpolation=InterpolationMode.BICUBIC)
 
 
 @pytest.fixture(scope="module")
@@ -113,15 +114,28 @@ def thousand_classes(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def cached_network(desk, thousand_classes, monkeypatch):
-    """A network whose weights lie in the hub's cache, under a name that ends in the hash of the file."""
-    entry = models.get_weight(WEIGHTS)
-    preset = partial(ImageClassification, crop_size=64, resize_size=80, interpolation=InterpolationMode.BICUBIC)
-    monkeypatch.setattr(entry.value, "transforms", preset)
+@pytest.fixture(scope="module")
+def images(thousand_classes):
+    """Ids, and what torchvision's own preset makes of the images, [1000, 3, 64, 64]."""
+    paths = sorted((thousand_classes / "val").glob("*/*.JPEG"))
+    pixels = torch.stack([PRESET_TRANSFORMS()(Image.open(path).convert("RGB")) for path in paths])
+    return [f"{path.parent.name}/{path.stem}" for path in paths], pixels
+
+
+@pytest.fixture(scope="module")
+def network(images):
+    """A network of random weights that tells images apart."""
     torch.manual_seed(0)
-    network = models.shufflenet_v2_x0_5()
-    _tell_images_apart(network, pixels(thousand_classes)[1][::20])
+    made = models.shufflenet_v2_x0_5()
+    _tell_images_apart(made, images[1][::20])
+    return made
+
+
+@pytest.fixture
+def cached_network(desk, network, monkeypatch):
+    """The network, its weights in the hub's cache under a name that ends in the hash of the file."""
+    entry = models.get_weight(WEIGHTS)
+    monkeypatch.setattr(entry.value, "transforms", PRESET_TRANSFORMS)
     torch.save(network.state_dict(), desk.tmp / "weights")
     data = (desk.tmp / "weights").read_bytes()
     name = f"shufflenet-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -136,7 +150,7 @@ def _tell_images_apart(network, images):
     """Random weights answer much the same to all images; what they have in common is taken off."""
     with torch.no_grad():
         network.train()
-        for _ in range(10):
+        for _ in range(3):
             network(images)
         network.eval()
         network.fc.weight.normal_(std=1.0)
@@ -146,15 +160,7 @@ def _tell_images_apart(network, images):
         network.fc.bias *= 5 / outputs.std(0).mean()
 
 
-def pixels(root):
-    """Ids, and what torchvision's own preset makes of the images, [1000, 3, 64, 64]."""
-    preset = models.get_weight(WEIGHTS).transforms()
-    paths = sorted((root / "val").glob("*/*.JPEG"))
-    images = torch.stack([preset(Image.open(path).convert("RGB")) for path in paths])
-    return [f"{path.parent.name}/{path.stem}" for path in paths], images
-
-
-def test_published_weights_score_as_under_their_own_preset(desk, thousand_classes, cached_network):
+def test_published_weights_score_as_under_their_own_preset(desk, thousand_classes, images, cached_network):
     code, out, err = desk.call(
         "validate", "imagenet", f"--data={thousand_classes}", f"--weights={WEIGHTS}",
         "--args=--data.init_args.workers=1 --threads=2",
@@ -162,9 +168,9 @@ def test_published_weights_score_as_under_their_own_preset(desk, thousand_classe
     assert code == 0, err
     assert "not comparable (1000 examples were scored" in out
     record = only_record(desk)
-    ids, images = pixels(thousand_classes)
+    ids, pixels = images
     with torch.inference_mode():
-        probabilities = cached_network(images).softmax(1).numpy()
+        probabilities = cached_network(pixels).softmax(1).numpy()
 
     with (desk.root / record.predictions[0].path).open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -205,11 +205,15 @@ def test_an_unofficial_validation_says_so(folder):
 
 
 def test_miniatures_and_full_runs_never_meet(folder):
-    put(folder, record(0, 91.5), miniature_record(99.9))
+    later = "2027-01-01T00:00:00+00:00"
+    forged = miniature_record(99.9, official=True, n=50_000, signature=FULL, finished=later)
+    validated = miniature_record(99.9, mode="validate", run_id="mini-validate-x")
+    put(folder, record(0, 91.5), forged, validated)
     assert {each.origin for each in rows_of("imagenet")} == {"trained"}
     assert {run for each in rows_of("imagenet") for run in each.run_ids} == {"full-s0-aaaaaaaaaaaa"}
     assert {each.origin for each in miniature_rows_of("imagenet")} == {"miniature"}
-    assert {run for each in miniature_rows_of("imagenet") for run in each.run_ids} == {"mini-s0-aaaaaaaaaaaa"}
+    runs = {run for each in miniature_rows_of("imagenet") for run in each.run_ids}
+    assert runs == {"mini-s0-aaaaaaaaaaaa", "mini-validate-x"}
 
 
 def test_a_reading_that_was_not_measured_was_not_run(folder):
