@@ -8,9 +8,11 @@ from pathlib import Path
 from benchmarks.config import Profile, Settings, merge, parse_overrides
 from benchmarks.errors import UserError
 from benchmarks.miniature import ensure_miniature
+from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import benchmark_folder
 from benchmarks.runs import announce
-from benchmarks.schema import Claim, layouts, load_claim, needs_data
+from benchmarks.schema import Claim
+from benchmarks.strict import load_claim
 from results.collect import benchmarks
 
 LARGEST_SEED = 2**32 - 1

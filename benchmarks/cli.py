@@ -11,9 +11,10 @@ from benchmarks.arguments import Request, known_benchmark, locate_data, request,
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.launch import Children, Job, die_with_parent, slots
+from benchmarks.modules import needs_data, preparation
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce, externally_launched
-from benchmarks.schema import load_claim, needs_data, preparation
+from benchmarks.strict import load_claim
 from results.collect import benchmarks, records_of, trained_row
 from results.tables import write_tables
 

@@ -13,17 +13,9 @@ from lightning.pytorch import LightningModule, Trainer
 from benchmarks import environment
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, measure, stored
+from benchmarks.modules import baseline_systems, layouts, scoring, worst_examples
 from benchmarks.predictions import merge_shards
-from benchmarks.schema import (
-    Baseline,
-    Claim,
-    Environment,
-    Measurement,
-    baseline_systems,
-    layouts,
-    scoring,
-    worst_examples,
-)
+from benchmarks.schema import Baseline, Claim, Environment, Measurement
 from datamodules.interface import BenchmarkData
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from benchmarks.config import Profile
 from benchmarks.files import sha256
+from benchmarks.modules import scoring
 from benchmarks.paths import relative
-from benchmarks.schema import Claim, Environment, Examples, Measurement, Signature, StoredFile, scoring
+from benchmarks.schema import Claim, Environment, Examples, Measurement, Signature, StoredFile
 from results.statistics import NORMAL_QUANTILE, bootstrap, standard_error
 
 

@@ -6,8 +6,9 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from benchmarks.files import cannot_write
+from benchmarks.modules import miniature_writer
 from benchmarks.paths import miniature_folder, relative
-from benchmarks.schema import Claim, miniature_writer
+from benchmarks.schema import Claim
 
 
 def ensure_miniature(benchmark: str, claim: Claim) -> Path:

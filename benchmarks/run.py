@@ -30,7 +30,8 @@ from benchmarks.measure import Scored, is_official, stored
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
 from benchmarks.runs import FOLLOWED_RUN, announce, choose_run, first_process, first_start, now, occupied
-from benchmarks.schema import SCHEMA, Claim, Record, load_claim, load_record, write_record
+from benchmarks.schema import SCHEMA, Claim, Record
+from benchmarks.strict import load_claim, load_record, write_record
 from benchmarks.throughput import ThroughputMeter
 from benchmarks.tracking import publish, tracking
 from datamodules.interface import BenchmarkData

@@ -17,21 +17,11 @@ from benchmarks.config import Settings, deviations, machine_settings, merge, res
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import Scored, is_official, measure, stored
+from benchmarks.modules import layouts, scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
-from benchmarks.schema import (
-    SCHEMA,
-    Environment,
-    Identity,
-    Record,
-    StoredFile,
-    Tracking,
-    layouts,
-    load_identity,
-    scoring,
-    short_hash,
-    write_record,
-)
+from benchmarks.schema import SCHEMA, Environment, Identity, Record, StoredFile, Tracking, short_hash
+from benchmarks.strict import load_identity, write_record
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
-from benchmarks.schema import Claim, Measurement, Reading, Record, load_claim, load_record
+from benchmarks.schema import Claim, Measurement, Reading, Record
+from benchmarks.strict import load_claim, load_record
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,

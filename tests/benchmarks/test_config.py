@@ -20,8 +20,9 @@ from benchmarks.config import (
     resolve_settings,
 )
 from benchmarks.errors import UserError
+from benchmarks.modules import needs_data
 from benchmarks.paths import ROOT
-from benchmarks.schema import load_claim, needs_data
+from benchmarks.strict import load_claim
 from results.collect import benchmarks
 
 # Merging.

@@ -15,7 +15,7 @@ from torchvision import models
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
-from benchmarks.schema import load_record
+from benchmarks.strict import load_record
 from tests.benchmarks.conftest import write_predictions
 
 SHORT = (

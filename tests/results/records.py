@@ -1,16 +1,7 @@
 """Records made by hand, for the tests of what reads them."""
 
-from benchmarks.schema import (
-    SCHEMA,
-    Baseline,
-    Environment,
-    Examples,
-    Measurement,
-    Record,
-    StoredFile,
-    Tracking,
-    load_claim,
-)
+from benchmarks.schema import SCHEMA, Baseline, Environment, Examples, Measurement, Record, StoredFile, Tracking
+from benchmarks.strict import load_claim
 from results.statistics import NORMAL_QUANTILE
 
 FULL = {"resize": 256, "crop": 224, "interpolation": "bilinear", "views": 1}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import measure
-from benchmarks.schema import Baseline, load_claim
+from benchmarks.schema import Baseline
+from benchmarks.strict import load_claim
 from results.collect import verdicts
 from results.scoring import classification
 from tests.results.records import SMALL, miniature_record

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.schema import load_claim, write_record
+from benchmarks.strict import load_claim, write_record
 from results import collect, tables
 from results.collect import Row, judge
 from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary

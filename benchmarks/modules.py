@@ -1,0 +1,49 @@
+"""The modules that a claim names by its `dataset` and its `task`: found by file name, so there is no registry."""
+
+import importlib
+from typing import Any
+
+from benchmarks.errors import UserError
+from benchmarks.paths import ROOT
+from benchmarks.schema import Claim
+
+
+def scoring(claim: Claim) -> Any:
+    """The module that reads, writes and scores the predictions of the claim's task."""
+    return _named_module("results.scoring", claim.task)
+
+
+def needs_data(claim: Claim) -> bool:
+    """Whether the claim's data lie on disk; environments make their own."""
+    return (ROOT / "datamodules" / "layouts" / f"{claim.dataset}.py").is_file()
+
+
+def layouts(claim: Claim) -> Any:
+    """The module that recognises and reads the claim's data set on disk."""
+    return _named_module("datamodules.layouts", claim.dataset)
+
+
+def baseline_systems(claim: Claim) -> Any:
+    """The module of the trivial systems that the claim's runs are compared with."""
+    return _named_module("datamodules.baselines", claim.dataset)
+
+
+def worst_examples(claim: Claim) -> Any:
+    """The module that shows the worst predictions on a page."""
+    return _named_module("datamodules.sheets", claim.dataset)
+
+
+def miniature_writer(claim: Claim) -> Any:
+    """The module that writes the embedded data."""
+    return _named_module("datamodules.miniature", claim.dataset)
+
+
+def preparation(claim: Claim) -> Any:
+    """The module behind `data`: what to put where, checks and unpacking."""
+    return _named_module("datamodules.preparation", claim.dataset)
+
+
+def _named_module(package: str, name: str) -> Any:
+    if not (ROOT / package.replace(".", "/") / f"{name}.py").is_file():
+        raise UserError(f"claim.yaml names {name!r}, but there is no {package.replace('.', '/')}/{name}.py")
+    return importlib.import_module(f"{package}.{name}")
