@@ -30,7 +30,7 @@ from benchmarks.files import write_atomically
 Floats = NDArray[np.float64]
 
 METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
-"""`accuracy` is top-1 under the name that sentiment data use."""
+"""`accuracy` is what top-1 is called where there are two classes only, as in sentiment data."""
 
 FILE_NAME = "predictions.csv"
 
@@ -135,8 +135,9 @@ def combine(metric: str) -> Callable[[Floats], Floats]:
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
-    """Return the percentage of each metric that the number of predictions an example allows: 100 * count / n."""
-    allowed = [metric for metric in METRICS if _DEPTHS[metric] <= predictions.classes.shape[1]]
+    """Return the percentage of each metric that the number of classes allows: 100 * count / n."""
+    depth = predictions.classes.shape[1]
+    allowed = ["accuracy"] if depth == 2 else [name for name in ("top1", "top5") if _DEPTHS[name] <= depth]
     counts = {metric: int(np.count_nonzero(_right(predictions, truth, metric))) for metric in allowed}
     return {metric: 100 * count / len(truth.ids) for metric, count in counts.items()}
 
