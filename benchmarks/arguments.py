@@ -10,7 +10,7 @@ from benchmarks.errors import UserError
 from benchmarks.miniature import ensure_miniature
 from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import benchmark_folder
-from benchmarks.runs import announce
+from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import Claim
 from benchmarks.strict import load_claim
 from results.collect import benchmarks
@@ -98,6 +98,11 @@ def _machine(options: Namespace) -> Settings:
         trainer["devices"] = "auto"
     if options.nodes is not None:
         trainer["num_nodes"] = positive("NODES", options.nodes)
+        if trainer["num_nodes"] > 1 and not externally_launched():
+            raise UserError(
+                f"NODES={options.nodes} needs torchrun or srun to start the processes of all nodes, or this one would "
+                "wait for them for ever. The README shows both commands, under `On a cluster`."
+            )
     return {"trainer": trainer} if trainer else {}
 
 

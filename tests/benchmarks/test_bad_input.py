@@ -196,6 +196,7 @@ CASES = [
     Case("more DEVICES than there are", TRAIN + " --devices=999", ("DEVICES=999", "this machine has 8"), early=False),
     Case("DEVICES=0 in ARGS", REPRODUCE + " --args=--trainer.devices=0", ("ARGS: devices is 0", "at least 1")),
     Case("NODES=0", REPRODUCE + " --nodes=0", ("NODES=0 is no whole number of at least 1",)),
+    Case("NODES without a launcher", REPRODUCE + " --nodes=2", ("NODES=2 needs torchrun or srun", "README")),
     Case("SEEDS=a", REPRODUCE + " --seeds=a", ("SEEDS=a is no list of integers", "SEEDS=0,1,2")),
     Case("SEEDS=0,0", REPRODUCE + " --seeds=0,0", ("SEEDS=0,0", "once")),
     Case("SEEDS=-1", REPRODUCE + " --seeds=-1", ("SEEDS=-1", "from 0")),
