@@ -5,6 +5,7 @@ Constructors touch no disk and no network, so that every committed config can be
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -23,6 +25,8 @@ from benchmarks.paths import relative
 from benchmarks.runs import launched_processes
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
+
+PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
 
 
 class _Parser(LightningCLI):
@@ -77,9 +81,12 @@ class Assembly:
         arguments = self._trainer | limits
         arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks]
         arguments["plugins"] = [*(arguments["plugins"] or []), AtomicCheckpointIO()]
+        if "TORCHELASTIC_RUN_ID" not in os.environ and launched_processes() is not None:
+            # Lightning's requeueing would start a run from whatever checkpoint lies in the working folder.
+            arguments["plugins"].append(SLURMEnvironment(auto_requeue=False))
         if arguments["strategy"] == "auto" and self.processes > 1:
             # Buffers are broadcast before validation (`SharedBuffers`): ranks may take unequal numbers of steps there.
-            arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
+            arguments["strategy"] = DDPStrategy(broadcast_buffers=False, timeout=PATIENCE)
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:

@@ -213,8 +213,10 @@ class StopOnSignal(Callback):
             launcher.kill(signal.SIGTERM)
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
-        received = torch.tensor(float(self.received), device=trainer.strategy.root_device)
-        number = int(trainer.strategy.reduce(received, reduce_op="max"))
+        number = self.received
+        if trainer.world_size > 1:
+            received = torch.tensor(float(number), device=trainer.strategy.root_device)
+            number = int(trainer.strategy.reduce(received, reduce_op="max"))
         if number:
             if save:
                 self.checkpoints.save(trainer)

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, refused_write
-from benchmarks.launch import Children, Job, die_with_parent, slots
+from benchmarks.launch import Children, Job, die_with_parent, slots, worst
 from benchmarks.modules import needs_data, preparation
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce, externally_launched
@@ -109,7 +109,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
             options.data = str(Path(data) / name)
         codes.append(_reproduce(name, options))
     print(write_tables())
-    return max(codes, default=0)
+    return worst(codes)
 
 
 def _reproduce(name: str, options: argparse.Namespace) -> int:
@@ -120,7 +120,7 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
     if externally_launched():
         if len(chosen) * len(asked.variants) != 1:
             raise UserError("torchrun and SLURM start one run: give one seed (SEEDS=0) and one VARIANT.")
-        return _run(asked, asked.variants[0], chosen[0], data, options)
+        return _run(asked, asked.variants[0], chosen[0], data, options) or _strictly(options, asked)
     jobs = [
         Job(("run", asked.benchmark, *_passed_on(options, asked, variant, data), f"--seeds={seed}"))
         for variant in asked.variants
@@ -128,7 +128,7 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
     ]
     room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
     code = Children(jobs[:1] if options.rehearse else jobs, room).run()
-    return code or (3 if options.strict and _missed(asked) else 0)
+    return code or _strictly(options, asked)
 
 
 def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
@@ -140,10 +140,14 @@ def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None,
     return [f"--{name}={value}" for name, value in values.items() if value is not None] + flags
 
 
-def _missed(asked: Request) -> bool:
+def _strictly(options: argparse.Namespace, asked: Request) -> int:
+    """3 where `--strict` is given and a verdict is `not reproduced`."""
+    if not options.strict:
+        return 0
     records = records_of(asked.benchmark, "full")
     rows = [trained_row(asked.benchmark, asked.claim, reading, records) for reading in asked.claim.readings]
-    return any(row.verdict == "not reproduced" and row.reading.variant in asked.variants for row in rows)
+    missed = any(row.verdict == "not reproduced" and row.reading.variant in asked.variants for row in rows)
+    return 3 if missed else 0
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -35,20 +35,23 @@ class Curves(Callback):
     ) -> None:
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = trainer.global_step % every == 0 and not trainer.fit_loop._should_accumulate()
-        if due and trainer.is_global_zero:
-            values = {key: v for key, v in trainer.callback_metrics.items() if key.startswith("train/")}
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
-            self._append(trainer.global_step, values | {"train/learning_rate": rate})
+        if due:
+            here = {key: v for key, v in sorted(trainer.callback_metrics.items()) if key.startswith("train/")}
+            values = {key: trainer.strategy.reduce(value, reduce_op="mean") for key, value in here.items()}
+            rate = trainer.optimizers[0].param_groups[0]["lr"]  # of the step to come
+            self._append(trainer, values | {"train/learning_rate": rate})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero and not trainer.sanity_checking:
+        if not trainer.sanity_checking:
             values = {key: v for key, v in trainer.callback_metrics.items() if not key.startswith("train/")}
-            self._append(trainer.global_step, values)
+            self._append(trainer, values)
 
-    def _append(self, step: int, values: dict[str, Any]) -> None:
+    def _append(self, trainer: Trainer, values: dict[str, Any]) -> None:
+        if not trainer.is_global_zero:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             for name, value in sorted(values.items()):
-                file.write(f"{step},{name},{float(torch.as_tensor(value))!r}\n")
+                file.write(f"{trainer.global_step},{name},{float(torch.as_tensor(value))!r}\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -44,15 +44,16 @@ def _exists(benchmark: str, run_id: str) -> bool:
 
 def externally_launched() -> bool:
     """Whether torchrun or SLURM's srun started this process, one of several."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_STEP_ID" in os.environ
+    # A step of one task is a shell, in which Lightning starts the processes itself.
+    slurm = "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    return "TORCHELASTIC_RUN_ID" in os.environ or slurm
 
 
 def launched_processes() -> int | None:
     """How many processes torchrun or srun started for this run; None where Lightning starts them itself."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["WORLD_SIZE"])
-    tasks = int(os.environ.get("SLURM_NTASKS", "1")) if externally_launched() else 1
-    return tasks if tasks > 1 else None  # in a step of one task, such as a shell, Lightning starts them
+    if not externally_launched():
+        return None
+    return int(os.environ["WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"])
 
 
 def announce(text: str) -> None:
@@ -63,8 +64,10 @@ def announce(text: str) -> None:
 
 def first_process() -> bool:
     """Whether this is rank zero, told before any process group is there (torchrun, SLURM, Lightning's own launcher)."""
-    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return next((rank for rank in ranks if rank is not None), "0") == "0"
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return os.environ["RANK"] == "0"
+    # In a SLURM shell of one task, Lightning's own ranks inherit its SLURM_PROCID of 0.
+    return os.environ.get("SLURM_PROCID" if externally_launched() else "LOCAL_RANK", "0") == "0"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.schema import Throughput
@@ -46,6 +47,8 @@ class ThroughputMeter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.synchronize()  # or the rest of this step would count as waiting for the next one's data
         now = time.perf_counter()
         if self.ended is not None and self.seen >= WARM_UP:
             datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]

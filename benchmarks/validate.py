@@ -101,7 +101,9 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     truth_root = locate_data(asked, training=False)
     ((prefix, split),) = asked.claim.splits().items()
     truth = layouts(asked.claim).truth(truth_root, split)
-    metrics, examples = measure(asked.claim, prefix, path, truth, asked.claim.testable[0].signature)
+    # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
+    signature = asked.claim.testable[0].signature if asked.profile == "full" else {}
+    metrics, examples = measure(asked.claim, prefix, path, truth, signature)
     files = tuple(stored(file) for file in scoring(asked.claim).files(path))
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
     subject = Subject(asked, tuple(file.sha256 for file in files), asked.overrides)

@@ -160,6 +160,11 @@ class ImageNetData(BenchmarkData):
         return {"resize": self.resize, "crop": self.crop, "interpolation": self.interpolation, "views": 1}
 
     @property
+    def hardest(self) -> dict[str, object]:
+        """The last resolution from the first step on."""
+        return {"smallest": self.growth[1]}
+
+    @property
     def num_classes(self) -> int:
         """Classes in the tree."""
         return len(self.classes)

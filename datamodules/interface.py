@@ -23,6 +23,11 @@ class BenchmarkData(LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch, once `setup("fit")` has run."""
 
+    @property
+    def hardest(self) -> dict[str, object]:
+        """Arguments under which a rehearsal meets the most memory and time of a run whose examples grow."""
+        return {}
+
     @abstractmethod
     def verify(self, training: bool) -> None:
         """Finds broken files before hours are spent; of the test split only, unless `training`.

@@ -153,6 +153,8 @@ def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: In
     terms = (reading.target, reading.margin.value, reading.rounding, reading.higher_is_better)
     words = verdict(found, *terms)
     notes = [] if found.covers_training else ["training variance not covered"]
+    if records[0].config is None:
+        notes.append("protocol as stated by the predictions' maker")
     if words == "inconclusive":
         notes.append(seeds_in_words(seeds_needed(found, *terms)))
     if not all(record.official for record in records):
@@ -167,7 +169,8 @@ def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
     value = record.metrics[reading.metric].value
     goal = reading.miniature
     words = pipeline_verdict(value, goal.target, same, goal.distance, reading.higher_is_better)
-    return words, "no evidence for the claim" + ("" if same else "; no baselines, the target alone")
+    notes = ["no evidence for the claim", *([] if same else ["no baselines, the target alone"]), *record.deviations]
+    return words, "; ".join(notes)
 
 
 def _why_not_comparable(claim: Claim, reading: Reading, record: Record) -> str:

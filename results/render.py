@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from benchmarks.schema import Claim, Record
 from results.collect import Row, judge, measured_by
 
-COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note")
+COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
 FIELDS = (
     "benchmark", "reading", "variant", "origin", "metric", "target", "margin", "unit", "mean", "low", "high", "seeds",
     "verdict", "note", "runs",
 )  # fmt: skip
 
-MINIATURE_WARNING = "A miniature proves that the pipeline works. Its numbers are no evidence for any claim."
+MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
 
 
 def number(value: float) -> str:
@@ -32,7 +32,8 @@ def cells(row: Row) -> tuple[str, ...]:
     bounds = f"{number(found.low)} to {number(found.high)}" if found else ""
     seeds = str(found.seeds) if found else ""
     name = reading.name if reading.variant is None else f"{reading.name} ({reading.variant})"
-    return (row.benchmark, name, row.origin, claimed, measured, bounds, seeds, row.verdict, row.note)
+    runs = " ".join(row.run_ids[:3]) + (f" and {len(row.run_ids) - 3} more" if len(row.run_ids) > 3 else "")
+    return (row.benchmark, name, row.origin, claimed, measured, bounds, seeds, row.verdict, row.note, runs)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import short
 
 
-@pytest.mark.parametrize("devices", [pytest.param(1), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
 def test_a_rehearsal_says_what_to_expect_and_leaves_nothing(devices, workshop, small_tree):
     process = workshop.start(
         "reproduce", "imagenet", "--profile=mini", f"--data={small_tree}", "--rehearse", f"--devices={devices}",

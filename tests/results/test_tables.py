@@ -4,10 +4,10 @@ import csv
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +177,11 @@ def _tables(repository):
     )  # fmt: skip
 
 
+def _processor_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_a_thousand_records_take_less_than_two_seconds(repository):
     points = tuple((float(step), step / 3) for step in range(200))
     curves = dict.fromkeys(("train/loss", "train/lr", "val/top1", "val/top5"), points)
@@ -193,10 +198,10 @@ def test_a_thousand_records_take_less_than_two_seconds(repository):
     _copied_packages(repository)
 
     seconds = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        started = time.monotonic()
+    for _ in range(3):
+        started = _processor_seconds()  # which other work on the machine does not lengthen, as it does the time
         done = _tables(repository)
-        seconds.append(time.monotonic() - started)
+        seconds.append(_processor_seconds() - started)
         assert done.returncode == 0, done.stderr
     assert "| 500 | reproduced |" in done.stdout
     assert min(seconds) < 2, seconds
