@@ -37,7 +37,7 @@ class Curves(Callback):
         due = trainer.global_step % every == 0 and not trainer.fit_loop._should_accumulate()
         if due:
             here = {key: v for key, v in sorted(trainer.callback_metrics.items()) if key.startswith("train/")}
-            values = {key: trainer.strategy.reduce(value, reduce_op="mean") for key, value in here.items()}
+            values = {key: trainer.strategy.reduce(value.clone(), reduce_op="mean") for key, value in here.items()}
             rate = trainer.optimizers[0].param_groups[0]["lr"]  # of the step to come
             self._append(trainer, values | {"train/learning_rate": rate})
 

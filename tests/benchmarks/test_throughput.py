@@ -16,7 +16,11 @@ def clock(monkeypatch):
     return clock
 
 
-TRAINER = SimpleNamespace(datamodule=SimpleNamespace(global_batch_size=40), accumulate_grad_batches=2)
+TRAINER = SimpleNamespace(
+    datamodule=SimpleNamespace(global_batch_size=40),
+    accumulate_grad_batches=2,
+    strategy=SimpleNamespace(root_device=SimpleNamespace(type="cpu")),
+)
 
 
 def train(meter, clock, batches, wait, compute, first=0):
