@@ -355,6 +355,7 @@ def test_a_mistake_is_one_message_and_nothing_else(case, desk, monkeypatch):
 
 def test_torchrun_starts_one_run(desk, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("RANK", "0")
     code, _, err = desk.call("reproduce", "imagenet", "--profile=mini", f"--data={desk.tree}", "--seeds=0,1")
     assert code == 2
     assert "torchrun and SLURM start one run: give one seed (SEEDS=0)" in err
