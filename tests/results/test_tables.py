@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.strict import load_claim, write_record
 from results import collect, tables
-from results.collect import Row, judge
+from results.collect import Row, benchmarks, judge, rows_of
 from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
 from tests.results.records import measurement, miniature_record, record
 
@@ -210,3 +210,10 @@ def test_a_thousand_records_take_less_than_two_seconds(repository):
 def test_a_metric_that_no_reading_names_is_left_out(repository):
     put(repository, record(0, metrics={"test/accuracy": measurement(99.0)}))
     assert "99.00" not in tables.write_tables()
+
+
+def test_the_committed_tables_are_current():
+    rows = [row for name in benchmarks() for row in rows_of(name)]
+    assert (CHECKOUT / "results/tables/claims.md").read_text() == markdown(rows)
+    assert (CHECKOUT / "results/tables/claims.csv").read_text() == comma_separated(rows)
+    assert f"-->\n{markdown(rows)}<!--" in (CHECKOUT / "README.md").read_text()
