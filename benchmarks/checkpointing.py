@@ -20,6 +20,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from benchmarks.paths import relative
+from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
 
 LAST = "last.ckpt"
 SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
@@ -83,20 +84,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-class Stopped(Exception):
-    """A signal ended the run; what is on disk continues it.
-
-    Args:
-        number: of the signal.
-        everywhere: whether every rank knows of it.
-    """
-
-    def __init__(self, number: int, everywhere: bool = False) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-        self.everywhere = everywhere
 
 
 class Checkpoints(Callback):
@@ -182,7 +169,7 @@ class StopOnSignal(Callback):
         raise_on_signal()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -221,18 +208,6 @@ class StopOnSignal(Callback):
             if save:
                 self.checkpoints.save(trainer)
             raise Stopped(number, everywhere=True)
-
-
-def raise_on_signal() -> None:
-    """Outside training there is nothing to save: SIGTERM and Ctrl-C end the run at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for other in (signal.SIGTERM, signal.SIGINT):  # a group's signal arrives twice, once handed on by the parent
-            signal.signal(other, signal.SIG_IGN)
-        raise Stopped(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
 
 
 class StepSeeds(Callback):

@@ -10,10 +10,11 @@ from typing import Any
 from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, refused_write
-from benchmarks.launch import Children, Job, die_with_parent, slots, worst
+from benchmarks.launch import Children, Job, slots, worst
 from benchmarks.modules import needs_data, preparation
 from benchmarks.paths import ROOT
-from benchmarks.runs import announce, externally_launched
+from benchmarks.processes import Stopped, die_with_parent, stoppable
+from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
 from results.collect import benchmarks, records_of, trained_row
 from results.tables import write_tables
@@ -162,16 +163,22 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
-    from benchmarks.checkpointing import Stopped, raise_on_signal
     from benchmarks.rehearsal import rehearse
     from benchmarks.run import Order, run
 
     order = Order(asked.benchmark, asked.profile, variant, seed, data, asked.overrides, options.fresh)
-    raise_on_signal()
+    return _stoppable("the same command continues (without FRESH=1)", rehearse if options.rehearse else run, order)
+
+
+def _stoppable(remark: str, work: Callable[[Any], None], order: Any) -> int:
+    """Does the work; a signal ends it with one line, the remark in it, and the code that shells expect."""
     try:
-        (rehearse if options.rehearse else run)(order)
+        with stoppable():
+            work(order)
     except Stopped as stop:
-        print(f"stopped by {stop}; the same command continues (without FRESH=1)", file=sys.stderr)
+        if not first_process():
+            return 0  # rank zero says it, and with which code the run ends
+        print(f"stopped by {stop}; {remark}", file=sys.stderr)
         return stop.exit_code
     return 0
 
@@ -180,9 +187,9 @@ def validate_command(options: argparse.Namespace) -> int:
     """`validate`: exactly one of a checkpoint, published weights and predictions."""
     from benchmarks.validate import validate
 
+    die_with_parent()
     known_benchmark(options.benchmark)
-    validate(options)
-    return 0
+    return _stoppable("nothing was recorded", validate, options)
 
 
 def data_command(options: argparse.Namespace) -> int:

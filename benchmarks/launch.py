@@ -1,7 +1,5 @@
 """`reproduce`: one child process per variant and seed, side by side where the machine has room. No torch here."""
 
-import ctypes
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,15 +7,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.util import Finalize
 from types import FrameType
 
 from benchmarks.config import Profile, Settings, resolve_settings
 from benchmarks.paths import ROOT
+from benchmarks.processes import PARENT, SIGNALS
 
 POLL_SECONDS = 0.1
 MISTAKE = 2  # the exit code of a user's mistake
-PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Children:
         Raises:
             SystemExit: a signal ended them, and with them the whole command; the code is 128 + its number.
         """
-        handlers = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+        handlers = {number: signal.signal(number, self._pass_on) for number in SIGNALS}
         try:
             while self.running or (self.waiting and not self.signal):
                 self._start()
@@ -76,45 +73,6 @@ class Children:
         self.signal = number
         for child in self.running:
             child.send_signal(number)
-
-
-def die_with_parent() -> None:
-    """Asks Linux to kill this process with the one of ours that started it, and its own ranks with it.
-
-    So no orphan holds on to a run's folder. A `run` that the user started lives on without his shell.
-    """
-    parent = os.environ.get(PARENT)
-    os.environ[PARENT] = str(os.getpid())
-    if parent is not None and sys.platform == "linux":
-        _die_with(int(parent))
-
-
-def serve(worker: int) -> None:
-    """Prepares a worker of a data loader: it ends with its parent, and by no other signal.
-
-    Ctrl-C in a terminal and a scheduler's SIGTERM reach every process of a run; a worker that died of them would take
-    the run down before its checkpoint is written.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    if sys.platform == "linux":
-        _die_with(os.getppid())
-
-
-def _end_workers() -> None:
-    # At exit, multiprocessing ends them by SIGTERM, which they ignore, and waits.
-    for child in multiprocessing.active_children():
-        if child.daemon:
-            child.kill()
-
-
-Finalize(None, _end_workers, exitpriority=0)
-
-
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it was gone already
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def worst(codes: Sequence[int]) -> int:

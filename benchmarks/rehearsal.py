@@ -19,9 +19,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, StopOnSignal, Stopped
+from benchmarks.checkpointing import LAST, StopOnSignal
 from benchmarks.config import merge
 from benchmarks.evaluation import quiet
+from benchmarks.processes import Stopped
 from benchmarks.run import Order, Plan, callbacks, work_out
 from benchmarks.runs import first_process
 from benchmarks.throughput import ThroughputMeter

@@ -1,7 +1,6 @@
 """One run: claim and config -> fit -> test -> predictions -> record. The only place that does so."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal, Stopped
+from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
 from benchmarks.config import (
     Profile,
     Settings,
@@ -112,18 +111,11 @@ def run(order: Order) -> None:
     plan.assembly.require_devices()
     plan.assembly.require_even_batch()
     if not first_process():
-        follow(plan)
+        train_and_test(plan)  # the part of every other rank
         return
     with occupied(plan.folder):
         os.environ[FOLLOWED_RUN] = plan.run_id
         finish(plan, record_path)
-
-
-def follow(plan: Plan) -> None:
-    """The part of every other rank."""
-    # Rank zero says how to continue, and with which code the run ends; Lightning kills it where another rank fails.
-    with suppress(Stopped):
-        train_and_test(plan)
 
 
 def finish(plan: Plan, record_path: Path) -> None:

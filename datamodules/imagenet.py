@@ -20,7 +20,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pixels
 
 from benchmarks.errors import UserError
-from benchmarks.launch import serve
+from benchmarks.processes import serve
 from benchmarks.schema import Signature
 from datamodules.interface import BenchmarkData
 from datamodules.layouts.imagenet import Split, check_classes, open_split, verify

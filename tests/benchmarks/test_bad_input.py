@@ -528,7 +528,6 @@ def test_real_processes_end_as_users_see_them(name, quick, desk):
 WITHOUT_TORCH = """
 import json, sys
 from benchmarks import cli
-cli.die_with_parent = lambda: None  # one process here takes several commands
 for name, arguments in json.loads(sys.stdin.read()):
     try:
         code = cli.main(arguments)

@@ -144,6 +144,23 @@ def test_two_processes_stopped_through_the_first_alone(workshops, small_tree):
 
 
 @pytest.mark.slow
+def test_a_validation_is_stopped(pair, small_tree):
+    """By a terminal's Ctrl-C, which reaches every process, and by a SIGTERM that reaches the first alone."""
+    before = pair.records()
+    validate = ("validate", "imagenet", f"--checkpoint={pair.only_run() / 'last.ckpt'}", f"--data={small_tree}")
+    for devices, number in ((1, TERM), (1, INT), (2, TERM), (2, INT)):
+        process = pair.start(*validate, f"--devices={devices}", pause="test")
+        process.until_paused()
+        process.kill_group(number) if number == INT else os.kill(process.popen.pid, number)
+        code, _, err = process.wait(60)
+        (pair.root / "paused").unlink()
+        assert (code, err) == (128 + number, f"stopped by {number.name}; nothing was recorded\n")
+        time.sleep(0.5)
+        assert process.members() == []
+    assert pair.records() == before
+
+
+@pytest.mark.slow
 def test_a_killed_first_process_takes_the_second_with_it(workshops, small_tree):
     workshop = workshops("orphan")
     process = workshop.start(*command(small_tree, "--devices=2"), pause="step:5")
