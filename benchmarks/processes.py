@@ -1,0 +1,100 @@
+"""How the processes of a run end: by a signal at any moment, with their parent, and never twice. No torch here."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.util import Finalize
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
+
+
+class Stopped(Exception):
+    """A signal ended the run; what is on disk continues it.
+
+    Args:
+        number: of the signal.
+        everywhere: whether every rank knows of it.
+    """
+
+    def __init__(self, number: int, everywhere: bool = False) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+        self.everywhere = everywhere
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise `Stopped` in here.
+
+    Raises:
+        Stopped: one came. The process is then to end, and ignores the next: a group's signal arrives twice, once
+            handed on by the parent, and Lightning puts the handlers back that it found.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    raise_on_signal()
+    try:
+        yield
+    except Stopped:
+        _handle(signal.SIG_IGN)
+        raise
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def raise_on_signal() -> None:
+    """Outside training there is nothing to save: SIGTERM and Ctrl-C end the run at once."""
+    _handle(_stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _handle(signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _handle(handler: "signal._HANDLER") -> None:
+    for number in SIGNALS:
+        signal.signal(number, handler)
+
+
+def die_with_parent() -> None:
+    """Asks Linux to kill this process with the one of ours that started it, and its own ranks with it.
+
+    So no orphan holds on to a run's folder. A `run` that the user started lives on without his shell.
+    """
+    parent, own = os.environ.get(PARENT), str(os.getpid())
+    os.environ[PARENT] = own
+    if parent not in (None, own) and sys.platform == "linux":
+        _die_with(int(parent))
+
+
+def serve(worker: int) -> None:
+    """Prepares a worker of a data loader: it ends with its parent, and by no other signal.
+
+    Ctrl-C in a terminal and a scheduler's SIGTERM reach every process of a run; a worker that died of them would take
+    the run down before its checkpoint is written.
+    """
+    _handle(signal.SIG_IGN)
+    if sys.platform == "linux":
+        _die_with(os.getppid())
+
+
+def _end_workers() -> None:
+    # At exit, multiprocessing ends them by SIGTERM, which they ignore, and waits.
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
+
+
+Finalize(None, _end_workers, exitpriority=0)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was gone already
+        os.kill(os.getpid(), signal.SIGKILL)
