@@ -200,7 +200,7 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
             generator = self.generators[i]
             assert generator is not None
             self.qpos[i], self.qvel[i] = self.task.reset(self.start, generator)
-        self.batch.forward(ids)  # and finds the accelerations that the solver of the first step starts from
+        self.batch.forward(ids)  # for the torso's place; the warm start stays 0, which only MuJoCo's steps change
         self.elapsed[ids] = 0
         self.forces[ids] = 0
         self.before[ids] = self._place()[ids]
