@@ -15,7 +15,7 @@ SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
-	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data"
+	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data (robots need none)"
 	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"

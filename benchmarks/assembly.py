@@ -111,6 +111,11 @@ class Assembly:
         if not 1 <= self.devices <= there:
             kind = "GPU" if self._on_gpu else "CPU core"
             raise UserError(f"DEVICES={self.devices}, but this machine has {there} {kind}(s).")
+        if self.datamodule.one_process and self.processes > 1:
+            raise UserError(
+                f"DEVICES x NODES is {self.processes}, but a run of this benchmark is one process. Leave them out: its "
+                "seeds run side by side, as many as there are cores."
+            )
         launched = launched_processes()
         if launched not in (None, self.processes):
             raise UserError(

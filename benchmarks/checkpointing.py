@@ -23,6 +23,7 @@ from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
 
 LAST = "last.ckpt"
+WEIGHTS = "weights.ckpt"  # what is tested, and all that a validation needs
 SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
 
 
@@ -80,6 +81,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "Published weights go by WEIGHTS=, predictions of other programs by PREDICTIONS=."
         )
     return checkpoint
+
+
+def write_weights(checkpoint: Path, path: Path) -> None:
+    """Writes what a checkpoint knows of the model and of its run, without what only continuing the run needs.
+
+    Raises:
+        UserError: the disk is full, or may not be written to.
+    """
+    known = load_checkpoint(checkpoint)
+    needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision"}
+    known = {key: value for key, value in known.items() if key not in needless}
+    AtomicCheckpointIO().save_checkpoint(known, path)
 
 
 def _first_line(error: Exception) -> str:
@@ -154,7 +167,17 @@ def recount(checkpoint: dict[str, Any], accumulate: int) -> None:
         counts.update({name: processed // before * accumulate + count - processed for name, count in counts.items()})
 
 
-class StopOnSignal(Callback):
+class EndTogether(Callback):
+    """Where a signal reached rank zero alone, it ends the ranks that it started, which may be waiting for it."""
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        launcher = trainer.strategy.launcher
+        alone = isinstance(exception, Stopped) and not exception.everywhere
+        if alone and isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGTERM)
+
+
+class StopOnSignal(EndTogether):
     """SIGTERM and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
 
     Args:
@@ -192,12 +215,6 @@ class StopOnSignal(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         raise_on_signal()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        launcher = trainer.strategy.launcher
-        alone = isinstance(exception, Stopped) and not exception.everywhere
-        if alone and isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGTERM)
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
         number = self.received

@@ -102,6 +102,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
         return _reproduce(options.benchmark, options)
     codes = []
     data = options.data
+    if data is None and options.profile is None:
+        options.profile = "mini"  # also of those that need no data: this is what a newcomer runs
     for name in benchmarks():
         if data is not None and needs_data(load_claim(name)):
             if not (Path(data) / name).is_dir():

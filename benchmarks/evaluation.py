@@ -12,10 +12,10 @@ from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment
 from benchmarks.files import write_atomically
-from benchmarks.measure import Scored, measure, stored
-from benchmarks.modules import baseline_systems, layouts, scoring, worst_examples
+from benchmarks.measure import HeldOut, Scored, measure, stored
+from benchmarks.modules import baseline_systems, scoring, worst_examples
 from benchmarks.predictions import merge_shards
-from benchmarks.schema import Baseline, Claim, Environment, Measurement
+from benchmarks.schema import Baseline, Environment, Measurement
 from datamodules.interface import BenchmarkData
 
 
@@ -40,17 +40,16 @@ def quiet() -> dict[str, Any]:
 
 
 def test(
-    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, claim: Claim, root: str, folder: Path,
+    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, tested: HeldOut, folder: Path,
     checkpoint: Path | None,
 ) -> Scored | None:  # fmt: skip
-    """Tests on the claim's split; None on every rank but zero.
+    """Tests; None on every rank but zero.
 
     Args:
         trainer: with a `PredictionShards` on `folder / "predictions"`.
         module: what is tested.
-        datamodule: what it is tested on.
-        claim: names split and task.
-        root: of the data.
+        datamodule: what loads the test set.
+        tested: the test set.
         folder: of the run.
         checkpoint: the weights; None where the module brings its own.
 
@@ -61,11 +60,9 @@ def test(
     trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, verbose=False)
     if not trainer.is_global_zero:
         return None
-    ((prefix, split),) = claim.splits().items()
-    truth = layouts(claim).truth(root, split)
-    predictions, examples = merge_shards(folder / "predictions", len(truth.ids))
-    files = scoring(claim).write(folder / "predictions", predictions, truth)
-    metrics, _ = measure(claim, prefix, folder / "predictions", truth, datamodule.signature)
+    predictions, examples = merge_shards(folder / "predictions", len(tested.truth.ids))
+    files = scoring(tested.claim).write(folder / "predictions", predictions, tested.truth)
+    metrics, _ = measure(tested, folder / "predictions", datamodule.signature)
     require_agreement(metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
     return Scored(metrics, examples, tuple(stored(file) for file in files))
 
@@ -86,26 +83,25 @@ def require_agreement(metrics: dict[str, Measurement], logged: dict[str, float])
             )
 
 
-def baselines(claim: Claim, root: str, folder: Path) -> dict[str, Baseline]:
+def baselines(tested: HeldOut, folder: Path) -> dict[str, Baseline]:
     """Trivial systems on the same test set, scored by the same path from predictions of their own."""
-    ((prefix, split),) = claim.splits().items()
-    truth = layouts(claim).truth(root, split)
+    task, truth = scoring(tested.claim), tested.truth
     found: dict[str, Baseline] = {}
-    for name, predictions in baseline_systems(claim).baselines(root, split).items():
+    for name, predictions in baseline_systems(tested.claim).baselines(tested.root, tested.split).items():
         place = folder / "baselines" / name
         place.mkdir(parents=True, exist_ok=True)
-        scoring(claim).write(place, predictions, truth)
-        values = scoring(claim).score(scoring(claim).read(place, truth), truth)
-        found |= {f"{name}/{metric}": Baseline(value, f"{prefix}/{metric}") for metric, value in values.items()}
+        task.write(place, predictions, truth)
+        values = task.score(task.read(place, truth), truth)
+        found |= {f"{name}/{metric}": Baseline(value, f"{tested.prefix}/{metric}") for metric, value in values.items()}
     return found
 
 
-def write_sheet(claim: Claim, root: str, folder: Path, title: str) -> None:
+def write_sheet(tested: HeldOut, folder: Path, title: str) -> Path:
     """`sheet.html`: the worst examples, in the task's own form."""
-    ((_, split),) = claim.splits().items()
-    predictions = scoring(claim).read(folder / "predictions", layouts(claim).truth(root, split))
-    page = worst_examples(claim).sheet(title, root, split, predictions)
+    predictions = scoring(tested.claim).read(folder / "predictions", tested.truth)
+    page = worst_examples(tested.claim).sheet(title, tested.root, tested.split, predictions)
     write_atomically(folder / "sheet.html", page.encode())
+    return folder / "sheet.html"
 
 
 def surroundings(trainer: Trainer, normalised_batch: int | None) -> Environment:

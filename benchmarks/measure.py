@@ -7,10 +7,27 @@ from typing import Any
 
 from benchmarks.config import Profile
 from benchmarks.files import sha256
-from benchmarks.modules import scoring
+from benchmarks.modules import scoring, truth
 from benchmarks.paths import relative
 from benchmarks.schema import Claim, Environment, Examples, Measurement, Signature, StoredFile
 from results.statistics import NORMAL_QUANTILE, bootstrap, standard_error
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a variant is tested on: `truth` is the task's, of `split`; keys of metrics begin with `prefix`."""
+
+    claim: Claim
+    root: str | None
+    prefix: str
+    split: str
+    truth: Any
+
+
+def held_out(claim: Claim, variant: str | None, root: str | None) -> HeldOut:
+    """What a variant of the claim's benchmark is tested on, under the root of the data if it needs any."""
+    prefix, split = claim.split(variant)
+    return HeldOut(claim, root, prefix, split, truth(claim, root, split))
 
 
 @dataclass(frozen=True)
@@ -31,20 +48,17 @@ def is_official(
     claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment, scored: Scored
 ) -> bool:
     """Whether a record may settle the claim: the committed protocol and code, on all the examples it is about."""
-    about = {reading.examples for reading in claim.testable if reading.metric in scored.metrics}
-    return profile == "full" and not deviations and not environment.dirty and about == {scored.examples.scored}
+    about = [reading for reading in claim.testable if reading.metric in scored.metrics]
+    complete = bool(about) and all(reading.examples == scored.examples.scored for reading in about)
+    return profile == "full" and not deviations and not environment.dirty and complete
 
 
-def measure(
-    claim: Claim, prefix: str, path: Path, truth: Any, signature: Signature
-) -> tuple[dict[str, Measurement], Examples]:
-    """Every metric of the task on one test split, recomputed from a predictions file.
+def measure(tested: HeldOut, path: Path, signature: Signature) -> tuple[dict[str, Measurement], Examples]:
+    """Every metric of the task on one test set, recomputed from a predictions file.
 
     Args:
-        claim: names the task.
-        prefix: what the keys of these metrics begin with, such as `test`.
+        tested: what was predicted.
         path: the predictions file or its folder.
-        truth: what the data say, as the task's `Truth`.
         signature: the protocol by which the predictions came about.
 
     Returns:
@@ -53,13 +67,13 @@ def measure(
     Raises:
         UserError: the file contradicts the data.
     """
-    task = scoring(claim)
-    predictions = task.read(path, truth)
+    task, count = scoring(tested.claim), len(tested.truth.ids)
+    predictions = task.read(path, tested.truth)
     found = {}
-    for metric, value in task.score(predictions, truth).items():
-        replicates = bootstrap(task.statistics(predictions, truth, metric), task.combine(metric))
+    for metric, value in task.score(predictions, tested.truth).items():
+        replicates = bootstrap(task.statistics(predictions, tested.truth, metric), task.combine(metric))
         half = NORMAL_QUANTILE * standard_error(replicates)
-        found[f"{prefix}/{metric}"] = Measurement(
-            value, task.METRICS[metric], (value - half, value + half), len(truth.ids), signature
+        found[f"{tested.prefix}/{metric}"] = Measurement(
+            value, task.METRICS[metric], (value - half, value + half), count, signature
         )
-    return found, Examples(len(truth.ids), predictions.scored, predictions.unique)
+    return found, Examples(count, predictions.scored, predictions.unique)

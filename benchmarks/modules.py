@@ -1,6 +1,7 @@
 """The modules that a claim names by its `dataset` and its `task`: found by file name, so there is no registry."""
 
 import importlib
+from functools import cache
 from typing import Any
 
 from benchmarks.errors import UserError
@@ -16,6 +17,13 @@ def scoring(claim: Claim) -> Any:
 def needs_data(claim: Claim) -> bool:
     """Whether the claim's data lie on disk; environments make their own."""
     return (ROOT / "datamodules" / "layouts" / f"{claim.dataset}.py").is_file()
+
+
+def truth(claim: Claim, root: str | None, split: str) -> Any:
+    """What predictions on a split are held against: what DATA says, or as many episodes as the claim asks for."""
+    if needs_data(claim):
+        return layouts(claim).truth(root, split)
+    return scoring(claim).truth(split, claim.examples(split))
 
 
 def layouts(claim: Claim) -> Any:
@@ -43,6 +51,7 @@ def preparation(claim: Claim) -> Any:
     return _named_module("datamodules.preparation", claim.dataset)
 
 
+@cache
 def _named_module(package: str, name: str) -> Any:
     if not (ROOT / package.replace(".", "/") / f"{name}.py").is_file():
         raise UserError(f"claim.yaml names {name!r}, but there is no {package.replace('.', '/')}/{name}.py")

@@ -41,7 +41,7 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except Stopped:
-        _handle(signal.SIG_IGN)
+        _handle(_disregard)
         raise
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -53,8 +53,12 @@ def raise_on_signal() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _handle(signal.SIG_IGN)
+    _handle(_disregard)
     raise Stopped(number)
+
+
+def _disregard(number: int, frame: FrameType | None) -> None:
+    """Not SIG_IGN: Python complains of a signal that has arrived by the time that it is to be ignored."""
 
 
 def _handle(handler: "signal._HANDLER") -> None:

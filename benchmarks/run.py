@@ -9,8 +9,17 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from benchmarks.artefacts import keep_with_record
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
+from benchmarks.checkpointing import (
+    LAST,
+    WEIGHTS,
+    Checkpoints,
+    SharedBuffers,
+    StepSeeds,
+    StopOnSignal,
+    write_weights,
+)
 from benchmarks.config import (
     Profile,
     Settings,
@@ -25,11 +34,11 @@ from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
 from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
-from benchmarks.measure import Scored, is_official, stored
+from benchmarks.measure import HeldOut, Scored, held_out, is_official
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
 from benchmarks.runs import FOLLOWED_RUN, announce, choose_run, first_process, first_start, now, occupied
-from benchmarks.schema import SCHEMA, Claim, Record
+from benchmarks.schema import SCHEMA, Baseline, Claim, Record, StoredFile
 from benchmarks.strict import load_claim, load_record, write_record
 from benchmarks.throughput import ThroughputMeter
 from benchmarks.tracking import publish, tracking
@@ -66,6 +75,10 @@ class Plan:
     def folder(self) -> Path:
         """Of the run."""
         return run_folder(self.order.benchmark, self.run_id)
+
+    def held_out(self) -> HeldOut:
+        """What the run is tested on."""
+        return held_out(self.claim, self.order.variant, self.order.data)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -120,15 +133,18 @@ def run(order: Order) -> None:
 
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    plan.assembly.datamodule.setup("fit")
+    datamodule = plan.assembly.datamodule
+    datamodule.setup("fit")
     if not (plan.folder / LAST).exists():
-        plan.assembly.datamodule.verify(training=True)
-    started = first_start(plan.folder, plan.assembly.datamodule.state_dict())
+        datamodule.verify(training=True)
+    started = first_start(plan.folder, datamodule.identity)
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
-    record = make_record(plan, trainer, meter, scored, started)
-    write_sheet(plan.claim, plan.order.data or "", plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
+    tested = plan.held_out()
+    sheet = write_sheet(tested, plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
+    scored, weights = keep_with_record(plan.order.profile, record_path, scored, plan.folder / WEIGHTS, sheet)
+    record = make_record(plan, trainer, meter, scored, weights, baselines(tested, plan.folder), started)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
@@ -151,7 +167,10 @@ def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]
     if trainer.is_global_zero:
         print(f"{plan.run_id}: {'continuing from ' + relative(last) if last.exists() else 'training'}", flush=True)
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
-    scored = test(trainer, assembly.module, assembly.datamodule, plan.claim, plan.order.data or "", plan.folder, last)
+    if trainer.is_global_zero:
+        write_weights(last, plan.folder / WEIGHTS)
+    trainer.strategy.barrier("the weights are there")
+    scored = test(trainer, assembly.module, assembly.datamodule, plan.held_out(), plan.folder, plan.folder / WEIGHTS)
     return trainer, meter, scored
 
 
@@ -163,7 +182,10 @@ def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer
     return int(datamodule.global_batch_size // (trainer.world_size * trainer.accumulate_grad_batches))
 
 
-def make_record(plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, started: str) -> Record:
+def make_record(
+    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, weights: StoredFile,
+    compared: dict[str, Baseline], started: str,
+) -> Record:  # fmt: skip
     """The record of a finished training run."""
     order, claim, assembly = plan.order, plan.claim, plan.assembly
     changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)
@@ -171,8 +193,8 @@ def make_record(plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Sc
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
         run_id=plan.run_id, seed=order.seed, started=started, finished=now(), seconds=meter.elapsed,
-        metrics=scored.metrics, baselines=baselines(claim, order.data or "", plan.folder), examples=scored.examples,
-        checkpoint=stored(plan.folder / LAST), predictions=scored.predictions, config=assembly.portable(),
+        metrics=scored.metrics, baselines=compared, examples=scored.examples,
+        checkpoint=weights, predictions=scored.predictions, config=assembly.portable(),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
         official=is_official(claim, order.profile, changed, around, scored), environment=around,
         throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),

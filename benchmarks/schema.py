@@ -25,12 +25,12 @@ def short_hash(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """What was said, and where."""
+    """What was said, and where; `value` is null where no number was."""
 
     __pydantic_config__ = STRICT
     section: str
     statement: str
-    value: float
+    value: float | None
     unit: str
 
 
@@ -108,9 +108,21 @@ class Claim:
         """The variants that the readings name, the headline's first."""
         return tuple(dict.fromkeys(reading.variant for reading in self.testable))
 
-    def splits(self) -> dict[str, str]:
-        """Metric prefix -> split of the data it is measured on."""
-        return {reading.metric.partition("/")[0]: reading.split for reading in self.testable}
+    def split(self, variant: str | None) -> tuple[str, str]:
+        """Metric prefix, and the split of the data, or the environment, that a variant is tested on.
+
+        A variant that no reading names, such as an ablation, is tested as the headline is.
+        """
+        readings = [reading for reading in self.testable if reading.variant == variant] or self.testable
+        return readings[0].metric.partition("/")[0], readings[0].split
+
+    def signature(self, variant: str | None) -> Signature:
+        """The protocol of a variant's test."""
+        return next(reading.signature for reading in self.testable if variant in (None, reading.variant))
+
+    def examples(self, split: str) -> int:
+        """How many examples of a split must be scored."""
+        return next(reading.examples for reading in self.testable if reading.split == split)
 
     @cached_property
     def hash(self) -> str:

@@ -16,8 +16,8 @@ from benchmarks.arguments import Request, locate_data, request
 from benchmarks.config import Settings, deviations, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
-from benchmarks.measure import Scored, is_official, measure, stored
-from benchmarks.modules import layouts, scoring
+from benchmarks.measure import Scored, held_out, is_official, measure, stored
+from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
 from benchmarks.schema import SCHEMA, Environment, Identity, Record, StoredFile, Tracking, short_hash
@@ -98,16 +98,24 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
         raise UserError(f"PREDICTIONS={options.predictions}: there is no such file or folder.")
     asked = _full_unless_mini(options)
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
-    truth_root = locate_data(asked, training=False)
-    ((prefix, split),) = asked.claim.splits().items()
-    truth = layouts(asked.claim).truth(truth_root, split)
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
-    signature = asked.claim.testable[0].signature if asked.profile == "full" else {}
-    metrics, examples = measure(asked.claim, prefix, path, truth, signature)
+    variant = _variant_of(asked, path)
+    signature = asked.claim.signature(variant) if asked.profile == "full" else {}
+    tested = held_out(asked.claim, variant, locate_data(asked, training=False))
+    metrics, examples = measure(tested, path, signature)
     files = tuple(stored(file) for file in scoring(asked.claim).files(path))
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
-    subject = Subject(asked, tuple(file.sha256 for file in files), asked.overrides)
+    subject = Subject(asked, tuple(file.sha256 for file in files), asked.overrides, variant=options.variant)
     return subject, Outcome(Scored(metrics, examples, files), around, None)
+
+
+def _variant_of(asked: Request, path: Path) -> str | None:
+    """The variant whose test set is predicted: the one asked for, or where there are several, the file tells."""
+    splits = {variant: asked.claim.split(variant)[1] for variant in asked.variants}
+    if len(set(splits.values())) == 1:
+        return asked.variants[0]
+    found = scoring(asked.claim).split_of(path, set(splits.values()))
+    return next(variant for variant, split in splits.items() if split == found)
 
 
 def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
@@ -172,6 +180,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     import torch
 
     from benchmarks.assembly import Assembly
+    from benchmarks.checkpointing import EndTogether
     from benchmarks.evaluation import quiet, surroundings, test
     from benchmarks.predictions import PredictionShards
 
@@ -188,10 +197,11 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     _require_same_classes(subject, assembly.datamodule)
     torch.set_num_threads(assembly.threads)
     folder = run_folder(asked.benchmark, subject.run_id)
-    trainer = assembly.trainer([PredictionShards(folder / "predictions")], **quiet())
+    trainer = assembly.trainer([PredictionShards(folder / "predictions"), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext():
-        scored = test(trainer, assembly.module, assembly.datamodule, asked.claim, root or "", folder, path)
+        tested = held_out(asked.claim, subject.variant, root)
+        scored = test(trainer, assembly.module, assembly.datamodule, tested, folder, path)
     return None if scored is None else Outcome(scored, surroundings(trainer, None), assembly.portable())
 
 
@@ -208,7 +218,7 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
     if subject.state is None:
         return
     trained = subject.state.get(type(datamodule).__qualname__, {}).get("classes")
-    here = datamodule.state_dict().get("classes")
+    here = datamodule.identity.get("classes")
     if trained != here:
         raise UserError(
             f"the checkpoint tells {len(trained or ())} classes apart, DATA has {len(here or ())}, and they are not "

@@ -182,11 +182,16 @@ class ImageNetData(BenchmarkData):
         assert self.train is not None, "setup has not run"
         return len(self.train) // self.global_batch_size
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Class names, and the sizes of the splits that are open."""
         return {"classes": list(self.classes)} | {
             name: len(split) for name, split in (("train", self.train), ("val", self.val)) if split is not None
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data."""
+        return self.identity
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.

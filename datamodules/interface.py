@@ -1,6 +1,7 @@
 """What a run asks of its data, beside the loaders that Lightning asks for."""
 
 from abc import abstractmethod
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
@@ -12,6 +13,13 @@ class BenchmarkData(LightningDataModule):
 
     unit: str
     global_batch_size: int
+    one_process = False
+    """Whether a run is one process, as where an agent makes its own data; its seeds run side by side instead."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What the data are, in plain values, once `setup` has run; a run that began on others is not continued."""
 
     @property
     @abstractmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.config import Profile
 from benchmarks.errors import UserError
+from benchmarks.modules import scoring
 from benchmarks.paths import ROOT
 from benchmarks.schema import Claim, Measurement, Reading, Record
 from benchmarks.strict import load_claim, load_record
@@ -31,6 +32,7 @@ class Row:
     interval: Interval | None
     note: str
     run_ids: tuple[str, ...]
+    values: tuple[float, ...] = ()  # of each run
 
 
 def benchmarks() -> list[str]:
@@ -82,10 +84,10 @@ def miniature_rows_of(benchmark: str) -> list[Row]:
 def measured_by(claim: Claim, record: Record) -> list[Reading]:
     """The readings that one record says something of.
 
-    A model is of one variant. Published weights and other people's predictions are of none, and may hold the metrics
-    of several.
+    A model is of one variant, the one without a name in many a benchmark. Published weights and other people's
+    predictions are of none unless their maker says so, and may hold the metrics of several.
     """
-    of_a_model = record.mode == "train" or record.checkpoint is not None
+    of_a_model = record.mode == "train" or record.checkpoint is not None or record.variant is not None
     return [
         reading
         for reading in claim.testable
@@ -132,11 +134,13 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     """The verdict on a reading from the records of one group."""
     first = records[0]
     measured = [record.metrics[reading.metric] for record in records]
-    found = interval([m.value for m in measured], [standard_error_of(m) for m in measured])
+    values = tuple(m.value for m in measured)
+    counted = scoring(claim).SHARED or len(records) == 1  # or the spread between runs holds it already
+    found = interval(values, [standard_error_of(m) if counted else 0.0 for m in measured])
     origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
     words, note = _decide(claim, reading, records, found)
     run_ids = tuple(record.run_id for record in records)
-    return Row(first.benchmark, claim, reading, origin, words, found, note, run_ids)
+    return Row(first.benchmark, claim, reading, origin, words, found, note, run_ids, values)
 
 
 def verdicts(claim: Claim, record: Record) -> dict[str, str]:

@@ -4,8 +4,11 @@ import csv
 import io
 from collections.abc import Sequence
 
+import numpy as np
+
 from benchmarks.schema import Claim, Record
 from results.collect import Row, judge, measured_by
+from results.robust import interquartile_interval, interquartile_mean
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
@@ -13,6 +16,8 @@ FIELDS = (
     "benchmark", "reading", "variant", "origin", "metric", "target", "margin", "unit", "mean", "low", "high", "seeds",
     "verdict", "note", "runs",
 )  # fmt: skip
+
+SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "least", "each run")
 
 MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
 
@@ -60,6 +65,35 @@ def comma_separated(rows: Sequence[Row]) -> str:
              reading.margin.value, reading.unit, *numbers, row.verdict, row.note, " ".join(row.run_ids))
         )  # fmt: skip
     return text.getvalue()
+
+
+def seeds_markdown(rows: Sequence[Row]) -> str:
+    """The runs of every reading one by one, the least of them, and the interquartile mean; none is left out."""
+    lines = [SEED_COLUMNS, ("---",) * len(SEED_COLUMNS), *map(_seed_cells, _several(rows))]
+    return "".join("| " + " | ".join(map(_in_table, line)) + " |\n" for line in lines)
+
+
+def seeds_comma_separated(rows: Sequence[Row]) -> str:
+    """Every run of every reading on a line of its own, unrounded."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("benchmark", "reading", "metric", "run", "value"))
+    for row in _several(rows):
+        for run_id, value in zip(row.run_ids, row.values, strict=True):
+            writer.writerow((row.benchmark, row.reading.name, row.reading.metric, run_id, value))
+    return text.getvalue()
+
+
+def _several(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.origin == "trained" and len(row.values) > 1]
+
+
+def _seed_cells(row: Row) -> tuple[str, ...]:
+    values = np.array(row.values)
+    low, high = interquartile_interval(values)
+    middle = f"{number(float(interquartile_mean(values)))} ({number(low)} to {number(high)})"
+    each = ", ".join(map(number, row.values))
+    return (row.benchmark, row.reading.name, number(float(values.mean())), middle, number(min(row.values)), each)
 
 
 def summary(claim: Claim, record: Record) -> str:

@@ -3,6 +3,7 @@
 Each module of this package is one task, and all have the same names, which is all that their callers know:
 
     METRICS                                 metric name -> unit
+    SHARED                                  whether all runs are scored on the same examples, or each on its own
     Truth                                   what DATA says of the test examples
     write(folder, predictions, truth)       the predictions in the field's own format -> files written
     files(path)                             the files that predictions at a path (a file or a folder) consist of
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
+from results.scoring.rows import locate, read_rows, shown
 
 Floats = NDArray[np.float64]
 
 METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
 """`accuracy` is what top-1 is called where there are two classes only, as in sentiment data."""
+
+SHARED = True
 
 FILE_NAME = "predictions.csv"
 
@@ -90,7 +94,7 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
 
 def files(path: Path) -> list[Path]:
     """The predictions file itself, or the one in the folder."""
-    return [path / FILE_NAME if path.is_dir() else path]
+    return [locate(path, FILE_NAME)]
 
 
 def read(path: Path, truth: Truth) -> Predictions:
@@ -99,13 +103,13 @@ def read(path: Path, truth: Truth) -> Predictions:
     Raises:
         UserError: the file is missing or malformed, or contradicts the truth; the message names file and line.
     """
-    file, data = _contents(path)
+    file = locate(path, FILE_NAME)
     depth = _depth(truth)
     classes = np.empty((len(truth.ids), depth), np.int64)
     scores = np.empty((len(truth.ids), depth), np.float64)
     places = {example: place for place, example in enumerate(truth.ids)}
     lines = [0] * len(truth.ids)  # where each example was found; 0 is nowhere yet
-    for line, (example, label, *guesses) in _rows(file, _text(file, data), _columns(truth)):
+    for line, (example, label, *guesses) in read_rows(file, _columns(truth)):
         try:
             place = _place(example, places, lines)
             _check_label(label, int(truth.labels[place]), truth.num_classes)
@@ -160,57 +164,15 @@ def _columns(truth: Truth) -> list[str]:
     return ["id", "label", *(f"pred{rank}" for rank in ranks), *(f"score{rank}" for rank in ranks)]
 
 
-def _contents(path: Path) -> tuple[Path, bytes]:
-    try:
-        (file,) = files(path)
-        return file, file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; name a {FILE_NAME} or the folder that holds it") from None
-
-
-def _text(file: Path, data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}, line {_line(data, error.start)}: not UTF-8; save it as CSV in UTF-8") from None
-    if b"\0" in data:
-        raise UserError(f"{file}, line {_line(data, data.index(0))}: holds a NUL byte; save it as CSV in UTF-8")
-    return text
-
-
-def _line(data: bytes, position: int) -> int:
-    return data.count(b"\n", 0, position) + 1
-
-
-def _rows(file: Path, text: str, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield first line and fields of each row below the header; blank lines are passed over."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line, expected = 1, ",".join(columns)
-    try:
-        header = next(reader, [])
-        if header != columns:
-            raise UserError(f"{file}, line 1: expected the columns {expected}; got {_shown(','.join(header))}")
-        line = 2
-        for fields in reader:
-            if fields and len(fields) != len(columns):
-                raise UserError(f"{file}, line {line}: {len(fields)} fields, expected {len(columns)}: {expected}")
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        remedy = "close each quotation mark, and write one inside a field twice"
-        raise UserError(f"{file}, line {line}: not CSV ({error}); {remedy}") from None
-
-
 def _place(example: str, places: Mapping[str, int], lines: Sequence[int]) -> int:
     if example not in places:
         raise ValueError(
-            f"the id {_shown(example)} is not in DATA; an id is the path below the split without its suffix, "
+            f"the id {shown(example)} is not in DATA; an id is the path below the split without its suffix, "
             f"such as {next(iter(places))!r}"
         )
     place = places[example]
     if lines[place]:
-        raise ValueError(f"the id {_shown(example)} was on line {lines[place]} already; keep one row an example")
+        raise ValueError(f"the id {shown(example)} was on line {lines[place]} already; keep one row an example")
     return place
 
 
@@ -232,7 +194,7 @@ def _index(column: str, text: str, num_classes: int) -> int:
     index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
     if not 0 <= index < num_classes:
         raise ValueError(
-            f"{column} is {_shown(text)}; expected an index into the sorted class names, from 0 to {num_classes - 1}"
+            f"{column} is {shown(text)}; expected an index into the sorted class names, from 0 to {num_classes - 1}"
         )
     return index
 
@@ -250,7 +212,7 @@ def _probability(column: str, text: str) -> float:
     except ValueError:
         probability = -1.0
     if not 0 <= probability <= 1 + _ABOVE_ONE:  # false for NaN as well
-        raise ValueError(f"{column} is {_shown(text)}; expected a probability from 0 to 1")
+        raise ValueError(f"{column} is {shown(text)}; expected a probability from 0 to 1")
     return probability
 
 
@@ -259,8 +221,3 @@ def _refuse_missing(file: Path, truth: Truth, lines: Sequence[int]) -> None:
     if missing:
         count, first = f"{len(missing):,} of {len(lines):,}", ", ".join(map(repr, missing[:3]))
         raise UserError(f"{file}: {count} examples of DATA have no row, first {first}; write one row for each")
-
-
-def _shown(text: str) -> str:
-    """Quote a user's text on one line, cut where it is long."""
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -12,6 +12,7 @@ from mujoco.batch import SimulationError
 
 from benchmarks.errors import UserError
 from datamodules.environments.batched import BatchedMujoco
+from datamodules.environments.episodes import Episodes, play
 from datamodules.environments.tasks import TASKS
 
 COUNT = 4
@@ -194,7 +195,7 @@ def test_an_error_of_mujoco_is_named(monkeypatch):
         raise SimulationError(np.array([2]), "out of memory")
 
     monkeypatch.setattr(ours.batch, "step", fail)
-    with pytest.raises(RuntimeError, match=r"out of memory: environment 2 of 3 \(Hopper-v5\), last seeded with 7, step 1"):
+    with pytest.raises(RuntimeError, match=r"memory: environment 2 of 3 \(Hopper-v5\), last seeded with 7, step 1"):
         ours.step(np.zeros((3, 3), np.float32))
 
 
@@ -204,3 +205,24 @@ def test_positions_are_a_copy():
     ours.positions[:] = 7
     assert ours.positions.shape == (2, 9)
     assert np.abs(ours.positions - ours.start[0]).max() <= 5e-3  # the noise of a reset
+
+
+def test_episodes_are_those_of_gymnasium_each_once():
+    """Returns and lengths of single vanilla environments, though others in the batch run on beside them."""
+
+    def policy(observations):
+        return (-0.1 * observations[:, 8:11]).astype(np.float32)
+
+    seeds = [21, 22, 23, 24, 25]
+    played = play(Episodes(BatchedMujoco("Hopper-v5", 5), seeds), policy)
+    for seed, total, length in zip(seeds, played.returns, played.lengths, strict=True):
+        environment = gymnasium.make("Hopper-v5")
+        observation, _ = environment.reset(seed=seed)
+        rewards, ended = [], False
+        while not ended:
+            observation, reward, terminated, truncated, _ = environment.step(policy(observation[None])[0])
+            rewards.append(reward)
+            ended = terminated or truncated
+        assert length == len(rewards)
+        assert total == pytest.approx(sum(rewards), rel=1e-12)
+    assert len(set(played.lengths)) > 1

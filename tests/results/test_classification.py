@@ -249,7 +249,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):
     (tmp_path / "file").touch()
     with pytest.raises(UserError) as caught:
         classification.read(tmp_path / name, truth)
-    for part in (*parts, "name a predictions.csv or the folder that holds it"):
+    for part in (*parts, "name the predictions file or the folder that holds it"):
         assert part in str(caught.value)
 
 

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.strict import load_claim, write_record
 from results import collect, tables
 from results.collect import Row, benchmarks, judge, rows_of
-from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
+from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, seeds_markdown, summary
 from tests.results.records import measurement, miniature_record, record
 
 CHECKOUT = Path(__file__).parents[2]
@@ -45,7 +45,9 @@ def written(repository):
 
 def test_the_tables_without_a_record(repository):
     printed = tables.write_tables()
-    assert sorted(written(repository)) == ["claims.csv", "claims.md", "miniature.csv", "miniature.md"]
+    assert sorted(written(repository)) == [
+        f"{name}.{kind}" for name in ("claims", "miniature", "seeds") for kind in ("csv", "md")
+    ]
     assert "| imagenet | top-5 | trained | 91.3 % |  |  |  | not run |  |" in printed
     assert MINIATURE_WARNING not in printed
 
@@ -216,4 +218,5 @@ def test_the_committed_tables_are_current():
     rows = [row for name in benchmarks() for row in rows_of(name)]
     assert (CHECKOUT / "results/tables/claims.md").read_text() == markdown(rows)
     assert (CHECKOUT / "results/tables/claims.csv").read_text() == comma_separated(rows)
+    assert (CHECKOUT / "results/tables/seeds.md").read_text() == seeds_markdown(rows)
     assert f"-->\n{markdown(rows)}<!--" in (CHECKOUT / "README.md").read_text()

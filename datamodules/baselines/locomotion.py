@@ -1,0 +1,23 @@
+"""What trivial policies return: torques at random, and none at all."""
+
+from typing import Any
+
+import numpy as np
+
+from datamodules.environments.batched import BatchedMujoco
+from datamodules.environments.episodes import Episodes, play
+
+EPISODES = 100
+"""As many as every claim asks for."""
+
+
+def baselines(root: None, split: str) -> dict[str, list[dict[str, Any]]]:
+    """Name -> episodes of the environment `split`, the same for every run."""
+    episodes = Episodes(BatchedMujoco(split, EPISODES), list(range(1, 2 * EPISODES, 2)))
+    shape = (EPISODES, episodes.environments.sizes[1])
+    generator = np.random.default_rng(0)
+    policies = {
+        "random_torques": lambda _: generator.uniform(-1, 1, shape).astype(np.float32),
+        "no_torques": lambda _: np.zeros(shape, np.float32),
+    }
+    return {name: play(episodes, policy).predictions() for name, policy in policies.items()}

@@ -1,0 +1,55 @@
+"""Whole episodes, each from a reset with a seed of its own to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.environments.batched import BatchedMujoco
+
+
+class Episodes:
+    """Episodes to be played, one an environment. No dataclass: Lightning copies those on their way to a device.
+
+    Args:
+        environments: n of them.
+        seeds: of their resets.
+    """
+
+    def __init__(self, environments: BatchedMujoco, seeds: list[int]) -> None:
+        self.environments, self.seeds = environments, seeds
+
+
+@dataclass(frozen=True)
+class Played:
+    """Episodes that were played to their end: returns [n], lengths [n]."""
+
+    seeds: list[int]
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    def predictions(self) -> list[dict[str, int | float]]:
+        """As `results/scoring/control.py` writes them."""
+        rows = zip(self.seeds, self.returns.tolist(), self.lengths.tolist(), strict=True)
+        return [{"seed": seed, "return": total, "length": length} for seed, total, length in rows]
+
+
+def play(episodes: Episodes, policy: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> Played:
+    """Plays every episode to its end; each counts once, whatever runs on beside it.
+
+    Args:
+        episodes: n of them.
+        policy: actions [n, a] for observations [n, o]; they are clipped to the task's range.
+    """
+    environments, count = episodes.environments, len(episodes.seeds)
+    observations, _ = environments.reset(seed=episodes.seeds)
+    returns, lengths, running = np.zeros(count), np.zeros(count, np.int64), np.ones(count, bool)
+    while running.any():
+        observations, rewards, terminated, truncated, _ = environments.step(
+            policy(observations).clip(environments.least, environments.most)
+        )
+        returns[running] += rewards[running]
+        lengths[running] += 1
+        running &= ~(terminated | truncated)
+    return Played(episodes.seeds, returns, lengths)

@@ -1,0 +1,58 @@
+"""What every learning agent of a control task has: a deterministic policy, and how it is scored."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from datamodules.environments.episodes import Episodes, Played, play
+from datamodules.locomotion import Experience
+
+
+class Agent(LightningModule):
+    """Base of the agents; a training step is `horizon` steps of all environments and what is learnt from them."""
+
+    env_steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.register_buffer("env_steps", torch.zeros((), dtype=torch.int64))
+
+    @abstractmethod
+    def build(self, observations: int, actions: int, environments: int) -> None:
+        """Makes the networks for observations and actions of these sizes, and for so many environments side by side."""
+
+    @abstractmethod
+    def policy(self, observations: Tensor) -> Tensor:
+        """Deterministic actions [n, a] in float32 for observations [n, o] in float64."""
+
+    def configure_model(self) -> None:
+        """Makes the networks once the task is known."""
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not any(True for _ in self.parameters()):
+            self.build(*datamodule.sizes)
+
+    def count(self, experience: Experience) -> None:
+        """Counts the environment steps of a training step and logs the returns of the episodes that ended in it."""
+        self.env_steps += experience.horizon * experience.environments.num_envs
+        self.log("train/env_steps", self.env_steps.float())
+        returns = experience.returns()
+        if returns:
+            self.log("train/return", float(np.mean(returns)), prog_bar=True)
+
+    def play(self, episodes: Episodes) -> Played:
+        """Plays episodes with the deterministic policy."""
+        with torch.no_grad():
+            return play(episodes, lambda observations: self.policy(torch.from_numpy(observations)).numpy())
+
+    def validation_step(self, batch: Episodes, batch_idx: int) -> None:
+        """Logs the mean return."""
+        self.log("val/return", float(self.play(batch).returns.mean()), batch_size=len(batch.seeds), prog_bar=True)
+
+    def test_step(self, batch: Episodes, batch_idx: int) -> dict[str, Any]:
+        """Number, seed, return and length of every episode."""
+        return {"index": list(range(len(batch.seeds))), "predictions": self.play(batch).predictions()}

@@ -1,0 +1,181 @@
+"""Returns of whole episodes from `episodes.csv`: `environment,seed,episode,return,length`, one row an episode.
+
+`seed` is that of the episode's reset, `return` the sum of the task's own rewards, `episode` counts from 0. The names
+are those of every task (`classification.py` lists them); in addition `truth` says what to expect where no data do, and
+`split_of` which environment a file is about.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
+from results.scoring.rows import locate, read_rows, shown
+
+Floats = NDArray[np.float64]
+
+METRICS: dict[str, str] = {"return": "reward"}
+
+SHARED = False
+"""Every run is scored on episodes of its own, so the spread between runs holds that of the episodes already."""
+
+FILE_NAME = "episodes.csv"
+COLUMNS = ("environment", "seed", "episode", "return", "length")
+LONGEST = 1000  # steps of an episode of Gymnasium's MuJoCo tasks
+
+
+@dataclass(frozen=True)
+class Truth:
+    """As many episodes of one environment as `ids` has."""
+
+    environment: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Episodes by number: seed of the reset [n], return [n] and length [n].
+
+    `scored` counts the rows read, `unique` the different episodes among them.
+    """
+
+    seeds: tuple[int, ...]
+    returns: Floats
+    lengths: NDArray[np.int64]
+    scored: int
+    unique: int
+
+
+def truth(split: str, examples: int) -> Truth:
+    """The environment that `split` names, and as many episodes."""
+    return Truth(split, tuple(map(str, range(examples))))
+
+
+def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
+    """Write `episodes.csv` into an existing folder, whole or not at all.
+
+    Args:
+        folder: where the file goes; one that is there is replaced.
+        predictions: an episode each, with `seed`, `return` and `length`.
+        truth: what was to be played.
+
+    Raises:
+        ValueError: an episode too many or too few.
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for episode, played in zip(truth.ids, predictions, strict=True):
+        writer.writerow((truth.environment, played["seed"], episode, repr(played["return"]), played["length"]))
+    write_atomically(folder / FILE_NAME, text.getvalue().encode())
+    return [folder / FILE_NAME]
+
+
+def files(path: Path) -> list[Path]:
+    """The file of episodes itself, or the one in the folder."""
+    return [locate(path, FILE_NAME)]
+
+
+def split_of(path: Path, splits: Collection[str]) -> str:
+    """The one environment, of those given, that a file of episodes is about.
+
+    Raises:
+        UserError: it is about none of them, or about several.
+    """
+    file = locate(path, FILE_NAME)
+    found = sorted({environment for _, (environment, *_) in read_rows(file, COLUMNS)})
+    if len(found) != 1 or found[0] not in splits:
+        raise UserError(
+            f"{file} holds episodes of {', '.join(map(shown, found)) or 'nothing'}; this benchmark is about "
+            f"{', '.join(sorted(splits))}. Give a file of one of them."
+        )
+    return found[0]
+
+
+def read(path: Path, truth: Truth) -> Predictions:
+    """Read `episodes.csv` (the file, or the folder that holds it), rows in any order.
+
+    Raises:
+        UserError: the file is missing or malformed, or holds other episodes than were to be played; the message names
+            file and line.
+    """
+    file = locate(path, FILE_NAME)
+    found: dict[int, tuple[int, float, int]] = {}
+    seeds: dict[int, int] = {}  # seed -> line
+    for line, fields in read_rows(file, COLUMNS):
+        try:
+            episode, seed, total, length = _episode(fields, truth)
+            _refuse_repeated("episode", episode, found)
+            _refuse_repeated("seed", seed, seeds)
+        except ValueError as error:
+            raise UserError(f"{file}, line {line}: {error}") from None
+        found[episode], seeds[seed] = (seed, total, length), line
+    if len(found) < len(truth.ids):
+        raise UserError(f"{file} holds {len(found)} episodes; {len(truth.ids)} are needed, numbered from 0")
+    played = [found[episode] for episode in range(len(truth.ids))]
+    return Predictions(
+        tuple(seed for seed, _, _ in played), np.array([total for _, total, _ in played]),
+        np.array([length for _, _, length in played]), scored=len(played), unique=len(seeds),
+    )  # fmt: skip
+
+
+def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
+    """Return [n, 2]: the return of each episode, and 1 to count it."""
+    assert metric in METRICS, metric
+    return np.stack([predictions.returns, np.ones_like(predictions.returns)], axis=1)
+
+
+def combine(metric: str) -> Callable[[Floats], Floats]:
+    """Return the map from sums [resamples, 2] of `statistics` to mean returns [resamples]."""
+    assert metric in METRICS, metric
+    return lambda sums: sums[:, 0] / sums[:, 1]
+
+
+def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
+    """Return the mean return of the episodes."""
+    return {"return": math.fsum(predictions.returns) / len(predictions.returns)}
+
+
+def _episode(fields: Sequence[str], truth: Truth) -> tuple[int, int, float, int]:
+    environment, seed, episode, total, length = fields
+    if environment != truth.environment:
+        raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
+    return (
+        _number("episode", episode, 0, len(truth.ids) - 1),
+        _number("seed", seed, 0, 2**128),
+        _finite(total),
+        _number("length", length, 1, LONGEST),
+    )
+
+
+def _number(column: str, text: str, least: int, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
+    if not least <= number <= most:
+        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
+    return number
+
+
+def _finite(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"return is {shown(text)}; expected a finite number")
+    return number
+
+
+def _refuse_repeated(what: str, number: int, known: Collection[int]) -> None:
+    if number in known:
+        raise ValueError(f"{what} {number} stands twice; every episode starts from a seed of its own")

@@ -1,0 +1,76 @@
+"""Rows of a CSV file that anybody may have written: whole, in UTF-8, with the columns that were agreed."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.errors import UserError
+
+
+def locate(path: Path, name: str) -> Path:
+    """The predictions file itself, or the one called `name` in the folder.
+
+    Raises:
+        UserError: the path cannot even be looked at.
+    """
+    try:
+        return path / name if path.is_dir() else path
+    except OSError as error:
+        raise _unreadable(error) from None
+
+
+def read_rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield first line and fields of each row below the header; blank lines are passed over.
+
+    Raises:
+        UserError: the file is missing or malformed; the message names file and line.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise _unreadable(error) from None
+    yield from _rows(file, _text(file, data), list(columns))
+
+
+def _unreadable(error: OSError) -> UserError:
+    return UserError(f"{error.filename}: {error.strerror}; name the predictions file or the folder that holds it")
+
+
+def _text(file: Path, data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}, line {_line(data, error.start)}: not UTF-8; save it as CSV in UTF-8") from None
+    if b"\0" in data:
+        raise UserError(f"{file}, line {_line(data, data.index(0))}: holds a NUL byte; save it as CSV in UTF-8")
+    return text
+
+
+def _line(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+def _rows(file: Path, text: str, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield first line and fields of each row below the header; blank lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line, expected = 1, ",".join(columns)
+    try:
+        header = next(reader, [])
+        if header != columns:
+            raise UserError(f"{file}, line 1: expected the columns {expected}; got {shown(','.join(header))}")
+        line = 2
+        for fields in reader:
+            if fields and len(fields) != len(columns):
+                raise UserError(f"{file}, line {line}: {len(fields)} fields, expected {len(columns)}: {expected}")
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "close each quotation mark, and write one inside a field twice"
+        raise UserError(f"{file}, line {line}: not CSV ({error}); {remedy}") from None
+
+
+def shown(text: str) -> str:
+    """Quote a user's text on one line, cut where it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

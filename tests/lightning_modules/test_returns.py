@@ -1,0 +1,67 @@
+"""Advantages and scaled rewards against numbers worked by hand and sums written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
+from lightning_modules.returns import advantages, successive_values
+
+
+def column(*values):
+    return torch.tensor(values, dtype=torch.float64)[:, None]
+
+
+def flags(*values):
+    return torch.tensor(values)[:, None]
+
+
+def test_advantages_through_a_fall_and_a_time_limit():
+    """gamma 0.5, lambda 0.5, four steps: a fall after the second, the time limit after the fourth.
+
+    errors: 1 + 0.5 * 4 - 2 = 1;  2 + 0 - 4 = -2 (a fall: nothing follows);
+            3 + 0.5 * 8 - 6 = 1;  4 + 0.5 * 10 - 8 = 1 (cut off: the last state is worth 10)
+    advantages, from the end: 1;  1 + 0.25 * 1 = 1.25;  -2;  1 + 0.25 * -2 = 0.5
+    """
+    values = column(2, 4, 6, 8)
+    ended, terminated = flags(False, True, False, True), flags(False, True, False, False)
+    following = successive_values(values, torch.tensor([99.0]), ended, torch.tensor([77.0, 10.0], dtype=torch.float64))
+    assert following.ravel().tolist() == [4, 77, 8, 10]
+    found = advantages(column(1, 2, 3, 4), values, following, terminated, ended, 0.5, 0.5)
+    assert found.ravel().tolist() == [0.5, -2.0, 1.25, 1.0]
+
+
+def test_with_lambda_one_an_advantage_is_the_discounted_rest_less_the_value():
+    generator = torch.Generator().manual_seed(0)
+    rewards, values = torch.rand(2, 30, 3, generator=generator, dtype=torch.float64)
+    last = torch.rand(3, generator=generator, dtype=torch.float64)
+    never = torch.zeros(30, 3, dtype=torch.bool)
+    following = successive_values(values, last, never, torch.zeros(0, dtype=torch.float64))
+    found = advantages(rewards, values, following, never, never, 0.9, 1.0)
+    for step in range(30):
+        rest = sum(0.9 ** (k - step) * rewards[k] for k in range(step, 30)) + 0.9 ** (30 - step) * last
+        torch.testing.assert_close(found[step], rest - values[step])
+
+
+def test_running_moments_are_those_of_all_that_was_seen():
+    seen = torch.from_numpy(np.random.default_rng(0).normal(5, 3, (70, 4)))
+    norm = RunningNorm(4)
+    for part in seen.split([1, 9, 60]):
+        norm.update(part)
+    torch.testing.assert_close(norm.mean, seen.mean(0))
+    torch.testing.assert_close(norm.variance, seen.var(0, unbiased=False))
+    scaled = norm(seen)
+    assert scaled.dtype == torch.float32
+    torch.testing.assert_close(scaled, ((seen - seen.mean(0)) / seen.std(0, unbiased=False)).float())
+    assert norm(seen + 1e6).max() == 10
+
+
+def test_rewards_are_scaled_by_the_spread_of_discounted_returns():
+    """gamma 0.5: returns 1, then 2 + 0.5 = 2.5 where the episode ends, then 4 anew."""
+    scale = ReturnScale(0.5, environments=1)
+    found = scale(column(1, 2, 4), flags(False, True, False))
+    deviation = np.std([1, 2.5, 4])
+    assert found.ravel().tolist() == pytest.approx([1 / deviation, 2 / deviation, 4 / deviation], rel=1e-6)
+    assert scale.returns.tolist() == [4.0]
+    scale(column(1.0), flags(False))
+    assert scale.returns.tolist() == [3.0]
