@@ -1,6 +1,6 @@
 """Environment steps a second: bare MuJoCo, ours, Gymnasium's vector environments and EnvPool, each in its turn.
 
-    python -m benchmarks.speed.stepping --threads 2 --peers /tmp/peers/bin/python    # see requirements-peers.in
+    python -m benchmarks.speed.stepping --threads 2 --peers <python>    # one with requirements-peers.lock
 
 Every system has NUM_ENVS environments, random torques and `threads` cores to itself for some seconds, then the next
 one has them; that is one round. Ratios are taken within a round, as a shared machine's speed changes between rounds.
@@ -10,7 +10,7 @@ its own build of MuJoCo and steps its ended environments without physics.
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def record(name: str) -> Recording:
     return Recording(environments.model, environments.frame_skip, np.stack(states[100:]))
 
 
-def replay(recording: Recording, load: Callable[[NDArray[np.float64]], None], advance: Callable[[], None]) -> Meter:
+def replay(recording: Recording, load: Callable[[NDArray[np.float64]], None], advance: Callable[[], object]) -> Meter:
     """Times `advance` alone, on one recorded state after the other."""
     states = cycle(recording.states)
 
@@ -97,7 +97,7 @@ def bare_loop(recording: Recording, threads: int) -> Meter:
         for robot in robots[first::threads]:
             mujoco.mj_step(recording.model, robot, nstep=recording.frame_skip)
 
-    return replay(recording, load, lambda: all(pool.map(advance, range(threads))))
+    return replay(recording, load, lambda: list(pool.map(advance, range(threads))))
 
 
 def bare_batch(recording: Recording, threads: int) -> Meter:
@@ -125,16 +125,79 @@ def vectorised(environments: Any) -> Meter:
     return meter
 
 
-def peer(python: str, name: str, threads: int, stack: ExitStack) -> Meter:
-    """EnvPool, in another interpreter that waits until it is its turn."""
+def peer(python: str, name: str, threads: int, stack: ExitStack) -> Meter | str:
+    """EnvPool, in another interpreter that waits until it is its turn, or what keeps it from running."""
     command = [python, str(PEER), name, str(NUM_ENVS), str(threads)]
-    process = stack.enter_context(Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True))
-    assert process.stdin is not None
+    process: Any = stack.enter_context(Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True))
+    if process.stdout.readline() != "ready\n":
+        reason: str = process.stderr.read().strip().rpartition("\n")[2]
+        return reason
 
     def meter(seconds: float) -> float:
         print(seconds, file=process.stdin, flush=True)
-        if answer := process.stdout.readline():
-            return float(answer)
-        raise RuntimeError(process.stderr.read().strip().splitlines()[-1])
+        return float(process.stdout.readline())
 
     return meter
+
+
+def systems(name: str, threads: int, peers: str | None, stack: ExitStack) -> dict[str, Meter | str]:
+    """All that is compared; processes first, as they are forked from a process that should have no threads yet."""
+    make = partial(gymnasium.make_vec, name, NUM_ENVS, vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP})
+    asynchronous = vectorised(stack.enter_context(closing(make(vectorization_mode="async"))))
+    recording = record(name)
+    return {
+        "bare mj_step": bare_loop(recording, threads),
+        "bare Batch": bare_batch(recording, threads),
+        "ours": vectorised(BatchedMujoco(name, NUM_ENVS, threads)),
+        "Gymnasium, sync": vectorised(stack.enter_context(closing(make(vectorization_mode="sync")))),
+        "Gymnasium, async": asynchronous,
+        "EnvPool": peer(peers, name, threads, stack) if peers else "--peers names no interpreter",
+    }
+
+
+def measure(meters: Mapping[str, Meter], seconds: float, rounds: int, name: str) -> dict[str, list[float]]:
+    """Steps a second of every system in every round."""
+    rates: dict[str, list[float]] = {system: [] for system in meters}
+    for meter in meters.values():
+        meter(0.3)  # not counted: caches fill, episodes fall out of step
+    for system in tqdm(list(meters) * rounds, name, disable=None, leave=False):
+        rates[system].append(meters[system](seconds))
+    return rates
+
+
+def row(found: list[float], bare: list[float]) -> str:
+    """Three columns of the table; the ratio is to the faster bare form of the same round."""
+    ratio = median(rate / most for rate, most in zip(found, bare, strict=True))
+    return f"{median(found):,.0f} | {min(found):,.0f}-{max(found):,.0f} | {ratio:.2f}"
+
+
+def table(name: str, threads: int, peers: str | None, seconds: float, rounds: int) -> None:
+    """Prints the lines of one environment."""
+    with ExitStack() as stack:
+        found = systems(name, threads, peers, stack)
+        rates = measure({key: meter for key, meter in found.items() if callable(meter)}, seconds, rounds, name)
+    bare = [max(pair) for pair in zip(rates["bare mj_step"], rates["bare Batch"], strict=True)]
+    for system, reason in found.items():
+        columns = row(rates[system], bare) if system in rates else f"not measured: {reason} | |"
+        print(f"| {name} | {system} | {columns} |", flush=True)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.stepping", description="Environment steps/s")
+    parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2, help="and cores, for every system")
+    parser.add_argument("--peers", metavar="PYTHON", help="an interpreter with the packages of requirements-peers.lock")
+    arguments = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))[: arguments.threads]
+    os.sched_setaffinity(0, cores)  # child processes inherit it
+    versions = ", ".join(f"{package} {version(package)}" for package in ("mujoco", "gymnasium"))
+    print(f"environments: {NUM_ENVS}, cores: {len(cores)}, {versions}\n")
+    print("| environment | system | steps/s | min-max | of bare |\n| --- | --- | --- | --- | --- |")
+    for name in TASKS:
+        table(name, **vars(arguments))
+
+
+if __name__ == "__main__":
+    main()
