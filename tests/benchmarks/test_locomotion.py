@@ -1,0 +1,129 @@
+"""Robots from the command line, as real processes: a run, a kill and a stop, and what validates it."""
+
+import csv
+import json
+import signal
+
+import pytest
+import torch
+
+from tests.benchmarks.test_resume import differences
+
+SMALL = (
+    "--args=--data.init_args.num_envs=8 --data.init_args.horizon=10 --data.init_args.rollouts=30 "
+    "--data.init_args.validation_episodes=2 --trainer.max_epochs=2 --trainer.log_every_n_steps=1 "
+    "--checkpoint_every_n_steps=4 --model.init_args.epochs=2 --model.init_args.minibatch=20"
+)
+COMMAND = ("run", "locomotion_walk", "--variant=hopper-ppo", "--seeds=3", SMALL)
+EAGER = {"CXX": "/there/is/no/compiler"}  # a start without compiling takes seconds less
+
+
+def folder_of(workshop):
+    (run,) = (workshop.root / "results/runs/locomotion_walk").glob("full-hopper-ppo-s3-*")
+    return run
+
+
+def record_of(workshop):
+    (path,) = (workshop.root / "results/records/locomotion_walk").glob("full-hopper-ppo-s3-*.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def trained(workshops):
+    """A short run of the full profile, which is unofficial for its overrides."""
+    workshop = workshops("robots")
+    code, out, err = workshop.call(*COMMAND, **EAGER)
+    assert (code, err) == (0, ""), (out, err)
+    workshop.out = out
+    return workshop
+
+
+def test_a_run_ends_with_its_record_and_what_a_clone_can_check(trained):
+    record = record_of(trained)
+    measured = record["metrics"]["Hopper-v5/return"]
+    assert measured["signature"] == {
+        "environment": "Hopper-v5", "mujoco": "4.0.0", "steps": 4800, "episodes": 100, "longest_episode": 1000,
+        "policy": "deterministic",
+    }  # fmt: skip
+    assert record["examples"] == {"expected": 100, "scored": 100, "unique": 100}
+    assert sorted(record["baselines"]) == ["no_torques/return", "random_torques/return"]
+    assert record["curves"]["train/env_steps"][-1] == [60, 4800]
+    assert not record["official"]
+    kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
+    assert sorted(path.name for path in kept.iterdir()) == ["episodes.csv", "sheet.html", "weights.ckpt"]
+    assert record["checkpoint"]["path"] == f"results/records/locomotion_walk/{record['run_id']}/weights.ckpt"
+    with (kept / "episodes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["seed"]) for row in rows] == [2 * (3000 + i) + 1 for i in range(100)]
+    assert sum(float(row["return"]) for row in rows) / 100 == pytest.approx(measured["value"], rel=1e-12)
+
+
+def test_its_weights_and_its_episodes_score_the_same(trained):
+    record = record_of(trained)
+    kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
+    for option in (f"--checkpoint={kept / 'weights.ckpt'}", f"--predictions={kept}"):
+        code, out, err = trained.call("validate", "locomotion_walk", option, **EAGER)
+        assert (code, err) == (0, ""), (out, err)
+        assert f"measured {record['metrics']['Hopper-v5/return']['value']:.2f} reward" in out, option
+    for path in (trained.root / "results/records/locomotion_walk").glob("full-validate-*.json"):
+        assert json.loads(path.read_text())["metrics"]["Hopper-v5/return"]["n"] == 100
+
+
+def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
+    workshop = workshops("disturbed_robots")
+    for step, number in ((8, signal.SIGKILL), (24, signal.SIGTERM), (44, signal.SIGKILL)):
+        process = workshop.start(*COMMAND, **EAGER)
+        process.until(lambda step=step: any(newest(workshop) >= step for _ in (0,)))
+        process.kill_group(number)
+        code, _, err = process.wait()
+        assert code == (-number if number == signal.SIGKILL else 128 + number), err
+        assert not list((workshop.root / "results/records").glob("locomotion_walk/*.json"))
+    code, out, err = workshop.call(*COMMAND, **EAGER)
+    assert (code, err) == (0, ""), (out, err)
+    assert "continuing from" in out
+    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
+    for key in ("state_dict", "optimizer_states", "LocomotionData", "global_step", "loops"):
+        assert differences(one[key], other[key]) == [], key
+    for name in ("metrics.csv", "predictions/episodes.csv"):
+        assert (folder_of(trained) / name).read_text() == (folder_of(workshop) / name).read_text(), name
+
+
+def newest(workshop):
+    """The step of the newest checkpoint."""
+    paths = (workshop.root / "results/runs/locomotion_walk").glob("*/step-*.ckpt")
+    return max((int(path.stem.removeprefix("step-")) for path in paths), default=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*COMMAND, "--devices=2"), "DEVICES x NODES is 2, but a run of this benchmark is one process"),
+        (
+            (*COMMAND[:2], "--variant=hopper-sac", "--seeds=0"),
+            "no variant 'hopper-sac'. Known: hopper-ppo",
+        ),
+        (
+            (*COMMAND[:4], "--args=--data.init_args.environment=Hoper-v5"),
+            "there is no environment 'Hoper-v5' here. Known: Walker2d-v5, Hopper-v5",
+        ),
+    ],
+)
+def test_mistakes_end_with_one_message(workshop, arguments, message):
+    code, _, err = workshop.call(*arguments, **EAGER)
+    assert code == 2, err
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_checkpoint_of_other_robots_and_too_few_episodes_are_refused(trained, tmp_path):
+    record = record_of(trained)
+    kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
+    code, _, err = trained.call("validate", "locomotion_run", f"--checkpoint={kept / 'weights.ckpt'}", **EAGER)
+    assert code == 2
+    assert "is a checkpoint of locomotion_walk, not of locomotion_run" in err
+    lines = (kept / "episodes.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "few.csv").write_text("".join(lines[:51]))
+    code, _, err = trained.call("validate", "locomotion_walk", f"--predictions={tmp_path / 'few.csv'}")
+    assert code == 2
+    assert "few.csv holds 50 episodes; 100 are needed" in err
