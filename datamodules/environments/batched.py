@@ -71,6 +71,7 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         self.torso = self.batch.bind("xpos")[:, 1] if spatial else None
         self.contacts = self.batch.bind("ncon") if spatial else np.zeros(self.num_envs, np.int32)
         self.forces = np.zeros((self.num_envs, self.model.nbody if spatial else 0, 6))
+        self.blank = self.batch.state[0].copy()  # what mj_resetData leaves, the solver's warm start included
         self.scratch = mujoco.MjData(self.model)
 
     @property
@@ -194,13 +195,15 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         return last | {"_final_info": ended.copy()} | masked(going_on, ~ended) | masked(places, anywhere)
 
     def _restart(self, ids: NDArray[np.int64]) -> None:
-        """Begins episodes as `MujocoEnv.reset` does: zeros, near the model's position, then forward dynamics."""
-        self.batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        """Begins episodes as `MujocoEnv.reset` does: from zero, near the model's position."""
+        self.batch.state[ids] = self.blank
+        self.batch.warning[ids] = 0
         for i in ids:
             generator = self.generators[i]
             assert generator is not None
             self.qpos[i], self.qvel[i] = self.task.reset(self.start, generator)
-        self.batch.forward(ids)  # for the torso's place; the warm start stays 0, which only MuJoCo's steps change
+        if self.torso is not None:
+            self.batch.forward(ids)  # finds the torso; MuJoCo 4's leaves the state, warm start included, as it is
         self.elapsed[ids] = 0
         self.forces[ids] = 0
         self.before[ids] = self._place()[ids]

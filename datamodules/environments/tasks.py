@@ -157,9 +157,10 @@ class Ant(Task):
 def masked(infos: Infos, mask: Bools) -> dict[str, Any]:
     """Infos as Gymnasium's vector environments give them: zero where the mask is not, the mask under `_name`."""
     found: dict[str, Any] = {}
+    hidden = ~mask
     for name, value in infos.items():
         shown = value.copy()
-        shown[~mask] = 0
+        shown[hidden] = 0
         found |= {name: shown, f"_{name}": mask.copy()}
     return found
 
