@@ -3,7 +3,8 @@
     python -m benchmarks.speed.stepping --threads 2 --peers <python>    # one with requirements-peers.lock
 
 Every system has NUM_ENVS environments, random torques and `threads` cores to itself for some seconds, then the next
-one has them; that is one round. Ratios are taken within a round, as a shared machine's speed changes between rounds.
+one has them; that is one round. Ratios to the faster bare form are taken within a round, as the speed of a shared
+machine changes between rounds, and the median over rounds is shown.
 The bare forms step the very states that our environments came through, and only the stepping is timed. EnvPool brings
 its own build of MuJoCo and steps its ended environments without physics.
 """
@@ -166,7 +167,7 @@ def measure(meters: Mapping[str, Meter], seconds: float, rounds: int, name: str)
 
 
 def row(found: list[float], bare: list[float]) -> str:
-    """Three columns of the table; the ratio is to the faster bare form of the same round."""
+    """Three columns of the table."""
     ratio = median(rate / most for rate, most in zip(found, bare, strict=True))
     return f"{median(found):,.0f} | {min(found):,.0f}-{max(found):,.0f} | {ratio:.2f}"
 
@@ -176,7 +177,7 @@ def table(name: str, threads: int, peers: str | None, seconds: float, rounds: in
     with ExitStack() as stack:
         found = systems(name, threads, peers, stack)
         rates = measure({key: meter for key, meter in found.items() if callable(meter)}, seconds, rounds, name)
-    bare = [max(pair) for pair in zip(rates["bare mj_step"], rates["bare Batch"], strict=True)]
+    bare = max(rates["bare mj_step"], rates["bare Batch"], key=median)
     for system, reason in found.items():
         columns = row(rates[system], bare) if system in rates else f"not measured: {reason} | |"
         print(f"| {name} | {system} | {columns} |", flush=True)
