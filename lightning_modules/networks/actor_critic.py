@@ -10,7 +10,7 @@ class ActorCritic(nn.Module):
     """Gaussian policy with a standard deviation for each torque that no state changes, and a value function.
 
     Both have hidden layers of their own but of one shape, so they are computed as a batch of two. Orthogonal weights,
-    the policy's last layer a hundredth of them (Andrychowicz et al., 2021, arXiv 2006.05990, section 3.2).
+    the policy's last layer a hundredth of them (Andrychowicz et al., 2021, arXiv 2006.05990).
 
     Args:
         observations: size of an observation.
