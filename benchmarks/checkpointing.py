@@ -90,7 +90,7 @@ def write_weights(checkpoint: Path, path: Path) -> None:
         UserError: the disk is full, or may not be written to.
     """
     known = load_checkpoint(checkpoint)
-    needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision"}
+    needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "learning"}
     known = {key: value for key, value in known.items() if key not in needless}
     AtomicCheckpointIO().save_checkpoint(known, path)
 

@@ -9,8 +9,8 @@ from benchmarks.paths import ROOT
 from benchmarks.schema import Environment
 
 PACKAGES = (
-    "datasets", "lightning", "numpy", "pillow", "sacrebleu", "torch", "torchaudio", "torchmetrics", "torchvision",
-    "wandb",
+    "datasets", "gymnasium", "lightning", "mujoco", "numpy", "pillow", "sacrebleu", "torch", "torchaudio",
+    "torchmetrics", "torchvision", "wandb",
 )  # fmt: skip
 CODE = (
     "benchmarks", "datamodules", "lightning_modules", "results/*.py", "results/scoring", "requirements.lock",
@@ -55,9 +55,11 @@ def cpu() -> str:
     return f"{names[0]} x {len(names)}" if names else platform.machine()
 
 
-def describe(gpus: tuple[str, ...], world_size: int, precision: str, normalised_batch: int | None) -> Environment:
+def describe(
+    gpus: tuple[str, ...], world_size: int, precision: str, normalised_batch: int | None, compiled: bool | None = None
+) -> Environment:
     """The environment of a record."""
     return Environment(
         commit=commit(), dirty=dirty(), python=platform.python_version(), packages=packages(), cpu=cpu(), gpus=gpus,
-        world_size=world_size, precision=precision, normalised_batch=normalised_batch,
+        world_size=world_size, precision=precision, normalised_batch=normalised_batch, compiled=compiled,
     )  # fmt: skip

@@ -115,4 +115,5 @@ def surroundings(trainer: Trainer, normalised_batch: int | None) -> Environment:
         world_size=trainer.world_size,
         precision=str(trainer.precision),
         normalised_batch=normalised_batch,
+        compiled=getattr(trainer.lightning_module, "compiled", None),
     )

@@ -176,7 +176,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Environment:
-    """The code and the machine."""
+    """The code and the machine; `compiled`: whether the updates of an agent were, None where there is no agent."""
 
     __pydantic_config__ = STRICT
     commit: str | None
@@ -188,6 +188,7 @@ class Environment:
     world_size: int
     precision: str
     normalised_batch: int | None
+    compiled: bool | None = None
 
 
 @dataclass(frozen=True)

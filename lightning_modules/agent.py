@@ -1,6 +1,7 @@
 """What every learning agent of a control task has: a deterministic policy, and how it is scored."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,19 @@ from torch import Tensor
 
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.locomotion import Experience
+from lightning_modules.flat import compiler
+
+LEARNING = "learning"
+"""The key of a checkpoint that holds what an agent needs to go on learning, but not to be tested."""
+
+
+class StepAdam(torch.optim.Adam):
+    """One `step` is all the updates of a training step, so that Lightning's `global_step` counts training steps."""
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Runs the updates, each of which is a step of Adam."""
+        assert closure is not None
+        closure()
 
 
 class Agent(LightningModule):
@@ -21,6 +35,11 @@ class Agent(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.register_buffer("env_steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def compiled(self) -> bool:
+        """Whether updates are compiled: where there is a C++ compiler."""
+        return compiler() is not None
 
     @abstractmethod
     def build(self, observations: int, actions: int, environments: int) -> None:

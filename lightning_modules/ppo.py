@@ -1,6 +1,5 @@
 """Proximal policy optimisation (Schulman et al., 2017, arXiv 1707.06347) of a Gaussian policy of torques."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,29 +8,29 @@ from torch import Tensor
 from torch.func import functional_call, grad
 
 from datamodules.locomotion import Experience, Transition
-from lightning_modules.agent import Agent
+from lightning_modules.agent import Agent, StepAdam
 from lightning_modules.flat import adam_state, adam_step, clipped, compiled, flatten, unflatten
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
 from lightning_modules.returns import advantages, successive_values
 
 
-class RolloutAdam(torch.optim.Adam):
-    """One `step` is all the updates that a rollout is used for, so that Lightning's `global_step` counts rollouts."""
-
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Runs the updates, each of which is a step of Adam."""
-        assert closure is not None
-        closure()
-
-
 @dataclass(frozen=True)
 class Rollout:
-    """T steps of N environments: observations [T, N, o], actions [T, N, a], and `last` [N, o] to act on next."""
+    """T steps of N environments, observations normalised as they were when the policy saw them.
+
+    `observations` [T, N, o], `actions` [T, N, a] with their `log_probabilities` [T, N] then, scaled `rewards` [T, N],
+    `terminated` and `ended` [T, N], `final` [E, o]: the last observations of the E episodes that ended, in the order of
+    time, then environment; `last` [N, o]: what to act on next.
+    """
 
     observations: Tensor
     actions: Tensor
-    steps: list[Transition]
+    log_probabilities: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    ended: Tensor
+    final: Tensor
     last: Tensor
 
 
@@ -75,7 +74,7 @@ class PPO(Agent):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with PPO's usual epsilon."""
-        return RolloutAdam([self.vector], lr=self.learning_rate, eps=1e-5)
+        return StepAdam([self.vector], lr=self.learning_rate, eps=1e-5)
 
     def policy(self, observations: Tensor) -> Tensor:
         """The mean of the policy's distribution."""
@@ -86,49 +85,59 @@ class PPO(Agent):
     def training_step(self, batch: Experience, batch_idx: int) -> None:
         """Acts for one rollout and learns from it."""
         rollout = self.explore(batch)
-        rows = self.rows(rollout)
         optimizer: Any = self.optimizers()
         rate = self.learning_rate * (1 - self.global_step / self.trainer.estimated_stepping_batches)
         optimizer.param_groups[0]["lr"] = rate
-        optimizer.step(closure=lambda: self.improve(rows, optimizer.optimizer, torch.tensor(rate)))
-        self.norm.update(rollout.observations.flatten(0, 1))
+        optimizer.step(closure=lambda: self.improve(rollout, optimizer.optimizer, torch.tensor(rate)))
         self.count(batch)
 
     def explore(self, experience: Experience) -> Rollout:
-        """Acts at random, as the policy says, for one horizon."""
-        count, size = experience.environments.num_envs, self.sizes[1]
-        noise = torch.randn(experience.horizon, count, size)
-        observations, actions, steps = [], [], []
-        for drawn in noise:
-            observations.append(experience.observations)
+        """Acts at random, as the policy says, for one horizon; then takes what it saw into the normalisation."""
+        seen, means, actions, steps = [], [], [], []
+        for noise in torch.randn(experience.horizon, experience.environments.num_envs, self.sizes[1]):
+            seen.append(experience.observations)
             mean, log_deviation, _ = self.network(self.norm(experience.observations))
-            actions.append(mean + log_deviation.exp() * drawn)
+            means.append(mean)
+            actions.append(mean + log_deviation.exp() * noise)
             steps.append(experience.step(actions[-1]))
-        return Rollout(torch.stack(observations), torch.stack(actions), steps, experience.observations)
+        acted = torch.stack(actions)
+        log_probabilities = log_probability(acted, torch.stack(means), log_deviation)
+        rollout = self.rollout(torch.stack(seen), acted, log_probabilities, steps, experience.observations)
+        self.norm.update(torch.cat(seen))
+        return rollout
+
+    def rollout(
+        self, seen: Tensor, actions: Tensor, log_probabilities: Tensor, steps: list[Transition], last: Tensor
+    ) -> Rollout:
+        """What was lived through, normalised and scaled; `seen` [T, N, o] and `last` [N, o] are raw observations."""
+        terminated = torch.stack([step.terminated for step in steps])
+        ended = torch.stack([step.ended for step in steps])
+        rewards = self.reward_scale(torch.stack([step.rewards for step in steps]), ended)
+        final = self.norm(torch.stack([step.successors for step in steps])[ended])
+        return Rollout(self.norm(seen), actions, log_probabilities, rewards, terminated, ended, final, self.norm(last))
 
     def rows(self, rollout: Rollout) -> Tensor:
-        """Observation, action, log probability, advantage and return of each step [T * N, o + a + 3]."""
-        normal = self.norm(rollout.observations)
-        mean, log_deviation, values = self.network(normal.flatten(0, 1))
-        shape = normal.shape[:2]
-        values = values.view(shape)
-        steps = rollout.steps
-        terminated, ended = (torch.stack([getattr(s, key) for s in steps]) for key in ("terminated", "ended"))
-        successors = torch.stack([step.successors for step in steps])
-        final = self.network(self.norm(successors[ended]))[2]
-        following = successive_values(values, self.network(self.norm(rollout.last))[2], ended, final)
-        rewards = self.reward_scale(torch.stack([step.rewards for step in steps]), ended)
-        found = advantages(rewards, values, following, terminated, ended, self.discount, self.trace)
-        standard = (found - found.mean()) / (found.std() + 1e-8)
-        log_probabilities = log_probability(rollout.actions.flatten(0, 1), mean, log_deviation)
-        columns = [rollout.actions.flatten(0, 1), log_probabilities[:, None], standard.view(-1, 1)]
-        return torch.cat([normal.flatten(0, 1), *columns, (found + values).view(-1, 1)], dim=1)
+        """Observation, action, log probability, advantage and return of each step [T * N, o + a + 3].
 
-    def improve(self, rows: Tensor, optimizer: torch.optim.Adam, rate: Tensor) -> None:
+        Advantages and returns are those of the present value function, so each epoch finds them anew
+        (tianshou:examples/mujoco/README.md: what its PPO owes much of its returns to).
+        """
+        values = self.network(rollout.observations.flatten(0, 1))[2].view_as(rollout.rewards)
+        last, final = (self.network(states)[2] for states in (rollout.last, rollout.final))
+        following = successive_values(values, last, rollout.ended, final)
+        found = advantages(
+            rollout.rewards, values, following, rollout.terminated, rollout.ended, self.discount, self.trace
+        )
+        standard = (found - found.mean()) / (found.std() + 1e-8)
+        columns = [column[..., None] for column in (rollout.log_probabilities, standard, found + values)]
+        return torch.cat([rollout.observations, rollout.actions, *columns], dim=2).flatten(0, 1)
+
+    def improve(self, rollout: Rollout, optimizer: torch.optim.Adam, rate: Tensor) -> None:
         """All the updates of one rollout."""
         state = adam_state(optimizer, self.vector)
         vector = self.vector.detach()
         for _ in range(self.epochs):
+            rows = self.rows(rollout)
             for minibatch in rows[torch.randperm(len(rows))].split(self.minibatch):
                 self.update(vector, state, rate, minibatch)
 

@@ -4,8 +4,12 @@ An episode that a terminal state ends is worth nothing afterwards. One that the 
 what the value function says of the state it was cut off in: `ended` without `terminated`.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from datamodules.locomotion import Transition
 
 
 def advantages(
@@ -48,3 +52,27 @@ def successive_values(values: Tensor, last: Tensor, ended: Tensor, final: Tensor
     following = torch.cat([values[1:], last[None]])
     following[ended] = final
     return following
+
+
+def n_step_return(steps: Sequence[Transition], discount: float) -> tuple[Tensor, Tensor, Tensor]:
+    """What n successive steps of N environments returned, and where they led (Sutton & Barto, 2018, section 7.1).
+
+    Args:
+        steps: n of them; an episode that ends in one ends the sum there.
+        discount: gamma.
+
+    Returns:
+        The discounted sum of rewards [N], the last state of the same episode [N, o], and the factor [N] by which the
+        value of that state counts: gamma to the number of steps it took; 0 if it is terminal.
+    """
+    total, factor = torch.zeros_like(steps[0].rewards), torch.ones_like(steps[0].rewards)
+    successors = steps[0].successors
+    going = torch.ones_like(steps[0].ended)
+    terminated = torch.zeros_like(steps[0].ended)
+    for step in steps:
+        total = torch.where(going, total + factor * step.rewards, total)
+        factor = torch.where(going, factor * discount, factor)
+        successors = torch.where(going[:, None], step.successors, successors)
+        terminated |= going & step.terminated
+        going = going & ~step.ended
+    return total, successors, factor * ~terminated

@@ -10,31 +10,41 @@ import torch
 from tests.benchmarks.test_resume import differences
 
 SMALL = (
-    "--args=--data.init_args.num_envs=8 --data.init_args.horizon=10 --data.init_args.rollouts=30 "
+    "--data.init_args.num_envs=8 --data.init_args.horizon=10 --data.init_args.rollouts=30 "
     "--data.init_args.validation_episodes=2 --trainer.max_epochs=2 --trainer.log_every_n_steps=1 "
-    "--checkpoint_every_n_steps=4 --model.init_args.epochs=2 --model.init_args.minibatch=20"
+    "--checkpoint_every_n_steps=4 "
 )
-COMMAND = ("run", "locomotion_walk", "--variant=hopper-ppo", "--seeds=3", SMALL)
+AGENTS = {
+    "hopper-ppo": "--model.init_args.epochs=2 --model.init_args.minibatch=20",
+    "hopper-decqn": "--model.init_args.width=16 --model.init_args.warm_up=200 --model.init_args.batch=16",
+}
+
+
+def command(variant):
+    return ("run", "locomotion_walk", f"--variant={variant}", "--seeds=3", f"--args={SMALL}{AGENTS[variant]}")
+
+
+COMMAND = command("hopper-ppo")
 EAGER = {"CXX": "/there/is/no/compiler"}  # a start without compiling takes seconds less
 
 
 def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/locomotion_walk").glob("full-hopper-ppo-s3-*")
+    (run,) = (workshop.root / "results/runs/locomotion_walk").glob("full-hopper-*-s3-*")
     return run
 
 
 def record_of(workshop):
-    (path,) = (workshop.root / "results/records/locomotion_walk").glob("full-hopper-ppo-s3-*.json")
+    (path,) = (workshop.root / "results/records/locomotion_walk").glob("full-hopper-*-s3-*.json")
     return json.loads(path.read_text())
 
 
-@pytest.fixture(scope="module")
-def trained(workshops):
+@pytest.fixture(scope="module", params=AGENTS)
+def trained(request, workshops):
     """A short run of the full profile, which is unofficial for its overrides."""
-    workshop = workshops("robots")
-    code, out, err = workshop.call(*COMMAND, **EAGER)
+    workshop = workshops(request.param)
+    workshop.command = command(request.param)
+    code, out, err = workshop.call(*workshop.command, **EAGER)
     assert (code, err) == (0, ""), (out, err)
-    workshop.out = out
     return workshop
 
 
@@ -49,6 +59,7 @@ def test_a_run_ends_with_its_record_and_what_a_clone_can_check(trained):
     assert sorted(record["baselines"]) == ["no_torques/return", "random_torques/return"]
     assert record["curves"]["train/env_steps"][-1] == [60, 4800]
     assert not record["official"]
+    assert record["environment"]["compiled"] is False
     kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
     assert sorted(path.name for path in kept.iterdir()) == ["episodes.csv", "sheet.html", "weights.ckpt"]
     assert record["checkpoint"]["path"] == f"results/records/locomotion_walk/{record['run_id']}/weights.ckpt"
@@ -70,19 +81,22 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
 
 
 def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
-    workshop = workshops("disturbed_robots")
+    workshop = workshops(f"disturbed_{trained.command[2]}")
     for step, number in ((8, signal.SIGKILL), (24, signal.SIGTERM), (44, signal.SIGKILL)):
-        process = workshop.start(*COMMAND, **EAGER)
+        process = workshop.start(*trained.command, **EAGER)
         process.until(lambda step=step: any(newest(workshop) >= step for _ in (0,)))
         process.kill_group(number)
         code, _, err = process.wait()
         assert code == (-number if number == signal.SIGKILL else 128 + number), err
         assert not list((workshop.root / "results/records").glob("locomotion_walk/*.json"))
-    code, out, err = workshop.call(*COMMAND, **EAGER)
+    code, out, err = workshop.call(*trained.command, **EAGER)
     assert (code, err) == (0, ""), (out, err)
     assert "continuing from" in out
     one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
-    for key in ("state_dict", "optimizer_states", "LocomotionData", "global_step", "loops"):
+    for key in ("state_dict", "optimizer_states", "LocomotionData", "global_step", "loops", "learning"):
+        if key not in one:
+            assert key not in other
+            continue
         assert differences(one[key], other[key]) == [], key
     for name in ("metrics.csv", "predictions/episodes.csv"):
         assert (folder_of(trained) / name).read_text() == (folder_of(workshop) / name).read_text(), name
@@ -100,7 +114,7 @@ def newest(workshop):
         ((*COMMAND, "--devices=2"), "DEVICES x NODES is 2, but a run of this benchmark is one process"),
         (
             (*COMMAND[:2], "--variant=hopper-sac", "--seeds=0"),
-            "no variant 'hopper-sac'. Known: hopper-ppo",
+            "no variant 'hopper-sac'. Known: hopper-decqn, hopper-ppo",
         ),
         (
             (*COMMAND[:4], "--args=--data.init_args.environment=Hoper-v5"),

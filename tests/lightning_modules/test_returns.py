@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.locomotion import Transition
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
-from lightning_modules.returns import advantages, successive_values
+from lightning_modules.returns import advantages, n_step_return, successive_values
 
 
 def column(*values):
@@ -65,3 +66,24 @@ def test_rewards_are_scaled_by_the_spread_of_discounted_returns():
     assert scale.returns.tolist() == [4.0]
     scale(column(1.0), flags(False))
     assert scale.returns.tolist() == [3.0]
+
+
+def test_n_step_returns_through_a_fall_a_time_limit_and_neither():
+    """gamma 0.5, three steps that pay 1, 2 and 4.
+
+    the first robot falls in its second step: 1 + 0.5 * 2 = 2, and nothing follows;
+    the second meets the time limit in its second step: 2, then 0.25 of what its last state is worth;
+    the third goes on: 1 + 0.5 * 2 + 0.25 * 4 = 3, then 0.125; the fourth falls in its third step: 3, then nothing.
+    """
+    steps = [
+        Transition(
+            rewards=torch.full((4,), float(2**i)), successors=torch.full((4, 1), 10.0 * i),
+            terminated=torch.tensor([i == 1, False, False, i == 2]),
+            ended=torch.tensor([i == 1, i == 1, False, i == 2]),
+        )
+        for i in range(3)
+    ]  # fmt: skip
+    total, successors, factors = n_step_return(steps, 0.5)
+    assert total.tolist() == [2, 2, 3, 3]
+    assert successors.ravel().tolist() == [10, 10, 20, 20]
+    assert factors.tolist() == [0, 0.25, 0.125, 0]
