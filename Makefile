@@ -19,6 +19,7 @@ help:
 	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
+	@echo "make watch-<benchmark>        gait.gif of CHECKPOINT=run.ckpt (robots)"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
@@ -44,6 +45,9 @@ reproduce-%: install
 
 validate-%: install
 	@$(RUN) validate $* $(COMMON) $(SUBJECT)
+
+watch-%: install
+	@$(RUN) watch $* $(call option,CHECKPOINT,checkpoint)
 
 data-%: install
 	@$(RUN) data $* $(call option,DATA,data)

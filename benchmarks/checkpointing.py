@@ -17,12 +17,13 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from benchmarks.errors import UserError
+from benchmarks.errors import Failure, UserError
 from benchmarks.files import replacing
 from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
 
 LAST = "last.ckpt"
+FAILURE = "failure.ckpt"  # what a run could not go on from
 WEIGHTS = "weights.ckpt"  # what is tested, and all that a validation needs
 SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
 
@@ -136,6 +137,11 @@ class Checkpoints(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.save(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, Failure):
+            AtomicCheckpointIO().save_checkpoint(exception.state, self.folder / FAILURE)
+            exception.add_note(f"What it could not go on from is in {relative(self.folder / FAILURE)}.")
 
     def save(self, trainer: Trainer) -> None:
         """Saves the present state; every rank must call it, and finds `last.ckpt` in place afterwards."""

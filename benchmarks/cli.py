@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
-from benchmarks.errors import UserError
+from benchmarks.errors import Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.launch import Children, Job, slots, worst
 from benchmarks.modules import needs_data, preparation
@@ -30,6 +30,9 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Failure as failure:
+        print("failed:", failure, *getattr(failure, "__notes__", ()), file=sys.stderr)
+        return 1
     except BrokenPipeError:
         return 1
     except OSError as error:  # of writes that are not ours: logs, caches, what libraries keep
@@ -68,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
     validate.add_argument("--weights", help="published weights, such as ResNet34_Weights.IMAGENET1K_V1")
     validate.add_argument("--predictions", help="a predictions file, or the folder that holds it")
+
+    watch = _command(commands, "watch", watch_command, "a short animation of what a checkpoint's policy does")
+    watch.add_argument("benchmark")
+    watch.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
+    watch.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
 
     data = _command(commands, "data", data_command, "what to download where; verifies and unpacks it")
     data.add_argument("benchmark")
@@ -192,6 +200,15 @@ def validate_command(options: argparse.Namespace) -> int:
     die_with_parent()
     known_benchmark(options.benchmark)
     return _stoppable("nothing was recorded", validate, options)
+
+
+def watch_command(options: argparse.Namespace) -> int:
+    """`watch`: an animation of a checkpoint's policy."""
+    from benchmarks.watch import watch
+
+    known_benchmark(options.benchmark)
+    watch(options)
+    return 0
 
 
 def data_command(options: argparse.Namespace) -> int:

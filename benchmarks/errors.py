@@ -1,4 +1,9 @@
-"""A user's mistake: one message that says what is wrong, where, and what to do; exit code 2, no traceback."""
+"""How a run can end badly: a user's mistake (exit code 2), or a failure of the run itself (1). No traceback either way.
+
+Each has one message that says what is wrong, where, and what to do.
+"""
+
+from typing import Any
 
 
 class UserError(Exception):
@@ -10,3 +15,15 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message.rpartition("UserError: ")[2].rstrip())
+
+
+class Failure(RuntimeError):
+    """A run cannot go on, and no user did anything wrong.
+
+    Attributes:
+        state: tensors and plain values for whoever looks into it; kept beside the run's checkpoints.
+    """
+
+    def __init__(self, message: str, state: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.state = state

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curves import rows
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, record_file
 from benchmarks.schema import Record, Tracking
 
 PROJECT = "claims"
@@ -80,11 +80,13 @@ def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> No
             run.log(values, step=step)
     run.summary.update({key: measured.value for key, measured in record.metrics.items()})
     run.summary.update({f"verdict/{reading}": words for reading, words in verdicts.items()})
+    kept = record_file(record.benchmark, record.run_id).with_suffix("")
     for stored in record.predictions:
+        path = ROOT / stored.path
         # Copied first, because `save` prints of every link or copy that it makes itself.
-        copy = Path(run.dir) / (ROOT / stored.path).relative_to(folder)
+        copy = Path(run.dir) / path.relative_to(kept if path.is_relative_to(kept) else folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / stored.path, copy)
+        shutil.copyfile(path, copy)
         run.save(str(copy), base_path=run.dir, policy="now")
 
 

@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,16 @@ from benchmarks.arguments import Request, locate_data, request
 from benchmarks.config import Settings, deviations, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
+from benchmarks.loaded import load
 from benchmarks.measure import Scored, held_out, is_official, measure, stored
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
-from benchmarks.schema import SCHEMA, Environment, Identity, Record, StoredFile, Tracking, short_hash
-from benchmarks.strict import load_identity, write_record
+from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
+from benchmarks.strict import write_record
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")
-
-OWN_PACKAGES = ("datamodules.", "lightning_modules.")
 
 
 @dataclass(frozen=True)
@@ -119,50 +118,14 @@ def _variant_of(asked: Request, path: Path) -> str | None:
 
 
 def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
-    path = Path(options.checkpoint).expanduser()
-    if not path.is_file() or not path.stat().st_size:
-        raise UserError(f"CHECKPOINT={options.checkpoint}: there is no such file, or it is an empty one.")
-    early = request(options.benchmark, options)
-    if early.data is not None:
-        locate_data(replace(early, profile="mini"), training=False)  # all that can be said before torch is imported
-    from benchmarks.checkpointing import SUITE, load_checkpoint
-
-    checkpoint = load_checkpoint(path)
-    run = load_identity(checkpoint[SUITE], path)
-    asked = _asked_of(run, options, relative(path))
-    _announce(asked, relative(path))
-    digest = sha256(path)
-    settings = merge(run.settings, asked.overrides)
+    loaded = load(options)
+    _announce(loaded.asked, relative(loaded.path))
+    digest, run = sha256(loaded.path), loaded.run
     subject = Subject(
-        asked, (digest,), settings, StoredFile(relative(path), digest), checkpoint, run.variant, run.seed,
-        run.config_hash,
+        loaded.asked, (digest,), loaded.settings, StoredFile(relative(loaded.path), digest), loaded.checkpoint,
+        run.variant, run.seed, run.config_hash,
     )  # fmt: skip
-    return subject, _test(subject, settings, None)
-
-
-def _asked_of(run: Identity, options: Namespace, name: str) -> Request:
-    """The request, with the profile and the variant of the checkpoint's own run.
-
-    Raises:
-        UserError: the checkpoint is of another benchmark, profile or variant, or names classes of other packages.
-    """
-    if run.benchmark != options.benchmark:
-        raise UserError(
-            f"{name} is a checkpoint of {run.benchmark}, not of {options.benchmark}. Use make validate-{run.benchmark}."
-        )
-    for key, of_run in (("profile", run.profile), ("variant", run.variant)):
-        given = getattr(options, key)
-        if given not in (None, of_run):
-            raise UserError(f"{name} is of a run with {key} {of_run}, which it keeps. Leave {key.upper()}={given} out.")
-    asked = request(
-        options.benchmark, Namespace(**vars(options) | {"variant": run.variant}),
-        (run.profile, "as the checkpoint's own run"),
-    )  # fmt: skip
-    ours = class_paths(resolve_settings(run.benchmark, run.profile, run.variant, {}))
-    foreign = [path for path in class_paths(run.settings) - ours if not path.startswith(OWN_PACKAGES)]
-    if foreign:
-        raise UserError(f"{name} asks for {min(foreign)}, which is no part of this suite. It was not loaded.")
-    return asked
+    return subject, _test(subject, loaded.settings, None)
 
 
 def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:
@@ -224,14 +187,6 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
             f"the checkpoint tells {len(trained or ())} classes apart, DATA has {len(here or ())}, and they are not "
             f"the same. Give the data it was trained on, or data of the same classes."
         )
-
-
-def class_paths(settings: Any) -> set[str]:
-    """Every class that settings name, wherever."""
-    if isinstance(settings, Mapping):
-        named = {str(settings["class_path"])} if "class_path" in settings else set()
-        return named.union(*map(class_paths, settings.values()))
-    return set().union(*map(class_paths, settings)) if isinstance(settings, list) else set()
 
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:

@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad
+from torch.func import grad
 from torch.nn.functional import mse_loss
 
 from datamodules.locomotion import Experience
 from lightning_modules.agent import LEARNING, Agent, StepAdam
-from lightning_modules.flat import adam_state, adam_step, compiled, flatten, unflatten
+from lightning_modules.flat import Flat, adam_state, adam_step, compiled
 from lightning_modules.networks.decoupled_q import DecoupledQ
 from lightning_modules.networks.normalisation import RunningNorm
 from lightning_modules.replay import Replay
@@ -32,7 +32,7 @@ class DecQN(Agent):
         steps: n of the n-step returns.
         discount: gamma.
         reward_scale: what rewards are multiplied by.
-        learning_rate: of Adam.
+        learning_rate: of the first step; it falls linearly to zero, which calms the last policy.
         polyak: share of the weights that the target network takes over in an update.
     """
 
@@ -55,7 +55,8 @@ class DecQN(Agent):
         """The normalisation, the networks and the memory."""
         self.norm = RunningNorm(observations)
         self.network = DecoupledQ(observations, actions, self.levels, self.width, self.critics)
-        self.vector = flatten(self.network)
+        self.flat = Flat(self.network)
+        self.vector = self.flat.vector
         self.target = self.vector.detach().clone()
         self.replay = Replay(self.capacity, observations, actions, self.steps, self.discount)
         rungs = torch.linspace(0, 1, environments)
@@ -90,10 +91,12 @@ class DecQN(Agent):
     def training_step(self, batch: Experience, batch_idx: int) -> None:
         """Acts for one horizon, and learns all along."""
         optimizer: Any = self.optimizers()
-        optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer))
+        rate = self.learning_rate * (1 - self.global_step / self.trainer.estimated_stepping_batches)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer, torch.tensor(rate)))
         self.count(batch)
 
-    def live(self, experience: Experience, optimizer: torch.optim.Adam) -> None:
+    def live(self, experience: Experience, optimizer: torch.optim.Adam, rate: Tensor) -> None:
         """Steps all environments, horizon times, with the updates that are due after each step."""
         state = adam_state(optimizer, self.vector)
         lived = int(self.env_steps)
@@ -102,7 +105,7 @@ class DecQN(Agent):
             before, lived = lived, lived + experience.environments.num_envs
             if before >= self.warm_up:
                 for _ in range(lived // self.period - before // self.period):
-                    self.update(self.vector.detach(), self.target, state, *self.replay.sample(self.batch))
+                    self.update(self.vector.detach(), self.target, state, rate, *self.replay.sample(self.batch))
 
     def act(self, experience: Experience, random: bool) -> None:
         """One step of all environments, which is remembered."""
@@ -117,17 +120,17 @@ class DecQN(Agent):
         return drawn if random else torch.where(at_random[:, None], drawn, self.greedy(observations))
 
     def _update(
-        self, vector: Tensor, target: Tensor, state: tuple[Tensor, Tensor, Tensor], observations: Tensor,
-        levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
+        self, vector: Tensor, target: Tensor, state: tuple[Tensor, Tensor, Tensor], rate: Tensor,
+        observations: Tensor, levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
     ) -> None:  # fmt: skip
         found = returns * self.reward_scale + discounts * self.bootstrap(vector, target, self.norm(successors))
         gradient = grad(self.loss)(vector, self.norm(observations), levels.long(), found)
-        adam_step(vector, gradient, state, torch.tensor(self.learning_rate), epsilon=1e-8)
+        adam_step(vector, gradient, state, rate, epsilon=1e-8)
         target.lerp_(vector, self.polyak)
 
     def values(self, vector: Tensor, observations: Tensor) -> Tensor:
         """Values [critics, n, j, levels] that these weights give normalised observations."""
-        values: Tensor = functional_call(self.network, unflatten(self.network, vector), (observations,))
+        values: Tensor = self.flat(vector, observations)
         return values
 
     def bootstrap(self, vector: Tensor, target: Tensor, observations: Tensor) -> Tensor:

@@ -6,25 +6,40 @@ than the arithmetic. Compiled by `torch.compile` as a pure function of vectors t
 
 import logging
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim.adam import adam
 
 
-def flatten(network: nn.Module) -> nn.Parameter:
-    """One vector that holds all weights; the network's own become views of it, so both always say the same."""
-    vector = nn.Parameter(nn.utils.parameters_to_vector(network.parameters()).detach().clone(), requires_grad=False)
-    nn.utils.vector_to_parameters(vector, network.parameters())
-    return vector
+class Flat:
+    """A network as a function of one vector of weights.
 
+    It computes with a copy that has none (on torch's meta device): did a compiled graph also see the network's own,
+    torch would sort out at every call which of them share the vector's memory, which takes as long as the update.
 
-def unflatten(network: nn.Module, vector: Tensor) -> dict[str, Tensor]:
-    """The weights by name, as views of the vector: what `torch.func.functional_call` takes."""
-    named = dict(network.named_parameters())
-    parts = vector.split([weight.numel() for weight in named.values()])
-    return {name: part.view_as(weight) for (name, weight), part in zip(named.items(), parts, strict=True)}
+    Attributes:
+        vector: holds all weights; the network's own become views of it, so both always say the same.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        weights = dict(network.named_parameters())
+        self.shapes = {name: weight.shape for name, weight in weights.items()}
+        self.vector = nn.Parameter(nn.utils.parameters_to_vector(weights.values()).detach().clone(), False)
+        nn.utils.vector_to_parameters(self.vector, weights.values())
+        self.blank = deepcopy(network).to("meta")
+
+    def weights(self, vector: Tensor) -> dict[str, Tensor]:
+        """The weights by name, as views of the vector."""
+        parts = vector.split([shape.numel() for shape in self.shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def __call__(self, vector: Tensor, *inputs: Tensor) -> Any:
+        """What the network says with these weights."""
+        return functional_call(self.blank, self.weights(vector), inputs)
 
 
 def adam_state(optimizer: torch.optim.Adam, vector: nn.Parameter) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,12 +72,16 @@ def clipped(gradient: Tensor, largest: float) -> Tensor:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as one graph; as it is, and several times as slow, where there is no C++ `compiler`."""
+    """The function as one graph; as it is, and several times as slow, where there is no C++ `compiler`.
+
+    It must always be called with arguments of the shapes and types of the first call: this is not checked again, as
+    the check takes a fifth of an update's time.
+    """
     if compiler() is None:
         return function
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it would say that there is no GPU
-    torch._inductor.config.cpp_wrapper = True  # calls kernels from C++, not from Python
-    return torch.compile(function, fullgraph=True, dynamic=False)
+    options = {"cpp_wrapper": True, "guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    return torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
 
 def compiler() -> str | None:

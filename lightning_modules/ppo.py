@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad
+from torch.func import grad
 
+from benchmarks.errors import UserError
 from datamodules.locomotion import Experience, Transition
 from lightning_modules.agent import Agent, StepAdam
-from lightning_modules.flat import adam_state, adam_step, clipped, compiled, flatten, unflatten
+from lightning_modules.flat import Flat, adam_state, adam_step, clipped, compiled
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
 from lightning_modules.returns import advantages, successive_values
@@ -68,9 +69,24 @@ class PPO(Agent):
         self.norm = RunningNorm(observations)
         self.reward_scale = ReturnScale(self.discount, environments)
         self.network = ActorCritic(observations, actions, self.width, self.deviation)
-        self.vector = flatten(self.network)
+        self.flat = Flat(self.network)
+        self.vector = self.flat.vector
         self.sizes = [observations, actions, 1, 1, 1]
         self.update = compiled(self._update)
+
+    def on_fit_start(self) -> None:
+        """Refuses minibatches of several sizes.
+
+        Raises:
+            UserError: a rollout is no whole number of minibatches.
+        """
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        steps = datamodule.global_batch_size
+        if steps % self.minibatch:
+            raise UserError(
+                f"model.init_args.minibatch: {self.minibatch} does not divide the {steps} steps of a rollout "
+                "(num_envs x horizon). Choose one that does."
+            )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with PPO's usual epsilon."""
@@ -148,7 +164,7 @@ class PPO(Agent):
     def loss(self, vector: Tensor, rows: Tensor) -> Tensor:
         """The clipped objective (eq. 7 of the paper) and the value function's error, to be minimised."""
         observations, actions, old, advantage, target = rows.split(self.sizes, dim=1)
-        mean, log_deviation, values = functional_call(self.network, unflatten(self.network, vector), (observations,))
+        mean, log_deviation, values = self.flat(vector, observations)
         ratio = (log_probability(actions, mean, log_deviation) - old[:, 0]).exp()
         gain = torch.min(ratio * advantage[:, 0], ratio.clamp(1 - self.clip, 1 + self.clip) * advantage[:, 0]).mean()
         return self.value_weight * (values - target[:, 0]).square().mean() - gain

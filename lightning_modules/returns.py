@@ -6,6 +6,7 @@ what the value function says of the state it was cut off in: `ended` without `te
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,10 +34,11 @@ def advantages(
         trace: lambda.
     """
     errors = rewards + discount * next_values * ~terminated - values
-    found, later = torch.empty_like(rewards), torch.zeros_like(rewards[0])
-    for step in range(len(rewards) - 1, -1, -1):
-        later = errors[step] + discount * trace * (later * ~ended[step])
-        found[step] = later
+    found, passing = torch.empty_like(errors), discount * trace * (~ended).to(errors.dtype)
+    later = np.zeros_like(errors[0].numpy())
+    for error, share, place in zip(errors.numpy()[::-1], passing.numpy()[::-1], found.numpy()[::-1], strict=True):
+        later = error + share * later  # NumPy's calls cost a quarter of torch's on so few numbers
+        place[:] = later
     return found
 
 

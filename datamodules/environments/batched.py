@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
-from benchmarks.errors import UserError
+from benchmarks.errors import Failure, UserError
 from datamodules.environments.tasks import TASKS, Bools, Floats, Infos, Physics, masked
 
 LONGEST = 1000
@@ -113,8 +113,9 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
             Observations [n, o], rewards [n], terminated [n], truncated [n] and infos.
 
         Raises:
-            ValueError: the actions have another shape, or one is not finite.
-            RuntimeError: MuJoCo failed, or found a state that is not finite or moves absurdly fast.
+            ValueError: the actions have another shape.
+            Failure: an action is not finite, MuJoCo failed, or found a state that is not finite or moves absurdly fast.
+                Its `state` is ours before the step, and the `actions`: they do it again.
             ResetNeeded: an environment was never reset.
         """
         actions = np.ascontiguousarray(actions)  # another memory layout would sum their squares in another order
@@ -160,16 +161,22 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
             raise ValueError(f"expected actions of shape {self.action_space.shape}, got {actions.shape}")
         if None in self.seeds:
             raise ResetNeeded("call reset() before step()")
-        self._require(np.isfinite(actions).all(axis=1), ValueError, "an action is not finite")
 
     def _simulate(self, actions: NDArray[np.floating]) -> None:
         """Advances the physics, what is felt of it, and the clocks."""
+        finite = np.isfinite(actions).all(axis=1)
+        if not finite.all():
+            raise self._failed("an action is not finite", ~finite, actions, self.batch.state)
+        physics = self.batch.state.copy()
         self.ctrl[:] = actions
         try:
             self.batch.step(nstep=self.frame_skip)
         except SimulationError as error:
-            raise RuntimeError(f"{error}: {self._named(int(error.ids[0]))}") from error
-        self._require(~self.batch.warning[:, DIVERGED, 1].any(axis=1), RuntimeError, "MuJoCo's simulation has diverged")
+            failed = np.isin(np.arange(self.num_envs), error.ids)
+            raise self._failed(str(error), failed, actions, physics) from error
+        diverged = self.batch.warning[:, DIVERGED, 1].any(axis=1)
+        if diverged.any():
+            raise self._failed("MuJoCo's simulation has diverged", diverged, actions, physics)
         self._feel()
         self.elapsed += 1
 
@@ -215,13 +222,13 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         """What the rewarded speed is the change of, a copy [n, 1 or 2]; the torso's is one substep old, as MuJoCo's."""
         return np.array(self.qpos[:, :1] if self.torso is None else self.torso[:, :2])
 
-    def _require(self, good: Bools, error: type[Exception], what: str) -> None:
-        if not good.all():
-            raise error(f"{what}: {self._named(int(np.argmin(good)))}")
-
-    def _named(self, i: int) -> str:
+    def _failed(self, what: str, bad: Bools, actions: NDArray[np.floating], physics: Floats) -> Failure:
+        """Names the first bad environment; keeps where all were, and what they were told to do."""
+        i = int(np.argmax(bad))
         where = f"environment {i} of {self.num_envs} ({self.environment})"
-        return f"{where}, last seeded with {self.seeds[i]}, step {self.elapsed[i] + 1} of its episode"
+        when = f"last seeded with {self.seeds[i]}, step {self.elapsed[i] + 1} of its episode"
+        state = self.state() | {"physics": torch.tensor(physics), "actions": torch.tensor(actions)}
+        return Failure(f"{what}: {where}, {when}", state)
 
 
 def _generator(state: Any) -> np.random.Generator:

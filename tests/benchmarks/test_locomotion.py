@@ -2,11 +2,17 @@
 
 import csv
 import json
+import math
+import re
 import signal
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from benchmarks.errors import Failure
+from datamodules.environments.batched import BatchedMujoco
 from tests.benchmarks.test_resume import differences
 
 SMALL = (
@@ -80,6 +86,53 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
         assert json.loads(path.read_text())["metrics"]["Hopper-v5/return"]["n"] == 100
 
 
+def test_its_policy_is_watched(trained):
+    record = record_of(trained)
+    weights = trained.root / "results/records/locomotion_walk" / record["run_id"] / "weights.ckpt"
+    code, out, err = trained.call("watch", "locomotion_walk", f"--checkpoint={weights}", MUJOCO_GL="disable")
+    assert (code, err) == (0, ""), (out, err)
+    # One robot alone is another matrix product than a hundred, so its chaos may part from the record's.
+    length = int(re.search(r"^Hopper-v5, seed 6001: return -?[\d.]+, (\d+) steps$", out, re.MULTILINE)[1])
+    with Image.open(folder_of(trained) / "gait.gif") as animation:
+        assert animation.n_frames == min(160, math.ceil(length * 0.008 * 20)), "8 s at most, 20 pictures a second"
+        first, middle = (picture(animation, number) for number in (0, animation.n_frames // 2))
+    assert (first != middle).any()
+    for option, message in (
+        (f"--checkpoint={weights}x", "there is no such file"),
+        ("--devices=1", "unrecognized arguments: --devices=1"),
+    ):
+        code, _, err = trained.call("watch", "locomotion_walk", option)
+        assert (code, message in err) == (2, True), err
+    code, _, err = trained.call("watch", "locomotion_walk")
+    assert (code, err) == (2, "error: say which policy: make watch-locomotion_walk CHECKPOINT=run.ckpt\n")
+
+
+def picture(animation, number):
+    """The pixels below its caption."""
+    animation.seek(number)
+    return np.asarray(animation.convert("RGB"))[30:]
+
+
+def test_a_run_that_cannot_go_on_says_where_and_keeps_the_state(workshop):
+    overrides = COMMAND[-1] + " --model.init_args.learning_rate=1e30"
+    code, _, err = workshop.call(*COMMAND[:-1], overrides, **EAGER)
+    assert code == 1
+    assert re.fullmatch(
+        r"failed: an action is not finite: environment \d of 8 \(Hopper-v5\), last seeded with 600\d+, step \d+ "
+        r"of its episode What it could not go on from is in results/runs/locomotion_walk/"
+        r"full-hopper-ppo-s3-\w+/failure.ckpt\.\n",
+        err,
+    ), err
+    state = torch.load(folder_of(workshop) / "failure.ckpt", weights_only=True)
+    assert not state["actions"].isfinite().all()
+    environments = BatchedMujoco("Hopper-v5", 8)
+    environments.reset(seed=0)
+    environments.restore(state)
+    with pytest.raises(Failure, match="an action is not finite"):
+        environments.step(state["actions"].numpy())
+    assert not list((workshop.root / "results/records").glob("locomotion_walk/*.json"))
+
+
 def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
     workshop = workshops(f"disturbed_{trained.command[2]}")
     for step, number in ((8, signal.SIGKILL), (24, signal.SIGTERM), (44, signal.SIGKILL)):
@@ -120,6 +173,11 @@ def newest(workshop):
             (*COMMAND[:4], "--args=--data.init_args.environment=Hoper-v5"),
             "there is no environment 'Hoper-v5' here. Known: Walker2d-v5, Hopper-v5",
         ),
+        (
+            (*COMMAND[:-1], COMMAND[-1] + " --model.init_args.minibatch=30"),
+            "model.init_args.minibatch: 30 does not divide the 80 steps of a rollout",
+        ),
+        ((*COMMAND[:3], "--seeds=1,1"), "SEEDS"),
     ],
 )
 def test_mistakes_end_with_one_message(workshop, arguments, message):

@@ -9,7 +9,7 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
-from benchmarks import tracking
+from benchmarks import paths, tracking
 from benchmarks.schema import StoredFile, Tracking
 from tests.results.records import record
 
@@ -122,6 +122,19 @@ def test_one_complete_offline_run(finished, capfd, caplog):
     assert not kept.is_symlink()  # a moved run still syncs
     assert kept.read_text() == (folder / "predictions/predictions.csv").read_text()
     assert [each.exit.exit_code for each in records if each.HasField("exit")] == [0]
+
+
+def test_predictions_that_are_kept_with_the_record(finished, tmp_path, monkeypatch, caplog):
+    """A real run's small files are stored beside its record, outside of its folder."""
+    folder, made = finished
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    kept = tmp_path / "results/records/imagenet/full-s0-x/episodes.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("a,b\n")
+    tracking.publish(replace(made, predictions=(StoredFile(str(kept), "0" * 64),)), folder, {})
+    wandb.teardown()
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert [path.read_text() for path in folder.glob("wandb/*run-*/files/episodes.csv")] == ["a,b\n"]
 
 
 def test_disabled_writes_nothing(finished, capfd):

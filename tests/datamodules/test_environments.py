@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from mujoco.batch import SimulationError
 
-from benchmarks.errors import UserError
+from benchmarks.errors import Failure, UserError
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, play
 from datamodules.environments.tasks import TASKS
@@ -160,9 +160,7 @@ def test_what_is_asked_wrongly_is_named():
     ours.step(actions)
     for bad in (np.nan, np.inf):
         actions[1, 2] = bad
-        with pytest.raises(
-            ValueError, match=r"not finite: environment 1 of 2 \(Hopper-v5\), last seeded with 9, step 2"
-        ):
+        with pytest.raises(Failure, match=r"not finite: environment 1 of 2 \(Hopper-v5\), last seeded with 9, step 2"):
             ours.step(actions)
     with pytest.raises(ValueError, match="expected a state of 3 Hopper-v5, got one of 2 Hopper-v5"):
         BatchedMujoco("Hopper-v5", 3).restore(ours.state())
@@ -180,8 +178,14 @@ def test_a_simulation_that_diverges_is_named(name, threads, tmp_path, monkeypatc
     ours.reset(seed=5)
     ours.step(actions)
     ours.qvel[1, 0] = np.nan
-    with pytest.raises(RuntimeError, match=rf"diverged: environment 1 of 3 \({name}\), last seeded with 6, step 2"):
+    diverged = rf"diverged: environment 1 of 3 \({name}\), last seeded with 6, step 2"
+    with pytest.raises(Failure, match=diverged) as caught:
         ours.step(actions)
+    again = BatchedMujoco(name, 3, threads)
+    again.reset(seed=0)
+    again.restore(caught.value.state)
+    with pytest.raises(Failure, match=diverged):
+        again.step(caught.value.state["actions"].numpy())
     ours.reset(seed=5)
     ours.step(actions)
     assert not list(tmp_path.iterdir())
@@ -195,7 +199,7 @@ def test_an_error_of_mujoco_is_named(monkeypatch):
         raise SimulationError(np.array([2]), "out of memory")
 
     monkeypatch.setattr(ours.batch, "step", fail)
-    with pytest.raises(RuntimeError, match=r"memory: environment 2 of 3 \(Hopper-v5\), last seeded with 7, step 1"):
+    with pytest.raises(Failure, match=r"memory: environment 2 of 3 \(Hopper-v5\), last seeded with 7, step 1"):
         ours.step(np.zeros((3, 3), np.float32))
 
 

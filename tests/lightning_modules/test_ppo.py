@@ -6,7 +6,7 @@ from torch import nn
 from torch.distributions import Normal
 
 from lightning_modules import flat
-from lightning_modules.flat import adam_state, flatten, unflatten
+from lightning_modules.flat import Flat, adam_state
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.ppo import PPO
 
@@ -50,12 +50,14 @@ def test_actor_and_critic_are_two_networks():
 
 def test_the_vector_and_the_network_are_one():
     network = nn.Linear(3, 2)
-    vector = flatten(network)
+    flattened = Flat(network)
+    vector = flattened.vector
     vector.mul_(0).add_(torch.arange(8.0))
     assert network.weight.tolist() == [[0, 1, 2], [3, 4, 5]]
     network.load_state_dict({"weight": torch.ones(2, 3), "bias": torch.tensor([7.0, 8.0])})
     assert vector.tolist() == [1, 1, 1, 1, 1, 1, 7, 8]
-    assert unflatten(network, vector)["bias"].tolist() == [7, 8]
+    assert flattened.weights(vector)["bias"].tolist() == [7, 8]
+    assert flattened(2 * vector, torch.ones(3)).tolist() == (2 * network(torch.ones(3))).tolist()
 
 
 def reference_updates(agent, rows):

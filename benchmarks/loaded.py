@@ -1,0 +1,80 @@
+"""A checkpoint that a user named: its content, the run that wrote it, and the request that follows from both."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arguments import Request, locate_data, request
+from benchmarks.config import Settings, merge, resolve_settings
+from benchmarks.errors import UserError
+from benchmarks.paths import relative
+from benchmarks.schema import Identity
+from benchmarks.strict import load_identity
+
+OWN_PACKAGES = ("datamodules.", "lightning_modules.")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint on the CPU; `settings` are its run's, with the user's overrides on top."""
+
+    path: Path
+    checkpoint: Mapping[str, Any]
+    run: Identity
+    asked: Request
+    settings: Settings
+
+
+def load(options: Namespace) -> Loaded:
+    """Loads the checkpoint that CHECKPOINT names.
+
+    Raises:
+        UserError: there is no such file, it is none of ours, or not of what is asked.
+    """
+    path = Path(options.checkpoint).expanduser()
+    if not path.is_file() or not path.stat().st_size:
+        raise UserError(f"CHECKPOINT={options.checkpoint}: there is no such file, or it is an empty one.")
+    early = request(options.benchmark, options)
+    if early.data is not None:
+        locate_data(replace(early, profile="mini"), training=False)  # all that can be said before torch is imported
+    from benchmarks.checkpointing import SUITE, load_checkpoint
+
+    checkpoint = load_checkpoint(path)
+    run = load_identity(checkpoint[SUITE], path)
+    asked = _asked_of(run, options, relative(path))
+    return Loaded(path, checkpoint, run, asked, merge(run.settings, asked.overrides))
+
+
+def _asked_of(run: Identity, options: Namespace, name: str) -> Request:
+    """The request, with the profile and the variant of the checkpoint's own run.
+
+    Raises:
+        UserError: the checkpoint is of another benchmark, profile or variant, or names classes of other packages.
+    """
+    if run.benchmark != options.benchmark:
+        raise UserError(
+            f"{name} is a checkpoint of {run.benchmark}, not of {options.benchmark}. Use make validate-{run.benchmark}."
+        )
+    for key, of_run in (("profile", run.profile), ("variant", run.variant)):
+        given = getattr(options, key)
+        if given not in (None, of_run):
+            raise UserError(f"{name} is of a run with {key} {of_run}, which it keeps. Leave {key.upper()}={given} out.")
+    asked = request(
+        options.benchmark, Namespace(**vars(options) | {"variant": run.variant}),
+        (run.profile, "as the checkpoint's own run"),
+    )  # fmt: skip
+    ours = class_paths(resolve_settings(run.benchmark, run.profile, run.variant, {}))
+    foreign = [path for path in class_paths(run.settings) - ours if not path.startswith(OWN_PACKAGES)]
+    if foreign:
+        raise UserError(f"{name} asks for {min(foreign)}, which is no part of this suite. It was not loaded.")
+    return asked
+
+
+def class_paths(settings: Any) -> set[str]:
+    """Every class that settings name, wherever."""
+    if isinstance(settings, Mapping):
+        named = {str(settings["class_path"])} if "class_path" in settings else set()
+        return named.union(*map(class_paths, settings.values()))
+    return set().union(*map(class_paths, settings)) if isinstance(settings, list) else set()
