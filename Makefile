@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce tables test test-all check
+.PHONY: help install peers reproduce tables test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
@@ -37,6 +37,14 @@ help:
 
 install: .venv/installed
 
+# What speed and estimates are compared with; no run needs it.
+.venv-peers/installed: requirements-peers.lock .venv/installed
+	@.venv/bin/python -m venv --without-pip .venv-peers
+	@.venv/bin/uv pip sync --quiet --python .venv-peers/bin/python --require-hashes requirements-peers.lock
+	@touch $@
+
+peers: .venv-peers/installed
+
 reproduce: install
 	@$(RUN) reproduce $(TRAINING)
 
@@ -58,7 +66,7 @@ tables: install
 test: install
 	.venv/bin/python -m pytest -m "not slow"
 
-test-all: install
+test-all: peers
 	.venv/bin/python -m pytest
 
 check: install

@@ -80,7 +80,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     if compiler() is None:
         return function
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it would say that there is no GPU
-    options = {"cpp_wrapper": True, "guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    options: dict[str, Any] = {"cpp_wrapper": True, "guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     return torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
 
