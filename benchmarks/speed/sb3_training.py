@@ -17,6 +17,8 @@ ENVIRONMENTS, ROLLOUT = 8, 2048
 class Turns(BaseCallback):
     """Trains for as many seconds as a line says, whole rollouts and their updates; then waits for the next."""
 
+    first, seconds, start = 0, 0.0, 0.0
+
     def _on_rollout_start(self) -> None:
         now = perf_counter()
         if self.num_timesteps == 0:
