@@ -1,0 +1,46 @@
+"""One episode of a checkpoint's policy, and the pictures of it."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.assembly import Assembly
+from benchmarks.config import machine_settings, merge
+from benchmarks.loaded import Loaded
+from datamodules.environments.batched import BatchedMujoco
+from datamodules.environments.episodes import Episodes, Played, play
+from datamodules.environments.pictures import painter
+from datamodules.environments.tasks import Floats
+from datamodules.locomotion import evaluation_seeds
+
+SECONDS, A_SECOND = 8.0, 20  # of the animation, and its pictures
+
+
+def episode(loaded: Loaded) -> tuple[BatchedMujoco, list[Floats], Played]:
+    """The first episode of the run's test, with the positions before every step."""
+    assembly = Assembly(merge(loaded.settings, machine_settings(loaded.run.seed, None)))
+    agent: Any = assembly.module
+    data: Any = assembly.datamodule
+    data.setup("test")
+    agent.build(*data.sizes)
+    agent.load_state_dict(loaded.checkpoint["state_dict"])
+    environments, positions = BatchedMujoco(data.environment, 1), []
+
+    def policy(observations: Floats) -> Any:
+        positions.append(environments.positions[0])
+        return agent.policy(torch.from_numpy(observations)).numpy()
+
+    with torch.no_grad():
+        played = play(Episodes(environments, evaluation_seeds(loaded.run.seed, 1)), policy)
+    return environments, positions, played
+
+
+def pictures(environments: BatchedMujoco, positions: list[Floats]) -> tuple[str, list[Image.Image]]:
+    """How the first seconds are shown, and the pictures of them, each of the nearest step."""
+    how, picture = painter(environments.model)
+    times = np.arange(0, min(SECONDS, len(positions) * environments.dt), 1 / A_SECOND)
+    steps = [int(time / environments.dt) for time in times]
+    name = environments.environment
+    return how, [picture(positions[step], f"{name}  {time:.1f} s") for step, time in zip(steps, times, strict=True)]
