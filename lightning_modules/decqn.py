@@ -32,7 +32,7 @@ class DecQN(Agent):
         steps: n of the n-step returns.
         discount: gamma.
         reward_scale: what rewards are multiplied by.
-        learning_rate: of the first step; it falls linearly to zero, which calms the last policy.
+        learning_rate: of Adam.
         polyak: share of the weights that the target network takes over in an update.
     """
 
@@ -91,12 +91,10 @@ class DecQN(Agent):
     def training_step(self, batch: Experience, batch_idx: int) -> None:
         """Acts for one horizon, and learns all along."""
         optimizer: Any = self.optimizers()
-        rate = self.learning_rate * (1 - self.global_step / self.trainer.estimated_stepping_batches)
-        optimizer.param_groups[0]["lr"] = rate
-        optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer, torch.tensor(rate)))
+        optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer))
         self.count(batch)
 
-    def live(self, experience: Experience, optimizer: torch.optim.Adam, rate: Tensor) -> None:
+    def live(self, experience: Experience, optimizer: torch.optim.Adam) -> None:
         """Steps all environments, horizon times, with the updates that are due after each step."""
         state = adam_state(optimizer, self.vector)
         lived = int(self.env_steps)
@@ -105,7 +103,7 @@ class DecQN(Agent):
             before, lived = lived, lived + experience.environments.num_envs
             if before >= self.warm_up:
                 for _ in range(lived // self.period - before // self.period):
-                    self.update(self.vector.detach(), self.target, state, rate, *self.replay.sample(self.batch))
+                    self.update(self.vector.detach(), self.target, state, *self.replay.sample(self.batch))
 
     def act(self, experience: Experience, random: bool) -> None:
         """One step of all environments, which is remembered."""
@@ -120,12 +118,12 @@ class DecQN(Agent):
         return drawn if random else torch.where(at_random[:, None], drawn, self.greedy(observations))
 
     def _update(
-        self, vector: Tensor, target: Tensor, state: tuple[Tensor, Tensor, Tensor], rate: Tensor,
-        observations: Tensor, levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
+        self, vector: Tensor, target: Tensor, state: tuple[Tensor, Tensor, Tensor], observations: Tensor,
+        levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
     ) -> None:  # fmt: skip
         found = returns * self.reward_scale + discounts * self.bootstrap(vector, target, self.norm(successors))
         gradient = grad(self.loss)(vector, self.norm(observations), levels.long(), found)
-        adam_step(vector, gradient, state, rate, epsilon=1e-8)
+        adam_step(vector, gradient, state, torch.tensor(self.learning_rate), epsilon=1e-8)
         target.lerp_(vector, self.polyak)
 
     def values(self, vector: Tensor, observations: Tensor) -> Tensor:

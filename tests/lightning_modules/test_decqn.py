@@ -83,7 +83,7 @@ def test_updates_are_those_of_plain_torch(way, agent, monkeypatch):
     state = adam_state(agent.configure_optimizers(), agent.vector)
     with torch.no_grad():
         for batch in batches:
-            agent.update(agent.vector.detach(), agent.target, state, torch.tensor(0.01), *batch)
+            agent.update(agent.vector.detach(), agent.target, state, *batch)
     torch.testing.assert_close(agent.network.head.detach(), expected, rtol=1e-3, atol=1e-5)
     assert (agent.network.head - before).abs().max() > 0.02, "five steps of about 0.01 each"
     agent.vector.detach().copy_(agent.target)
