@@ -16,7 +16,8 @@ from benchmarks.paths import ROOT
 from benchmarks.processes import Stopped, die_with_parent, stoppable
 from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
-from results.collect import benchmarks, records_of, trained_row
+from results.collect import Row, benchmarks, records_of, trained_row
+from results.render import markdown
 from results.tables import write_tables
 
 DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."
@@ -139,7 +140,16 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
     ]
     room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
     code = Children(jobs[:1] if options.rehearse else jobs, room).run()
+    if len(jobs) > 1 and asked.profile == "full" and not options.rehearse:
+        print(markdown(_rows(asked)))  # each child has told of its own seed alone
     return code or _strictly(options, asked)
+
+
+def _rows(asked: Request) -> list[Row]:
+    """What all seeds together say of the readings that were asked for."""
+    records = records_of(asked.benchmark, "full")
+    readings = [reading for reading in asked.claim.testable if reading.variant in asked.variants]
+    return [trained_row(asked.benchmark, asked.claim, reading, records) for reading in readings]
 
 
 def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
@@ -155,10 +165,7 @@ def _strictly(options: argparse.Namespace, asked: Request) -> int:
     """3 where `--strict` is given and a verdict is `not reproduced`."""
     if not options.strict:
         return 0
-    records = records_of(asked.benchmark, "full")
-    rows = [trained_row(asked.benchmark, asked.claim, reading, records) for reading in asked.claim.readings]
-    missed = any(row.verdict == "not reproduced" and row.reading.variant in asked.variants for row in rows)
-    return 3 if missed else 0
+    return 3 if any(row.verdict == "not reproduced" for row in _rows(asked)) else 0
 
 
 def run_command(options: argparse.Namespace) -> int:
