@@ -39,13 +39,13 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         threads: that step them; results do not depend on it.
 
     Raises:
-        UserError: the task is not one of those known.
+        UserError: the task is not one of those known, or its model cannot be loaded.
     """
 
     def __init__(self, environment: str, num_envs: int, threads: int = 1) -> None:
         if environment not in TASKS:
             raise UserError(f"there is no environment {environment!r} here. Known: {', '.join(TASKS)}.")
-        single: Any = gymnasium.make(environment)
+        single = _single(environment)
         origin = single.unwrapped
         self.environment, self.task, self.spec, self.num_envs = environment, TASKS[environment], single.spec, num_envs
         self.metadata = dict(single.metadata) | {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -229,6 +229,17 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         when = f"last seeded with {self.seeds[i]}, step {self.elapsed[i] + 1} of its episode"
         state = self.state() | {"physics": torch.tensor(physics), "actions": torch.tensor(actions)}
         return Failure(f"{what}: {where}, {when}", state)
+
+
+def _single(environment: str) -> Any:
+    """Gymnasium's own, of which the model and the spaces are taken."""
+    try:
+        return gymnasium.make(environment)
+    except (OSError, ValueError) as error:  # a file that is missing, or no model
+        raise UserError(
+            f"MuJoCo cannot load the model of {environment}: {str(error).splitlines()[0]}. It comes with gymnasium; remove .venv and run "
+            "make install."
+        ) from None
 
 
 def _generator(state: Any) -> np.random.Generator:

@@ -1,6 +1,7 @@
 """The batched robots against Gymnasium's own, bit for bit."""
 
 import io
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -189,6 +190,16 @@ def test_a_simulation_that_diverges_is_named(name, threads, tmp_path, monkeypatc
     ours.reset(seed=5)
     ours.step(actions)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [None, "<mujoco><worldbody>", "no model"])
+def test_a_model_that_cannot_be_loaded(content, tmp_path, monkeypatch):
+    file = tmp_path / "hopper.xml"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setattr(gymnasium, "make", partial(gymnasium.make, xml_file=str(file)))
+    with pytest.raises(UserError, match=r"MuJoCo cannot load the model of Hopper-v5: .*run make install\."):
+        BatchedMujoco("Hopper-v5", 1)
 
 
 def test_an_error_of_mujoco_is_named(monkeypatch):
