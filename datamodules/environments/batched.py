@@ -236,8 +236,9 @@ def _single(environment: str) -> Any:
     try:
         return gymnasium.make(environment)
     except (OSError, ValueError) as error:  # a file that is missing, or no model
+        reason = str(error).splitlines()[0]
         raise UserError(
-            f"MuJoCo cannot load the model of {environment}: {str(error).splitlines()[0]}. It comes with gymnasium; remove .venv and run "
+            f"MuJoCo cannot load the model of {environment}: {reason}. It comes with gymnasium; remove .venv and run "
             "make install."
         ) from None
 
