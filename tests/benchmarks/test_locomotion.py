@@ -125,6 +125,7 @@ def test_a_run_that_cannot_go_on_says_where_and_keeps_the_state(workshop):
     assert not list((workshop.root / "results/records").glob("locomotion_walk/*.json"))
 
 
+@pytest.mark.parametrize("trained", [pytest.param("hopper-ppo", marks=pytest.mark.slow), "hopper-decqn"], indirect=True)
 def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
     workshop = workshops(f"disturbed_{trained.command[2]}")
     for step, number in ((8, signal.SIGKILL), (24, signal.SIGTERM), (44, signal.SIGKILL)):
