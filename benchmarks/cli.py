@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Failure as failure:
-        print("failed:", failure, *getattr(failure, "__notes__", ()), file=sys.stderr)
+        print(f"failed: {failure}.", *getattr(failure, "__notes__", ()), file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1

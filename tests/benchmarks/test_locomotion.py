@@ -111,7 +111,7 @@ def test_a_run_that_cannot_go_on_says_where_and_keeps_the_state(workshop):
     assert code == 1
     assert re.fullmatch(
         r"failed: an action is not finite: environment \d of 8 \(Hopper-v5\), last seeded with 600\d+, step \d+ "
-        r"of its episode What it could not go on from is in results/runs/locomotion_walk/"
+        r"of its episode\. What it could not go on from is in results/runs/locomotion_walk/"
         r"full-hopper-ppo-s3-\w+/failure.ckpt\.\n",
         err,
     ), err
