@@ -10,7 +10,7 @@ from benchmarks.files import sha256
 from benchmarks.modules import scoring, truth
 from benchmarks.paths import relative
 from benchmarks.schema import Claim, Environment, Examples, Measurement, Signature, StoredFile
-from results.statistics import NORMAL_QUANTILE, bootstrap, standard_error
+from results.statistics import NORMAL_QUANTILE
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ def measure(tested: HeldOut, path: Path, signature: Signature) -> tuple[dict[str
     """
     task, count = scoring(tested.claim), len(tested.truth.ids)
     predictions = task.read(path, tested.truth)
+    values = task.score(predictions, tested.truth)
+    errors = task.standard_errors(predictions, tested.truth, values)
     found = {}
-    for metric, value in task.score(predictions, tested.truth).items():
-        replicates = bootstrap(task.statistics(predictions, tested.truth, metric), task.combine(metric))
-        half = NORMAL_QUANTILE * standard_error(replicates)
-        found[f"{tested.prefix}/{metric}"] = Measurement(
-            value, task.METRICS[metric], (value - half, value + half), count, signature
-        )
+    for metric, value in values.items():
+        half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
+        found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
     return found, Examples(count, predictions.scored, predictions.unique)

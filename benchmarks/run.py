@@ -34,7 +34,7 @@ from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
 from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
-from benchmarks.measure import HeldOut, Scored, held_out, is_official
+from benchmarks.measure import HeldOut, Scored, held_out, is_official, stored
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
 from benchmarks.runs import FOLLOWED_RUN, announce, choose_run, first_process, first_start, now, occupied
@@ -189,6 +189,7 @@ def make_record(
     """The record of a finished training run."""
     order, claim, assembly = plan.order, plan.claim, plan.assembly
     changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)
+    first_weights: Path | None = getattr(assembly.module, "initialised_from", None)
     around = surroundings(trainer, normalised_batch(assembly.module, assembly.datamodule, trainer))
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
@@ -198,5 +199,5 @@ def make_record(
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
         official=is_official(claim, order.profile, changed, around, scored), environment=around,
         throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),
-        wandb=tracking(plan.run_id),
+        wandb=tracking(plan.run_id), initialised_from=None if first_weights is None else stored(first_weights),
     )  # fmt: skip

@@ -212,7 +212,10 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Record:
-    """What one run measured; written once, never edited."""
+    """What one run measured; written once, never edited.
+
+    `initialised_from` are the weights that training began with, None where it began from scratch.
+    """
 
     __pydantic_config__ = STRICT
     schema: int
@@ -239,6 +242,7 @@ class Record:
     throughput: Throughput | None
     curves: dict[str, tuple[tuple[float, float], ...]]
     wandb: Tracking
+    initialised_from: StoredFile | None = None
 
 
 @dataclass(frozen=True)

@@ -5,40 +5,23 @@ grows during training as in libffcv/ffcv-imagenet:train_imagenet.py:get_resoluti
 torchvision's Resize, CenterCrop and PILToTensor on PIL images bit for bit.
 """
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pixels
 
-from benchmarks.errors import UserError
 from benchmarks.processes import serve
 from benchmarks.schema import Signature
 from datamodules.interface import BenchmarkData
-from datamodules.layouts.imagenet import Split, check_classes, open_split, verify
+from datamodules.layouts.imagenet import Split, check_classes, open_split
+from datamodules.layouts.images import decode, verify
 from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, example_generator
-
-
-def decode(data: bytes, where: str) -> Image.Image:
-    """RGB pixels of an image file; the EXIF orientation is not applied, as in every reference number.
-
-    Raises:
-        UserError: the bytes are no whole image.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(Possibly corrupt|Corrupt) EXIF data", UserWarning)
-            return Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{where} is no readable image ({error}). Replace it by an intact copy.") from None
 
 
 def random_crop(

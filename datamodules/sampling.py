@@ -6,9 +6,10 @@ Evaluation cuts the global list into batches and deals whole batches to the rank
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from benchmarks.errors import UserError
@@ -38,6 +39,11 @@ def device_batch_size(global_batch_size: int, world_size: int, accumulate: int) 
     return share
 
 
+def steps_per_epoch(group_sizes: Sequence[int], global_batch_size: int) -> int:
+    """Whole global batches in an epoch, where none mixes groups."""
+    return sum(size // global_batch_size for size in group_sizes)
+
+
 class TrainingBatches(Sampler[list[Key]]):
     """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
 
@@ -50,6 +56,8 @@ class TrainingBatches(Sampler[list[Key]]):
         seed: of the run.
         step: the number of optimizer steps done, asked anew at the start of every epoch, so that a resumed run
             continues mid-epoch.
+        groups: the group of each example, [num_examples], where a global batch must not mix groups (of unlike image
+            shapes); at most a global batch less one of each group sits out an epoch then.
     """
 
     def __init__(
@@ -61,9 +69,11 @@ class TrainingBatches(Sampler[list[Key]]):
         accumulate: int,
         seed: int,
         step: Callable[[], int],
+        groups: NDArray[np.int64] | None = None,
     ) -> None:
         self.device_batch = device_batch_size(global_batch_size, world_size, accumulate)
-        self.steps_per_epoch = num_examples // global_batch_size
+        self.groups = np.zeros(num_examples, np.int64) if groups is None else groups
+        self.steps_per_epoch = steps_per_epoch(np.bincount(self.groups).tolist(), global_batch_size)
         if self.steps_per_epoch == 0:
             raise UserError(
                 f"{num_examples} training examples do not fill one global batch of {global_batch_size}. "
@@ -78,11 +88,19 @@ class TrainingBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, first = divmod(self.step(), self.steps_per_epoch)
         order = example_generator(self.seed, epoch, "order").permutation(self.num_examples)
-        used = order[: self.steps_per_epoch * self.global_batch_size]
+        names = np.unique(self.groups)
+        used = np.concatenate([self._whole_batches(order[self.groups[order] == group]) for group in names])
+        if len(names) > 1:
+            used = example_generator(self.seed, epoch, "batches").permutation(used)
         # [steps, accumulated batches, ranks, examples]
         batches = used.reshape(self.steps_per_epoch, self.accumulate, -1, self.device_batch)
         for batch in batches[first:, :, self.rank].reshape(-1, self.device_batch):
             yield [(epoch, int(index)) for index in batch]
+
+    def _whole_batches(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[n] to [batches, global batch], without the rest."""
+        count = len(order) // self.global_batch_size
+        return order[: count * self.global_batch_size].reshape(count, self.global_batch_size)
 
 
 class EvaluationBatches(Sampler[list[Key]]):

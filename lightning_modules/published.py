@@ -53,29 +53,37 @@ class PublishedClassifier(ClassifierScores):
                 f"WEIGHTS={self.entry} tell {categories} classes apart, but DATA has {num_classes}. "
                 "Give the ImageNet tree with its 1,000 classes."
             )
-        network = models.get_model(_builder(self.entry), weights=None)
+        network = models.get_model(builder(self.entry), weights=None)
         network.load_state_dict(torch.load(self.file, weights_only=True, map_location="cpu"))
         return network
 
 
 def find_weights(name: str) -> WeightsEnum:
-    """The entry of torchvision's registry.
+    """The entry of an ImageNet classifier in torchvision's registry.
 
     Raises:
         UserError: there is none of that name, or it is no ImageNet classifier.
     """
-    try:
-        entry = models.get_weight(name)
-    except (ValueError, AttributeError, KeyError):
-        raise UserError(
-            f"WEIGHTS={name} is unknown to torchvision. A name looks like ResNet34_Weights.IMAGENET1K_V1."
-        ) from None
+    entry = find_entry(name, "ResNet34_Weights.IMAGENET1K_V1")
     if len(entry.meta.get("categories", ())) != 1000 or "backend" in entry.meta:  # a backend: quantized weights
         raise UserError(f"WEIGHTS={name} is no ImageNet-1k classifier in floats. Choose weights named IMAGENET1K_V1.")
     return entry
 
 
-def _builder(entry: WeightsEnum) -> str:
+def find_entry(name: str, example: str) -> WeightsEnum:
+    """The entry of torchvision's registry.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    try:
+        return models.get_weight(name)
+    except (ValueError, AttributeError, KeyError):
+        raise UserError(f"WEIGHTS={name} is unknown to torchvision. A name looks like {example}.") from None
+
+
+def builder(entry: WeightsEnum) -> str:
+    """The name of the network that published weights are of."""
     return next(name for name in models.list_models() if type(entry) is models.get_model_weights(name))
 
 

@@ -12,7 +12,7 @@ differ much more than test sets do.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -76,13 +76,20 @@ def bootstrap(statistics: Floats, combine: Callable[[Floats], Floats], resamples
     """
     if statistics.ndim != 2 or len(statistics) == 0:
         raise ValueError(f"expected statistics of shape [n, k] with n of at least 1, got {statistics.shape}")
-    examples = len(statistics)
-    generator = np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))
     sums = np.empty((resamples, statistics.shape[1]))
-    for resample in range(resamples):  # one at a time: all draws at once are 800 MB for 50,000 examples
-        drawn = np.bincount(generator.integers(examples, size=examples), minlength=examples)
+    for resample, drawn in enumerate(draws(len(statistics), resamples)):
         sums[resample] = drawn @ statistics
     return combine(sums)
+
+
+def draws(examples: int, resamples: int) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each example is in a resample, [examples]; the same for ever, one resample at a time.
+
+    All draws at once are 800 MB for 50,000 examples.
+    """
+    generator = np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))
+    for _ in range(resamples):
+        yield np.bincount(generator.integers(examples, size=examples), minlength=examples)
 
 
 def standard_error(replicates: Floats) -> float:

@@ -8,12 +8,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import scipy.io
 
 from datamodules.layouts import imagenet as layouts
+from datamodules.miniature import coco as coco_miniature
 from datamodules.miniature import imagenet as miniature
 
 ROOT = Path(__file__).parents[1]
@@ -187,6 +189,16 @@ def cut(source, target, train, val):
 def small_tree(miniature_tree, tmp_path_factory):
     """160 training and 37 validation images."""
     return cut(miniature_tree, tmp_path_factory.mktemp("small") / "imagenet", 8, 37)
+
+
+@pytest.fixture(scope="session")
+def coco_tree(tmp_path_factory):
+    """The miniature COCO with 40 training and 15 validation images, every trap of the real data among them."""
+    root = tmp_path_factory.mktemp("coco") / "coco"
+    root.mkdir()
+    with patch.dict(coco_miniature.SCENES, {"train2017": 40, "val2017": 15}):
+        coco_miniature.write(root)
+    return root
 
 
 @pytest.fixture(scope="session")

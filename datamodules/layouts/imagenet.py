@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from datamodules.layouts import imagenet_parquet as parquet
-from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes, pack, verify
+from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes, pack
 from results.scoring.classification import Truth
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "open_split",
     "read_devkit",
     "truth",
-    "verify",
 ]
 
 OFFICIAL = {"train": 1_281_167, "val": 50_000}

@@ -5,25 +5,18 @@ unpacked into hidden folders and renamed when complete, the training images clas
 is continued by the next one and a folder with its proper name is whole.
 """
 
-import hashlib
-import re
 import shutil
-import sys
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
-
-from tqdm import tqdm
+from typing import IO
 
 from benchmarks.errors import UserError
 from datamodules.layouts import imagenet, imagenet_parquet
+from datamodules.preparation.archives import PLAIN, bar, check_md5, check_room, disk_faults, fresh, unsafe
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
-CHUNK = 1 << 22
-SPARE = 1 << 30  # bytes left free on the disk
-PLAIN = re.compile(r"(\./)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -112,15 +105,12 @@ ImageNet's licence (non-commercial research and education) is accepted in person
 
 def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
     """Checks the room and every checksum before the first file is written."""
-    try:
+    with disk_faults(root):
         _check_room(root, present)
         for part, path in present.items():
-            _check_md5(path, _archive(release, part).md5)
+            check_md5(path, _archive(release, part).md5, f"Remove it and download it again from {WEBSITE}")
         for part, path in present.items():
             _unpack(root, part, path)
-    except OSError as error:
-        where = f"{error.filename or root}: {error.strerror or error}"
-        raise UserError(f"{where}. What was unpacked stays; with that mended, run this again to go on.") from error
 
 
 def _unpack(root: Path, part: str, archive: Path) -> None:
@@ -134,46 +124,23 @@ def _check_room(root: Path, present: dict[str, Path]) -> None:
     """The images are stored in the archives as they are, so they need the archives' own size again."""
     done = sum(file.stat().st_size for file in root.glob(".train.unpacking/[!.]*/*"))
     needed = sum(path.stat().st_size for path in present.values()) - done
-    free = shutil.disk_usage(root).free
-    if free < needed + SPARE:
-        raise UserError(
-            f"unpacking into {root} needs {(needed + SPARE) / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. Make "
-            "room, or move the archives to a larger disk and set DATA to it."
-        )
-
-
-def _check_md5(path: Path, expected: str) -> None:
-    digest = hashlib.md5(usedforsecurity=False)
-    size = path.stat().st_size
-    with path.open("rb") as stream, _bar(size, f"md5 of {path.name}", "B") as bar:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            bar.update(len(chunk))
-    if digest.hexdigest() != expected:
-        raise UserError(
-            f"{path} ({size} bytes) is damaged or incomplete: its MD5 is {digest.hexdigest()}, expected {expected}. "
-            f"Remove it and download it again from {WEBSITE}"
-        )
-
-
-def _bar(total: int, title: str, unit: str) -> "tqdm[NoReturn]":
-    return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty())
+    check_room(root, needed, "unpacking into")
 
 
 def _unpack_devkit(root: Path, archive: Path) -> None:
-    partial = _fresh(root / f".{imagenet.DEVKIT}.unpacking")
+    partial = fresh(root / f".{imagenet.DEVKIT}.unpacking")
     with tarfile.open(archive) as tar:
         for member in tar:
             parts = Path(member.name).parts
             if not (member.isfile() or member.isdir()) or parts[:1] != (imagenet.DEVKIT,) or ".." in parts:
-                raise UserError(_unsafe(archive, member))
+                raise unsafe(archive, member.name, WEBSITE)
             tar.extract(member, partial, filter="data")
     (partial / imagenet.DEVKIT).rename(root / imagenet.DEVKIT)
     shutil.rmtree(partial)
 
 
 def _unpack_val(root: Path, archive: Path) -> None:
-    partial = _fresh(root / ".val.unpacking")
+    partial = fresh(root / ".val.unpacking")
     with archive.open("rb") as stream:
         _unpack_flat(stream, archive, partial)
     partial.rename(root / "val")
@@ -183,18 +150,18 @@ def _unpack_train(root: Path, archive: Path) -> None:
     """A tar of one tar a class. Classes that an earlier run finished are skipped."""
     partial = root / ".train.unpacking"
     partial.mkdir(exist_ok=True)
-    with tarfile.open(archive) as outer, _bar(archive.stat().st_size, "unpacking train", "B") as bar:
+    with tarfile.open(archive) as outer, bar(archive.stat().st_size, "unpacking train", "B") as progress:
         for member in outer:
             _refuse_unsafe(archive, member)
             wnid = Path(member.name).stem
             if not (partial / wnid).is_dir():
                 _unpack_class(outer, member, archive, partial / wnid)
-            bar.update(member.size)
+            progress.update(member.size)
     partial.rename(root / "train")
 
 
 def _unpack_class(outer: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
-    hidden = _fresh(folder.with_name(f".{folder.name}"))
+    hidden = fresh(folder.with_name(f".{folder.name}"))
     stream = outer.extractfile(member)
     assert stream is not None  # _refuse_unsafe lets plain files through only
     _unpack_flat(stream, archive, hidden)
@@ -209,24 +176,9 @@ def _unpack_flat(stream: IO[bytes], archive: Path, folder: Path) -> None:
             tar.extract(member, folder, filter="data")
 
 
-def _fresh(folder: Path) -> Path:
-    """An empty hidden folder, in place of what an interrupted run left there."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir()
-    return folder
-
-
 def _refuse_unsafe(archive: Path, member: tarfile.TarInfo) -> None:
     if not (member.isfile() and PLAIN.fullmatch(member.name)):
-        raise UserError(_unsafe(archive, member))
-
-
-def _unsafe(archive: Path, member: tarfile.TarInfo) -> str:
-    return (
-        f"{archive} holds {member.name!r}, which is no plain file in its folder, so this is not the official archive. "
-        f"Download it again from {WEBSITE}"
-    )
+        raise unsafe(archive, member.name, WEBSITE)
 
 
 def _check_counts(root: str, release: Release) -> None:

@@ -93,13 +93,19 @@ class ResNet(nn.Module):
         if blur_pool:
             _blur(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, 3, H, W] normalised images to [N, num_classes] logits."""
+    def features(self, x: Tensor) -> list[Tensor]:
+        """[N, 3, H, W] normalised images to what each stage makes of them, [N, channels, H / 4, W / 4] and smaller."""
         x = functional.relu(self.bn1(self.conv1(x)))
         x = functional.max_pool2d(x, 3, 2, padding=1)
+        found = []
         for stage in range(self.stages):
             x = getattr(self, f"layer{stage + 1}")(x)
-        return self.fc(x.mean(dim=(2, 3)))
+            found.append(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, 3, H, W] normalised images to [N, num_classes] logits."""
+        return self.fc(self.features(x)[-1].mean(dim=(2, 3)))
 
 
 def _initialise(module: nn.Module) -> None:

@@ -2,22 +2,21 @@
 
 Each module of this package is one task, and all have the same names, which is all that their callers know:
 
-    METRICS                                 metric name -> unit
+    METRICS                                 metric name -> unit (a metric may be of one part, as `AP/person`)
     SHARED                                  whether all runs are scored on the same examples, or each on its own
     Truth                                   what DATA says of the test examples
     write(folder, predictions, truth)       the predictions in the field's own format -> files written
     files(path)                             the files that predictions at a path (a file or a folder) consist of
     read(path, truth)                       those files checked against the truth -> Predictions (`scored`, `unique`)
-    statistics(predictions, truth, metric)  [n, k] per example; its column sums determine the metric
-    combine(metric)                         column sums [resamples, k] -> metric values [resamples]
     score(predictions, truth)               metric name -> value over the whole test set
+    standard_errors(predictions, truth, metrics)    metric name -> standard error over test examples
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import locate, read_rows, shown
+from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
 
@@ -136,6 +136,13 @@ def combine(metric: str) -> Callable[[Floats], Floats]:
     """Return the map from sums [resamples, 2] of `statistics` to percentages [resamples], the same for each metric."""
     assert metric in METRICS, metric
     return lambda sums: 100 * sums[:, 0] / sums[:, 1]
+
+
+def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
+    """Return the standard error of each metric, by a bootstrap over images."""
+    return {
+        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
+    }
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

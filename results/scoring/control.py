@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import locate, read_rows, shown
+from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
 
@@ -140,6 +141,13 @@ def combine(metric: str) -> Callable[[Floats], Floats]:
     """Return the map from sums [resamples, 2] of `statistics` to mean returns [resamples]."""
     assert metric in METRICS, metric
     return lambda sums: sums[:, 0] / sums[:, 1]
+
+
+def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
+    """Return the standard error of each metric, by a bootstrap over episodes."""
+    return {
+        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
+    }
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

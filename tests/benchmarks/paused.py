@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.cli import main
 from lightning_modules.classification import ImageClassifier
+from lightning_modules.detection import Detector
 
 MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
 MARKER = Path(os.environ["PAUSE_IN"]) / "paused"
@@ -65,10 +66,11 @@ def stepping(original, moment, sanity=False):
 
 
 torch.save = saving(torch.save)
-ImageClassifier.training_step = stepping(ImageClassifier.training_step, "step")
-ImageClassifier.validation_step = stepping(ImageClassifier.validation_step, "validation")
-ImageClassifier.validation_step = stepping(ImageClassifier.validation_step, "sanity", sanity=True)
-ImageClassifier.test_step = stepping(ImageClassifier.test_step, "test")
+for system in (ImageClassifier, Detector):
+    system.training_step = stepping(system.training_step, "step")
+    system.validation_step = stepping(system.validation_step, "validation")
+    system.validation_step = stepping(system.validation_step, "sanity", sanity=True)
+    system.test_step = stepping(system.test_step, "test")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

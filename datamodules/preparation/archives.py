@@ -1,0 +1,93 @@
+"""What every preparation does with archives: checksums, room on the disk, bars, hidden folders, refusals."""
+
+import hashlib
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from benchmarks.errors import UserError
+
+CHUNK = 1 << 22
+SPARE = 1 << 30  # bytes left free on the disk
+PLAIN = re.compile(r"(\./)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def bar(total: int, title: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
+    """A progress bar that is quiet where nobody watches; `total` and `done` count units, such as B for bytes."""
+    return tqdm(
+        total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty()
+    )
+
+
+def check_md5(path: Path, expected: str, remedy: str) -> None:
+    """Reads a whole file and compares its MD5.
+
+    Args:
+        path: the file.
+        expected: in hexadecimal.
+        remedy: what to do about another MD5, as a sentence.
+
+    Raises:
+        UserError: it is another.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    size = path.stat().st_size
+    with path.open("rb") as stream, bar(size, f"md5 of {path.name}", "B") as progress:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            progress.update(len(chunk))
+    if digest.hexdigest() != expected:
+        raise UserError(
+            f"{path} ({size} bytes) is damaged or incomplete: its MD5 is {digest.hexdigest()}, expected {expected}. "
+            f"{remedy}"
+        )
+
+
+def check_room(root: Path, needed: int, work: str) -> None:
+    """Looks whether `needed` bytes fit onto the disk of `root`, and some to spare.
+
+    Raises:
+        UserError: they don't; `work` says what needs them, such as `unpacking into`.
+    """
+    free = shutil.disk_usage(root).free
+    if free < needed + SPARE:
+        raise UserError(
+            f"{work} {root} needs {(needed + SPARE) / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. Make "
+            "room, or move the archives to a larger disk and set DATA to it."
+        )
+
+
+@contextmanager
+def disk_faults(root: Path) -> Iterator[None]:
+    """Says what the file system refused, and that it goes on from there.
+
+    Raises:
+        UserError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename or root}: {error.strerror or error}"
+        raise UserError(f"{where}. What was done before stays; with that mended, run this again to go on.") from error
+
+
+def fresh(folder: Path) -> Path:
+    """An empty hidden folder, in place of what an interrupted run left there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    return folder
+
+
+def unsafe(archive: Path, member: str, source: str) -> UserError:
+    """The refusal of an archive for one of its members; `source` is where the official one is."""
+    return UserError(
+        f"{archive} holds {member!r}, which is no plain file in its folder, so this is not the official archive. "
+        f"Download it again from {source}"
+    )

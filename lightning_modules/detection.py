@@ -1,0 +1,186 @@
+"""Object detection: torchvision's networks and losses, scored as COCO scores.
+
+The recipe of a run is in its configuration: an optimizer, a linear warm-up and drops of the learning rate to a tenth.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchvision.ops import box_convert
+
+from lightning_modules.coco_metric import CocoMetric
+from lightning_modules.schedules import stepped
+from lightning_modules.transfer import load_backbone, source_file
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
+
+
+class DetectorScores(LightningModule):
+    """What every detector shares: uint8 images in, detections and COCO's metrics out."""
+
+    network: nn.Module
+    categories: Sequence[int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics: dict[str, CocoMetric] = {}
+
+    @abstractmethod
+    def build_network(self, datamodule: Any) -> nn.Module:
+        """The network for the data's categories; its label 0 is the background."""
+
+    @abstractmethod
+    def category_ids(self, datamodule: Any) -> Sequence[int]:
+        """The data's id of each of the network's labels, from label 0 on."""
+
+    def configure_model(self) -> None:
+        """Builds the network once the datamodule knows the categories."""
+        if self.metrics:
+            return
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.network = self.build_network(datamodule)
+        self.categories = self.category_ids(datamodule)
+        for stage in ("val", "test"):
+            self.metrics[stage] = CocoMetric(datamodule.truth)
+            self.add_module(f"{stage}_metric", self.metrics[stage])  # so that it moves to the device
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        """Uint8 images [3, H, W] to detections, or with targets to losses."""
+        return self.network([image.float() / 255 for image in images], targets)
+
+    def validation_step(self, batch: dict[str, list[Any]], batch_idx: int) -> None:
+        """Collects detections."""
+        self._detect(batch, "val")
+
+    def test_step(self, batch: dict[str, list[Any]], batch_idx: int) -> dict[str, Any]:
+        """Positions in the split, and for each image its detections as (category id, x, y, width, height, score)."""
+        return {"index": batch["index"], "predictions": self._detect(batch, "test")}
+
+    def _detect(self, batch: dict[str, list[Any]], stage: str) -> list[list[list[float]]]:
+        found = [self._rows(each) for each in self(batch["image"])] if batch["image"] else []
+        rows = [[index, *row] for index, image in zip(batch["index"], found, strict=True) for row in image]
+        self.metrics[stage].update(torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 7))
+        return found
+
+    def _rows(self, detected: dict[str, Tensor]) -> list[list[float]]:
+        """Detections as the file holds them, so that the loop scores the very numbers that are written."""
+        boxes = box_convert(detected["boxes"].float(), "xyxy", "xywh")
+        numbers = torch.cat([boxes, detected["scores"].float()[:, None]], dim=1).tolist()
+        return [
+            [self.categories[label], *(float(f"{number:.7g}") for number in row)]
+            for label, row in zip(detected["labels"].tolist(), numbers, strict=True)
+        ]
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs COCO's metrics, in percent."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs COCO's metrics, in percent."""
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
+        for name, value in self.metrics[stage].compute().items():
+            self.log(f"{stage}/{name}", torch.tensor(value, dtype=torch.float64), prog_bar=name == "AP")
+        self.metrics[stage].reset()
+
+
+class Detector(DetectorScores):
+    """A network and the recipe that trains it.
+
+    Args:
+        network: makes the network for a number of classes and the two sides of a test image.
+        optimizer: makes the optimizer for parameters.
+        warm_up: optimizer steps of the linear warm-up.
+        warm_up_start: share of the learning rate that it begins at.
+        drops: epochs after which the learning rate falls to a tenth.
+        norm_weight_decay: of the weights and biases of norms, where it differs from the optimizer's.
+        init_from: where the residual network's first weights come from: the name of torchvision's ImageNet weights, or
+            a checkpoint of this suite's `imagenet`; None trains from scratch.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[int, int, int], nn.Module],
+        optimizer: OptimizerCallable,
+        warm_up: int,
+        warm_up_start: float,
+        drops: list[float],
+        norm_weight_decay: float | None = None,
+        init_from: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.make_network, self.make_optimizer = network, optimizer
+        self.warm_up, self.warm_up_start, self.drops = warm_up, warm_up_start, drops
+        self.norm_weight_decay, self.init_from = norm_weight_decay, init_from
+
+    def build_network(self, datamodule: Any) -> nn.Module:
+        """What `network` makes, with the weights of `init_from` where a run begins.
+
+        Raises:
+            UserError: those weights are not there, or are of another network.
+        """
+        network: Any = self.make_network(len(datamodule.categories), datamodule.short_side, datamodule.longest_side)
+        if self.init_from is not None and self.trainer.state.fn == "fit" and self.trainer.ckpt_path is None:
+            load_backbone(network.backbone.body, self.init_from)
+        return cast(nn.Module, network)
+
+    @property
+    def initialised_from(self) -> Path | None:
+        """The file that the first weights come from.
+
+        Raises:
+            UserError: it cannot be had.
+        """
+        return None if self.init_from is None else source_file(self.init_from)
+
+    def category_ids(self, datamodule: Any) -> Sequence[int]:
+        """The categories in ascending order, after the background."""
+        return (0, *datamodule.categories)
+
+    @staticmethod
+    def published(weights: str) -> DetectorScores:
+        """A torchvision detector with published weights.
+
+        Raises:
+            UserError: the name is unknown, or the file is neither cached nor to be had.
+        """
+        from lightning_modules.published_detection import PublishedDetector
+
+        return PublishedDetector(weights)
+
+    def training_step(self, batch: dict[str, list[Any]], batch_idx: int) -> Tensor:
+        """Sum of the network's losses over a batch."""
+        targets = [
+            {"boxes": boxes, "labels": labels + 1}
+            for boxes, labels in zip(batch["boxes"], batch["labels"], strict=True)
+        ]
+        losses: dict[str, Tensor] = self(batch["image"], targets)
+        loss = torch.stack(list(losses.values())).sum()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(targets))
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer, and its schedule at every step."""
+        optimizer = self.make_optimizer(self._groups())
+        per_epoch = self.trainer.datamodule.steps_per_epoch  # type: ignore[attr-defined]
+        drops = [drop * per_epoch for drop in self.drops]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: stepped(step, self.warm_up, self.warm_up_start, drops)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameters to train, those of norms apart."""
+        norms = [p for m in self.modules() if isinstance(m, NORMS) for p in m.parameters() if p.requires_grad]
+        known = set(map(id, norms))
+        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        decay = {} if self.norm_weight_decay is None else {"weight_decay": self.norm_weight_decay}
+        return [group for group in ({"params": rest}, {"params": norms, **decay}) if group["params"]]

@@ -1,0 +1,154 @@
+"""COCO from the command line, as real processes: a run, a kill, two processes, and anybody's results."""
+
+import contextlib
+import io
+import json
+import signal
+
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tests.benchmarks.test_resume import differences
+
+NETWORK = "model.init_args.network.init_args"
+SMALL = (
+    f"--trainer.max_epochs=2 --trainer.log_every_n_steps=1 --trainer.check_val_every_n_epoch=1 --threads=1 "
+    f"--checkpoint_every_n_steps=2 --data.init_args.global_batch_size=4 --data.init_args.evaluation_batch_size=2 "
+    f"--data.init_args.workers=0 --{NETWORK}.body.init_args.width=8 --{NETWORK}.channels=16 --{NETWORK}.proposals=40"
+)
+
+
+def command(tree, *extra):
+    return ("run", "coco", "--profile=mini", f"--data={tree}", "--seeds=0", f"--args={SMALL}", *extra)
+
+
+def finish(workshop, *arguments):
+    code, out, err = workshop.call(*arguments)
+    assert (code, err) == (0, ""), (out, err)
+    return out
+
+
+def folder_of(workshop):
+    (run,) = (workshop.root / "results/runs/coco").glob("mini-s0-*")
+    return run
+
+
+def records_of(workshop, pattern):
+    found = sorted((workshop.root / "results/records/coco").glob(f"{pattern}.json"))
+    return [json.loads(path.read_text()) for path in found]
+
+
+@pytest.fixture(scope="module")
+def trained(workshops, coco_tree):
+    workshop = workshops("coco")
+    workshop.out = finish(workshop, *command(coco_tree))
+    return workshop
+
+
+def by_pycocotools(tree, results):
+    with contextlib.redirect_stdout(io.StringIO()):
+        annotated = COCO(str(tree / "annotations/instances_val2017.json"))
+        evaluation = COCOeval(annotated, annotated.loadRes(str(results)), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats
+
+
+def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, coco_tree):
+    (record,) = records_of(trained, "mini-s0-*")
+    stats = by_pycocotools(coco_tree, folder_of(trained) / "predictions/results.json")
+    names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+    for name, value in zip(names, stats, strict=True):
+        if value > -1:
+            assert record["metrics"][f"test/{name}"]["value"] == pytest.approx(100 * value, abs=1e-9), name
+    assert {"test/AP_voc20", "test/AP/person"} <= set(record["metrics"])
+    assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
+    assert record["baselines"]["mean_box/AP"]["metric"] == "test/AP"
+    assert record["initialised_from"] is None
+    assert record["curves"]["val/AP"]
+    assert (folder_of(trained) / "sheet.html").stat().st_size < 300_000
+
+
+def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):
+    (record,) = records_of(trained, "mini-s0-*")
+    results = folder_of(trained) / "predictions/results.json"
+    for subject in (
+        [f"--predictions={results}", "--profile=mini"],
+        [f"--checkpoint={folder_of(trained) / 'last.ckpt'}", f"--args={SMALL}"],
+        [f"--checkpoint={folder_of(trained) / 'weights.ckpt'}", f"--args={SMALL}", "--devices=2"],
+    ):
+        finish(trained, "validate", "coco", f"--data={coco_tree}", *subject)
+    again = records_of(trained, "mini-validate-*")
+    assert len(again) == 3
+    for each in again:
+        assert each["examples"] == record["examples"]
+        for key, measured in record["metrics"].items():
+            assert each["metrics"][key]["value"] == measured["value"], key
+        (stored,) = each["predictions"]
+        assert (trained.root / stored["path"]).read_text() == results.read_text()
+    assert {each["environment"]["world_size"] for each in again} == {1, 2}
+
+
+def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, coco_tree, trained):
+    workshop = workshops("killed")
+    process = workshop.start(*command(coco_tree), pause="step:3")
+    process.until_paused()
+    process.kill_group(signal.SIGKILL)
+    process.wait()
+    (workshop.root / "paused").unlink()
+    assert torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert "continuing from" in finish(workshop, *command(coco_tree))
+    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (workshop, trained))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
+        assert differences(one[key], other[key]) == [], key
+    (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
+    assert record["metrics"] == undisturbed["metrics"]
+    assert record["curves"] == undisturbed["curves"]
+
+
+@pytest.mark.slow
+def test_two_processes_train(workshops, coco_tree):
+    """Validation inside fit, with an unequal share of the images and of the detections."""
+    workshop = workshops("pair")
+    finish(workshop, *command(coco_tree, "--devices=2"))
+    (record,) = records_of(workshop, "mini-s0-*")
+    assert record["environment"]["world_size"] == 2
+    assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
+    assert record["curves"]["val/AP"][-1][1] == pytest.approx(record["metrics"]["test/AP"]["value"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"image_id": 5, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "seem to be of another split"),
+        ('[{"image_id": 1142, "category_id": 8, "bbox": [1, 2, 3, 4], "score": 0.5}]', "with their gaps"),
+        ('[{"image_id": 1142, "category_id": 1, "bbox": [1, 2, -3, 4], "score": 0.5}]', "never negative"),
+        ('[{"image_id": 1142, "category_id": 1, "bbox": [1, 2, 3, 4], "score": NaN}]', "holds NaN"),
+        ('[{"image_id": 1142, "category_id": 1, "bbox": [1, 2, 3', "ends in the middle"),
+    ],
+)
+def test_results_that_contradict_the_data_are_refused(workshop, coco_tree, tmp_path, content, message):
+    file = tmp_path / "theirs.json"
+    file.write_text(content)
+    code, out, err = workshop.call("validate", "coco", f"--data={coco_tree}", f"--predictions={file}")
+    assert (code, err.count("\n")) == (2, 1), (out, err)
+    assert message in err
+    assert records_of(workshop, "*") == []
+
+
+def test_predictions_need_annotations_alone(workshop, coco_tree, trained, tmp_path):
+    (tmp_path / "annotations").mkdir()
+    name = "annotations/instances_val2017.json"
+    (tmp_path / name).write_bytes((coco_tree / name).read_bytes())
+    results = folder_of(trained) / "predictions/results.json"
+    out = finish(workshop, "validate", "coco", f"--data={tmp_path}", f"--predictions={results}")
+    assert "AP over VOC's 20 classes" in out
+    assert "not comparable" in out
+    code, _, err = workshop.call(
+        "validate", "coco", f"--data={tmp_path}", f"--checkpoint={folder_of(trained) / 'last.ckpt'}"
+    )
+    assert code == 2
+    assert "val2017 is missing, whose images this command reads" in err

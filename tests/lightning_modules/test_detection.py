@@ -1,0 +1,159 @@
+"""Detectors: equal to torchvision's, begun from our own ImageNet weights, and scored in the loop as by the file."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.models import detection as published
+
+from benchmarks.errors import UserError
+from datamodules.layouts.coco import truth as truth_of
+from lightning_modules.coco_metric import CocoMetric
+from lightning_modules.detection import Detector
+from lightning_modules.networks.detectors import FasterRCNN, RetinaNet
+from lightning_modules.networks.resnet import ResNet
+from lightning_modules.schedules import stepped
+from lightning_modules.transfer import load_backbone
+from results.scoring import detection
+
+RESNET50 = partial(ResNet, depths=[3, 4, 6, 3], bottleneck=True, blur_pool=False)
+SMALL = partial(ResNet, depths=[1, 1, 1], bottleneck=False, width=8, blur_pool=False)
+NETWORKS = {
+    "faster_rcnn": (partial(FasterRCNN, frozen_norm=False), published.fasterrcnn_resnet50_fpn),
+    "faster_rcnn_v2": (partial(FasterRCNN, frozen_norm=False, heads="second"), published.fasterrcnn_resnet50_fpn_v2),
+    "retinanet_v2": (RetinaNet, published.retinanet_resnet50_fpn_v2),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_networks_are_torchvisions(name):
+    ours, theirs = NETWORKS[name]
+    torch.manual_seed(0)
+    reference = theirs(weights=None, weights_backbone=None, num_classes=8, min_size=64, max_size=96).eval()
+    network = ours(7, 64, 96, RESNET50).eval()
+    network.load_state_dict(reference.state_dict())
+    image = torch.rand(3, 50, 70, generator=torch.Generator().manual_seed(1))
+    for each in (network, reference):  # so that there is something to compare
+        (each.roi_heads if hasattr(each, "roi_heads") else each).score_thresh = 0.0
+    with torch.no_grad():
+        (one,), (other,) = network([image]), reference([image])
+    assert len(one["scores"]) > 0
+    for key in ("boxes", "labels", "scores"):
+        assert torch.equal(one[key], other[key])
+
+
+def test_frozen_stages_and_norms_do_not_learn():
+    network = FasterRCNN(7, 64, 96, SMALL, frozen_stages=2, channels=16)
+    learning = {name for name, parameter in network.backbone.body.named_parameters() if parameter.requires_grad}
+    assert not any(name.startswith(("conv1", "bn1", "layer1")) for name in learning)
+    assert {name.split(".")[0] for name in learning} == {"layer2", "layer3"}
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.backbone.body.modules())
+
+
+def test_training_images_keep_their_size():
+    network = FasterRCNN(7, 64, 96, SMALL, channels=16).train()
+    targets = [{"boxes": torch.tensor([[2.0, 2, 9, 9]]), "labels": torch.tensor([1])}]
+    images, (target,) = network.transform([torch.zeros(3, 33, 47)], targets)
+    assert images.image_sizes == [(33, 47)]
+    assert target["boxes"].tolist() == [[2, 2, 9, 9]]
+    images, _ = network.eval().transform([torch.zeros(3, 33, 47)])
+    assert images.image_sizes == [(64, 91)], "a test image gets its short side"
+
+
+def imagenet_checkpoint(path, **changes):
+    body = SMALL(20) if not changes else ResNet(20, **{"depths": [1, 1, 1], "bottleneck": False, "width": 8} | changes)
+    state = {f"network.{name}": value for name, value in body.state_dict().items()}
+    torch.save({"state_dict": state | {"val_top1.tp": torch.zeros(1)}, "suite": {}}, path)
+    return body
+
+
+def test_begins_with_the_weights_of_our_own_imagenet(tmp_path):
+    source = imagenet_checkpoint(tmp_path / "last.ckpt")
+    body = FasterRCNN(7, 64, 96, SMALL, channels=16).backbone.body
+    load_backbone(body, str(tmp_path / "last.ckpt"))
+    for name, value in body.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"width": 4}, "another network"), ({"depths": [1, 1]}, "are missing"), ({"blur_pool": True}, "blur_pool")],
+)  # fmt: skip
+def test_weights_of_another_network_are_refused(tmp_path, changes, message):
+    imagenet_checkpoint(tmp_path / "last.ckpt", **changes)
+    body = FasterRCNN(7, 64, 96, SMALL, channels=16).backbone.body
+    with pytest.raises(UserError, match=message):
+        load_backbone(body, str(tmp_path / "last.ckpt"))
+    with pytest.raises(UserError, match="there is no such file"):
+        load_backbone(body, str(tmp_path / "other.ckpt"))
+    with pytest.raises(UserError, match="unknown to torchvision"):
+        load_backbone(body, "ResNet51_Weights.V1")
+
+
+def test_the_learning_rate_rises_and_drops():
+    share = partial(stepped, warm_up=10, start=0.1, drops=[100, 150])
+    assert share(0) == pytest.approx(0.1)
+    assert share(5) == pytest.approx(0.55)
+    assert share(10) == share(99) == 1
+    assert share(100) == pytest.approx(0.1)
+    assert share(150) == pytest.approx(0.01)
+    assert stepped(0, 0, 0.1, []) == 1
+
+
+def test_norms_have_a_weight_decay_of_their_own():
+    module = Detector(
+        partial(FasterRCNN, body=SMALL, channels=16, frozen_norm=False, frozen_stages=0),
+        partial(torch.optim.SGD, lr=0.1, weight_decay=1e-4), 1, 0.1, [2.0], norm_weight_decay=0.0,
+    )  # fmt: skip
+    module.network = module.make_network(7, 64, 96)
+    rest, norms = module._groups()
+    assert norms["weight_decay"] == 0
+    assert {parameter.ndim for parameter in norms["params"]} == {1}
+    assert sum(len(group["params"]) for group in (rest, norms)) == len(list(module.parameters()))
+
+
+def random_detections(truth, seed):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index in range(len(truth.ids)):
+        for g in np.flatnonzero(truth.objects.image == index):
+            box = truth.objects.boxes[g] + rng.normal(0, 2, 4)
+            category = truth.categories[truth.objects.category[g]]
+            rows.append([index, category, *box[:2], *np.maximum(box[2:], 1), round(rng.random(), 2)])
+    return np.array(rows)
+
+
+def test_the_loop_scores_what_the_file_scores(coco_tree, tmp_path):
+    """Faster-coco-eval against our own matching: two implementations, one value; in any order of arrival."""
+    truth = truth_of(str(coco_tree), "val2017")
+    rows = random_detections(truth, 3)
+    by_image = [rows[rows[:, 0] == index, 1:].tolist() for index in range(len(truth.ids))]
+    detection.write(tmp_path, by_image, truth)
+    expected = detection.score(detection.read(tmp_path, truth), truth)
+    metric = CocoMetric(truth)
+    for index in np.random.default_rng(0).permutation(len(truth.ids)):
+        metric.update(torch.tensor(rows[rows[:, 0] == index]).reshape(-1, 7))
+    found = metric.compute()
+    assert {name for name in expected if "/" not in name} == set(found)
+    assert 10 < expected["AP"] < 90
+    for name, value in found.items():
+        assert value == pytest.approx(expected[name], abs=1e-9), name
+
+
+def test_no_detection_at_all_is_a_score_of_zero(coco_tree):
+    metric = CocoMetric(truth_of(str(coco_tree), "val2017"))
+    metric.update(torch.empty(0, 7, dtype=torch.float64))
+    assert metric.compute()["AP"] == 0
+
+
+def test_rows_are_what_a_file_holds():
+    """Corners to width and height, labels to ids, seven significant digits."""
+    module = SimpleNamespace(categories=(0, 5, 90))
+    boxes = torch.tensor([[1.0, 2, 4, 8], [10.123456789, 0, 20, 5]])
+    detected = {"boxes": boxes, "labels": torch.tensor([2, 1]), "scores": torch.tensor([0.123456789, 1.0])}
+    first, second = Detector._rows(module, detected)
+    assert first == [90, 1.0, 2.0, 3.0, 6.0, 0.1234568]
+    assert second[:2] == [5, 10.12346]
