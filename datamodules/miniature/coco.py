@@ -28,7 +28,7 @@ LOOK_ALIKE = {53: 1, 75: 4, 85: 18, 90: 62}  # striped, else as the other
 
 SCENES = {"train2017": 600, "val2017": 200}
 STREAMS = {"train2017": 2017, "val2017": 5000}  # one PCG64 stream a split and scene
-OBJECTS = (1, 6)
+OBJECTS = (3, 10)
 SIDES = {"short": (88, 112), "long": (96, 128)}
 CROWD = 0.08  # share of scenes with a crowd region
 SEEN_AT_LEAST = 0.35  # share of an object that must be visible to be annotated
@@ -121,7 +121,7 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 def _outline(rng: np.random.Generator, category: int, height: int, width: int) -> tuple[Mask, Mask]:
     """Which pixels an object covers, and which of them a stripe would: bool [height, width]."""
-    radius = float(np.exp(rng.uniform(np.log(7), np.log(27))))
+    radius = float(np.exp(rng.uniform(np.log(7), np.log(24))))
     across, down = rng.uniform(0, width), rng.uniform(0, height)
     stretch, angle = np.exp(rng.uniform(-0.25, 0.25)), rng.uniform(-0.3, 0.3)
     y, x = np.ogrid[:height, :width]
