@@ -64,10 +64,10 @@ tables: install
 	@$(RUN) tables
 
 test: install
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: peers
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 check: install
 	.venv/bin/ruff check .

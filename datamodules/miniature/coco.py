@@ -88,7 +88,7 @@ def _set_traps(split: str, number: int, annotations: list[dict[str, Any]], width
         x, y, _, high = annotations[0]["bbox"]
         annotations[0]["bbox"] = [x, y, round(width - x + 1.5, 2), high]
     if number == FLAT and split == "train2017" and annotations:
-        annotations.append(annotations[0] | {"bbox": [5.0, 9.0, 12.0, 0.0], "area": 0.0})
+        annotations.append(annotations[0] | {"bbox": [5.0, 9.0, 12.0, 0.0], "area": 0.0, "iscrowd": 0})
 
 
 def _encoded(canvas: Pixels, mode: str) -> bytes:
