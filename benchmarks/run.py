@@ -175,11 +175,12 @@ def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]
 
 
 def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer: Trainer) -> int | None:
-    """Examples that batch normalisation averages over: a device's batch; None without such layers."""
+    """Examples that batch normalisation averages over: a device's batch, or all of them; None without such layers."""
     layers = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     if not layers:
         return None
-    return int(datamodule.global_batch_size // (trainer.world_size * trainer.accumulate_grad_batches))
+    apart = 1 if isinstance(layers[0], torch.nn.SyncBatchNorm) else trainer.world_size
+    return int(datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
 
 
 def make_record(

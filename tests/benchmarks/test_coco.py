@@ -1,6 +1,7 @@
 """COCO from the command line, as real processes: a run, a kill, two processes, and anybody's results."""
 
 import contextlib
+import hashlib
 import io
 import json
 import signal
@@ -10,6 +11,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from lightning_modules.networks.resnet import ResNet
 from tests.benchmarks.test_resume import differences
 
 NETWORK = "model.init_args.network.init_args"
@@ -118,6 +120,21 @@ def test_two_processes_train(workshops, coco_tree):
     assert record["environment"]["world_size"] == 2
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert record["curves"]["val/AP"][-1][1] == pytest.approx(record["metrics"]["test/AP"]["value"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_record_names_the_weights_that_training_began_with(workshops, coco_tree):
+    workshop = workshops("transfer")
+    body = ResNet(20, [1, 1, 1], bottleneck=False, width=8, blur_pool=False)
+    path = workshop.root / "imagenet.ckpt"
+    torch.save({"state_dict": {f"network.{k}": v for k, v in body.state_dict().items()}, "suite": {}}, path)
+    arguments = [*command(coco_tree)]
+    arguments[-1] += f" --model.init_args.init_from={path}"
+    finish(workshop, *arguments)
+    (record,) = records_of(workshop, "mini-s0-*")
+    assert record["initialised_from"]["path"] == "imagenet.ckpt"
+    assert record["initialised_from"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert any("init_from" in deviation for deviation in record["deviations"])
 
 
 @pytest.mark.parametrize(
