@@ -117,6 +117,20 @@ def summary(claim: Claim, record: Record) -> str:
             goal = reading.miniature
             lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
+    lines += _unjudged(claim, record)
     if record.profile == "mini":
         lines.append(MINIATURE_WARNING)
     return "\n".join(lines)
+
+
+def _unjudged(claim: Claim, record: Record) -> list[str]:
+    """Metrics that no reading is about; those of one part, such as a category, are only counted."""
+    judged = {reading.metric for reading in measured_by(claim, record)}
+    others = {key: measured for key, measured in record.metrics.items() if key not in judged}
+    lines = [
+        f"also       {key} {number(m.value)} {m.unit}, 95 % interval {number(m.ci95[0])} to {number(m.ci95[1])}"
+        for key, m in others.items()
+        if key.count("/") == 1
+    ]
+    parts = [key for key in others if key.count("/") > 1]
+    return lines + ([f"           and {len(parts)} more in the record, such as {parts[0]}"] if parts else [])

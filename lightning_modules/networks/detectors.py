@@ -2,6 +2,7 @@
 
 Names and shapes of the parameters are torchvision's, so that `FasterRCNN` of a ResNet-50 loads the weights of its
 `fasterrcnn_resnet50_fpn`. Training images come at their final size; test images are scaled by the network, as there.
+Boxes are computed in float32 whatever the precision of the features.
 """
 
 from collections import OrderedDict
@@ -9,10 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.detection import faster_rcnn, retinanet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
@@ -20,6 +23,42 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxP
 from lightning_modules.networks.resnet import ResNet
 
 RATIOS = (0.5, 1.0, 2.0)  # height to width of an anchor
+
+
+class Anchors(AnchorGenerator):
+    """Torchvision's anchors in float32, also where features are in bf16, which cannot tell 801 pixels from 803."""
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """Corners [anchors, 4] for each image."""
+        shapes = [level.new_zeros((), dtype=torch.float32).expand(level.shape) for level in feature_maps]
+        anchors: list[Tensor] = super().forward(image_list, shapes)
+        return anchors
+
+
+class ProposalHead(RPNHead):
+    """Torchvision's, with outputs in float32: boxes are decoded in their precision."""
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Levels [N, C, H, W] to scores [N, anchors, H, W] and offsets [N, 4 * anchors, H, W] of each."""
+        scores, offsets = super().forward(x)
+        return [each.float() for each in scores], [each.float() for each in offsets]
+
+
+class BoxPredictor(faster_rcnn.FastRCNNPredictor):
+    """Torchvision's, with outputs in float32: boxes are decoded in their precision."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[boxes, units] to logits [boxes, classes] and offsets [boxes, 4 * classes]."""
+        logits, offsets = super().forward(x)
+        return logits.float(), offsets.float()
+
+
+class DenseHead(retinanet.RetinaNetHead):
+    """Torchvision's, with outputs in float32: boxes are decoded in their precision."""
+
+    def forward(self, x: list[Tensor]) -> dict[str, Tensor]:
+        """Levels [N, C, H, W] to logits [N, anchors, classes] and offsets [N, anchors, 4]."""
+        return {name: output.float() for name, output in super().forward(x).items()}
 
 
 class Pyramid(nn.Module):
@@ -109,18 +148,18 @@ class FasterRCNN(faster_rcnn.FasterRCNN):
         stages = list(range(1, network.stages + 1))
         pyramid = Pyramid(network, stages, channels, LastLevelMaxPool(), second, frozen_stages, frozen_norm)
         sizes = tuple((smallest_anchor * 2**level,) for level in range(network.stages + 1))
-        anchors = AnchorGenerator(sizes, (RATIOS,) * len(sizes))
+        anchors = Anchors(sizes, (RATIOS,) * len(sizes))
         size, hidden = (channels, 7, 7), 4 * channels
         super().__init__(
             pyramid, None, short_side, longest_side,
             rpn_anchor_generator=anchors,
-            rpn_head=RPNHead(channels, len(RATIOS), conv_depth=2 if second else 1),
+            rpn_head=ProposalHead(channels, len(RATIOS), conv_depth=2 if second else 1),
             rpn_batch_size_per_image=sampled_anchors,
             rpn_pre_nms_top_n_train=proposals, rpn_post_nms_top_n_train=proposals,
             rpn_pre_nms_top_n_test=proposals // 2, rpn_post_nms_top_n_test=proposals // 2,
             box_head=FastRCNNConvFCHead(size, [channels] * 4, [hidden], nn.BatchNorm2d) if second
             else TwoMLPHead(channels * 7 * 7, hidden),
-            box_predictor=faster_rcnn.FastRCNNPredictor(hidden, num_classes + 1),
+            box_predictor=BoxPredictor(hidden, num_classes + 1),
             box_batch_size_per_image=sampled_boxes, _skip_resize=True,
         )  # fmt: skip
 
@@ -149,8 +188,9 @@ class RetinaNet(retinanet.RetinaNet):
         network = body(1)
         top = LastLevelP6P7(network.fc.in_features, channels)
         pyramid = Pyramid(network, [2, 3, 4], channels, top, False, frozen_stages, frozen_norm=False)
-        anchors = retinanet._default_anchorgen()
-        head = retinanet.RetinaNetHead(
+        default = retinanet._default_anchorgen()
+        anchors = Anchors(default.sizes, default.aspect_ratios)
+        head = DenseHead(
             channels, anchors.num_anchors_per_location()[0], num_classes + 1, norm_layer=partial(nn.GroupNorm, 32)
         )
         head.regression_head._loss_type = "giou"

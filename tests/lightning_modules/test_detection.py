@@ -45,6 +45,22 @@ def test_the_networks_are_torchvisions(name):
         assert torch.equal(one[key], other[key])
 
 
+@pytest.mark.parametrize("name", ["faster_rcnn", "faster_rcnn_v2", "retinanet_v2"])
+def test_boxes_are_computed_in_float32_in_mixed_precision_too(name):
+    """In bf16 a coordinate beyond 512 would be a multiple of 4."""
+    torch.manual_seed(0)
+    body = partial(ResNet, depths=[1, 1, 1, 1], bottleneck=False, width=8, blur_pool=False)
+    network = NETWORKS[name][0](7, 640, 900, body, channels=32).eval()
+    (network.roi_heads if hasattr(network, "roi_heads") else network).score_thresh = 0.0
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        (found,) = network([torch.rand(3, 320, 400)])
+    boxes = found["boxes"]
+    assert (boxes.dtype, found["scores"].dtype) == (torch.float32, torch.float32)
+    far = boxes[(boxes > 256) & (boxes < boxes.max())]
+    assert len(far) > 20
+    assert (far != far.bfloat16().float()).float().mean() > 0.5
+
+
 def test_frozen_stages_and_norms_do_not_learn():
     network = FasterRCNN(7, 64, 96, SMALL, frozen_stages=2, channels=16)
     learning = {name for name, parameter in network.backbone.body.named_parameters() if parameter.requires_grad}
