@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 
 from benchmarks.artefacts import keep_with_record
 from benchmarks.assembly import Assembly
@@ -34,15 +34,14 @@ from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
 from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
-from benchmarks.measure import HeldOut, Scored, held_out, is_official, stored
+from benchmarks.measure import HeldOut, Scored, held_out, is_official
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.predictions import PredictionShards
-from benchmarks.runs import FOLLOWED_RUN, announce, choose_run, first_process, first_start, now, occupied
+from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, choose_run, first_process, first_start, now, occupied
 from benchmarks.schema import SCHEMA, Baseline, Claim, Record, StoredFile
 from benchmarks.strict import load_claim, load_record, write_record
 from benchmarks.throughput import ThroughputMeter
 from benchmarks.tracking import publish, tracking
-from datamodules.interface import BenchmarkData
 from results.collect import verdicts
 from results.render import summary
 
@@ -137,14 +136,15 @@ def finish(plan: Plan, record_path: Path) -> None:
     datamodule.setup("fit")
     if not (plan.folder / LAST).exists():
         datamodule.verify(training=True)
-    started = first_start(plan.folder, datamodule.identity)
+    module = plan.assembly.module
+    beginning = first_start(plan.folder, datamodule.identity, lambda: getattr(module, "initialised_from", None))
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
     tested = plan.held_out()
     sheet = write_sheet(tested, plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
     scored, weights = keep_with_record(plan.order.profile, record_path, scored, plan.folder / WEIGHTS, sheet)
-    record = make_record(plan, trainer, meter, scored, weights, baselines(tested, plan.folder), started)
+    record = make_record(plan, trainer, meter, scored, weights, baselines(tested, plan.folder), beginning)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
@@ -174,31 +174,29 @@ def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]
     return trainer, meter, scored
 
 
-def normalised_batch(module: LightningModule, datamodule: BenchmarkData, trainer: Trainer) -> int | None:
+def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
     """Examples that batch normalisation averages over: a device's batch, or all of them; None without such layers."""
-    layers = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-    if not layers:
+    if not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in assembly.module.modules()):
         return None
-    apart = 1 if isinstance(layers[0], torch.nn.SyncBatchNorm) else trainer.world_size
-    return int(datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
+    apart = 1 if assembly.resolved["trainer"]["sync_batchnorm"] else trainer.world_size
+    return int(assembly.datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
 
 
 def make_record(
     plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, weights: StoredFile,
-    compared: dict[str, Baseline], started: str,
+    compared: dict[str, Baseline], beginning: Beginning,
 ) -> Record:  # fmt: skip
     """The record of a finished training run."""
     order, claim, assembly = plan.order, plan.claim, plan.assembly
     changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)
-    first_weights: Path | None = getattr(assembly.module, "initialised_from", None)
-    around = surroundings(trainer, normalised_batch(assembly.module, assembly.datamodule, trainer))
+    around = surroundings(trainer, normalised_batch(assembly, trainer))
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
-        run_id=plan.run_id, seed=order.seed, started=started, finished=now(), seconds=meter.elapsed,
+        run_id=plan.run_id, seed=order.seed, started=beginning.started, finished=now(), seconds=meter.elapsed,
         metrics=scored.metrics, baselines=compared, examples=scored.examples,
         checkpoint=weights, predictions=scored.predictions, config=assembly.portable(),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
         official=is_official(claim, order.profile, changed, around, scored), environment=around,
         throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),
-        wandb=tracking(plan.run_id), initialised_from=None if first_weights is None else stored(first_weights),
+        wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from,
     )  # fmt: skip

@@ -3,16 +3,18 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from benchmarks.files import cannot_write, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
+from benchmarks.schema import StoredFile
 
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
 
@@ -99,22 +101,38 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def first_start(folder: Path, data: dict[str, Any]) -> str:
-    """When a run was first started; remembers it, and what its data were.
+@dataclass(frozen=True)
+class Beginning:
+    """When a run was first started, and the weights that it began with."""
+
+    started: str
+    initialised_from: StoredFile | None
+
+
+def first_start(folder: Path, data: dict[str, Any], first_weights: Callable[[], Path | None]) -> Beginning:
+    """How a run began; at its first start this is written down, with what its data are.
+
+    Args:
+        folder: of the run.
+        data: what its data are now.
+        first_weights: finds the file that training begins with; asked at the first start alone.
 
     Raises:
-        UserError: the run began on other data.
+        UserError: the run began on other data, or that file cannot be had.
     """
     path = folder / "run.json"
     if not path.exists():
-        write_atomically(path, json.dumps({"started": now(), "data": data}).encode())
+        weights = first_weights()
+        stored = None if weights is None else asdict(StoredFile(relative(weights), sha256(weights)))
+        write_atomically(path, json.dumps({"started": now(), "data": data, "initialised_from": stored}).encode())
     known = json.loads(path.read_text(encoding="utf-8"))
     if known["data"] != data:
         raise UserError(
             f"{relative(folder)} was begun on other data than DATA now holds ({_differences(known['data'], data)}). "
             "Point DATA at the same data, or start another run with FRESH=1."
         )
-    return str(known["started"])
+    weights = known.get("initialised_from")
+    return Beginning(str(known["started"]), None if weights is None else StoredFile(**weights))
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ finite is refused with the file, the key and the remedy. Nothing here imports to
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -113,12 +114,16 @@ class Claim:
 
         A variant that no reading names, such as an ablation, is tested as the headline is.
         """
-        readings = [reading for reading in self.testable if reading.variant == variant] or self.testable
-        return readings[0].metric.partition("/")[0], readings[0].split
+        reading = self._of(variant)[0]
+        return reading.metric.partition("/")[0], reading.split
+
+    def _of(self, variant: str | None) -> Sequence[Reading]:
+        """The readings of a variant, or all of them where no reading names it."""
+        return [reading for reading in self.testable if reading.variant == variant] or self.testable
 
     def signature(self, variant: str | None) -> Signature:
         """The protocol of a variant's test."""
-        return next(reading.signature for reading in self.testable if variant in (None, reading.variant))
+        return self._of(variant)[0].signature
 
     def examples(self, split: str) -> int:
         """How many examples of a split must be scored."""

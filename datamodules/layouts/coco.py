@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -49,7 +49,7 @@ class Annotation(msgspec.Struct, gc=False):
     category_id: Id
     bbox: tuple[Pixels, Pixels, Pixels, Pixels]
     area: float
-    iscrowd: int = 0
+    iscrowd: Literal[0, 1] = 0
 
 
 class Category(msgspec.Struct, gc=False):
@@ -108,9 +108,12 @@ def truth(root: str, split: str) -> Truth:
     """What predictions on a split are held against; reads no image.
 
     Raises:
-        UserError: as `open_split`.
+        UserError: as `open_split`, or nothing is annotated that could be found.
     """
-    return open_split(root, split).truth
+    found = open_split(root, split).truth
+    if found.objects.crowd.all():
+        raise UserError(f"{root}: the annotations of {split} hold no object that could be found. Take official ones.")
+    return found
 
 
 def check(root: str, training: bool, full: bool) -> list[str]:
@@ -178,7 +181,7 @@ def _refuse_twins(file: Path, key: str, ids: Sequence[int | str]) -> None:
     twice = [each for each, count in Counter(ids).items() if count > 1]
     if twice:
         raise UserError(
-            f"{file}: {len(twice):,} {key} stand more than once, first {twice[0]}; the official tool would "
+            f"{file}: {key} stand more than once ({len(twice):,}), first {twice[0]}; the official tool would "
             "count one of them for both. Each must stand once."
         )
 

@@ -156,6 +156,16 @@ def test_results_that_contradict_the_data_are_refused(workshop, coco_tree, tmp_p
     assert records_of(workshop, "*") == []
 
 
+def test_a_variant_that_no_reading_names_is_scored_too(workshop, coco_tree, trained):
+    results = folder_of(trained) / "predictions/results.json"
+    out = finish(
+        workshop, "validate", "coco", f"--data={coco_tree}", f"--predictions={results}", "--variant=retinanet-v2"
+    )
+    assert "test/AP50" in out
+    (record,) = records_of(workshop, "full-validate-*")
+    assert record["variant"] == "retinanet-v2"
+
+
 def test_predictions_need_annotations_alone(workshop, coco_tree, trained, tmp_path):
     (tmp_path / "annotations").mkdir()
     name = "annotations/instances_val2017.json"

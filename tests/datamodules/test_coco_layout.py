@@ -153,13 +153,13 @@ BAD = {
     # what is wrong: (the content, what the message must say)
     "image twice": (
         entry("images", 1, id=285),
-        ["1 ids of images stand more than once, first 285", "Each must stand once"],
+        ["ids of images stand more than once (1), first 285", "Each must stand once"],
     ),
-    "category twice": (entry("categories", 1, id=18), ["1 ids of categories stand more than once, first 18"]),
-    "annotation twice": (entry("annotations", 2, id=900), ["1 ids of annotations stand more than once, first 900"]),
+    "category twice": (entry("categories", 1, id=18), ["ids of categories stand more than once (1), first 18"]),
+    "annotation twice": (entry("annotations", 2, id=900), ["ids of annotations stand more than once (1), first 900"]),
     "every annotation of one id": (
         instances() | {"annotations": [annotation(5, 42, 1), annotation(6, 42, 1)] * 2},
-        ["2 ids of annotations stand more than once, first 5"],
+        ["ids of annotations stand more than once (2), first 5"],
     ),
     "unknown image": (entry("annotations", 1, image_id=43), ["annotation 7 is about image 43 and", INCOMPLETE]),
     "unknown category": (entry("annotations", 2, category_id=2), ["annotation 31 is about", "category 2,", INCOMPLETE]),
@@ -255,3 +255,11 @@ def test_what_is_read_is_what_the_official_index_holds(tmp_path):
     assert list(truth.categories) == sorted(official.getCatIds())
     areas = [each["area"] for image in truth.ids for each in official.imgToAnns[image]]
     assert truth.objects.areas[np.argsort(truth.objects.image, kind="stable")].tolist() == areas
+
+
+@pytest.mark.parametrize("crowd", [True, False])
+def test_annotations_without_anything_to_find_score_nothing(tmp_path, crowd):
+    content = instances()
+    content["annotations"] = [each | {"iscrowd": 1} for each in content["annotations"]] if crowd else []
+    put(tmp_path, content)
+    assert "hold no object that could be found" in refusal(coco.truth, str(tmp_path), "val2017")

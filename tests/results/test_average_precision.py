@@ -138,7 +138,7 @@ def saved(root, annotations, results):
 
 def ours(root):
     """The predictions and what they are held against."""
-    truth = coco.truth(str(root), "val2017")
+    truth = coco.open_split(str(root), "val2017").truth
     return detection.read(root, truth), truth
 
 

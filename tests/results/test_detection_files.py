@@ -155,8 +155,8 @@ BAD = {
     "no score": (lacking("score"), ["missing required field `score`", "$[1]", FORM]),
     "id beyond 64 bits": (changed(image_id=2**63), ["image_id", "9223372036854775807"]),
     "width beyond numbers": (changed(bbox=[1, 2, 1e308, 4]), ["bbox", "<= 1000000000"]),
-    "corners": (CORNERS, ["as corners [x1, y1, x2, y2] hardly one does", "Write x, y, width and height"]),
-    "fractions": (FRACTIONS, ["between 0 and 1", "fractions", "Write pixels"]),
+    "corners": (CORNERS, ["seem to be corners [x1, y1, x2, y2]", "Write x, y, width and height"]),
+    "fractions": (FRACTIONS, ["at most 1", "fractions", "Write pixels"]),
 }
 
 
