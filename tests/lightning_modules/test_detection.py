@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 from torchvision.models import detection as published
 
 from benchmarks.errors import UserError
@@ -92,6 +93,42 @@ def test_begins_with_the_weights_of_our_own_imagenet(tmp_path):
     load_backbone(body, str(tmp_path / "last.ckpt"))
     for name, value in body.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_begins_with_the_weights_of_torchvision(tmp_path, monkeypatch):
+    """The published file itself cannot be had here; this one has its names and shapes."""
+    source = models.resnet50()
+    torch.save(source.state_dict(), tmp_path / "resnet50.pth")
+    monkeypatch.setattr("lightning_modules.transfer.cached_file", lambda entry: tmp_path / "resnet50.pth")
+    body = FasterRCNN(7, 64, 96, RESNET50, channels=16).backbone.body
+    load_backbone(body, "ResNet50_Weights.IMAGENET1K_V1")
+    for name, value in body.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_published_detectors_are_those_of_coco(coco_tree, monkeypatch):
+    """With random weights in the published ones' place."""
+    entry = models.get_weight("FasterRCNN_ResNet50_FPN_Weights.COCO_V1")
+    monkeypatch.setattr("lightning_modules.published_detection.cached_file", lambda entry: None)
+    monkeypatch.setattr(type(entry), "get_state_dict", lambda *_, **__: random_published_state())
+    module = Detector.published("FasterRCNN_ResNet50_FPN_Weights.COCO_V1")
+    assert module.data_settings == {"short_side": 800, "longest_side": 1333}
+    names = {label: name for label, name in module.labels.items() if name not in ("__background__", "N/A")}
+    coco = SimpleNamespace(categories=tuple(names), truth=SimpleNamespace(names=tuple(names.values())))
+    assert len(names) == 80
+    assert list(module.category_ids(coco)) == list(range(91)), "labels are ids"
+    miniature = truth_of(str(coco_tree), "val2017")
+    with pytest.raises(UserError, match="tell COCO's 80 categories apart, but DATA has 24"):
+        module.category_ids(SimpleNamespace(categories=miniature.categories, truth=miniature))
+    for wrong, message in (("ResNet50_Weights.IMAGENET1K_V1", "no detector"), ("FasterRCNN.V9", "unknown")):
+        with pytest.raises(UserError, match=message):
+            Detector.published(wrong)
+
+
+def random_published_state():
+    network = published.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    state = network.state_dict()
+    return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
 
 @pytest.mark.parametrize(
