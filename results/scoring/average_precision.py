@@ -30,8 +30,6 @@ AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]], dtype=n
 MOST_DETECTIONS = 100
 """An image and category; the rest, the least confident, is not looked at."""
 
-FOUND, FOUND_OUTSIDE, LEFT_OUT = 0, 1, 2  # kinds of events
-
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -118,9 +116,11 @@ def match(objects: Objects, detections: Objects, num_images: int, num_categories
 
 def right(matches: Matches, threshold: int) -> Integers:
     """Places of the detections that are of an object, at the threshold of that number, over all areas."""
+    from results.scoring import matching
+
     cells = range(threshold, len(matches.event_starts) - 1, len(AREAS) * len(THRESHOLDS))
     events = [slice(matches.event_starts[cell], matches.event_starts[cell + 1]) for cell in cells]
-    found = [matches.event[each][matches.kind[each] != LEFT_OUT] for each in events]
+    found = [matches.event[each][matches.kind[each] != matching.LEFT_OUT] for each in events]
     places: Integers = matches.place[np.concatenate(found)]
     return places
 

@@ -6,10 +6,9 @@ They follow cocodataset/cocoapi:PythonAPI/pycocotools/cocoeval.py and common/mas
 import numpy as np
 from numba import njit
 
-from results.scoring.average_precision import FOUND, FOUND_OUTSIDE, LEFT_OUT
-
 _EPSILON = float(np.spacing(1))
 _IGNORED, _FALSE, _TRUE = 0, 1, 2
+FOUND, FOUND_OUTSIDE, LEFT_OUT = 0, 1, 2  # kinds of events
 
 
 @njit(cache=True, nogil=True)
