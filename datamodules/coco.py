@@ -12,20 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from benchmarks.errors import UserError
-from benchmarks.processes import serve
 from benchmarks.schema import Signature
-from datamodules.interface import BenchmarkData
-from datamodules.layouts.coco import TRAIN, Split, open_split
-from datamodules.layouts.images import decode, verify
+from datamodules.image_data import ImageData, Images
+from datamodules.layouts.coco import TRAIN, VAL, Split, open_split
+from datamodules.layouts.images import decode
 from datamodules.resizing import Resizing, mirrored
-from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, example_generator, steps_per_epoch
+from datamodules.sampling import Key, example_generator
 from results.scoring.detection import Truth
-
-VAL = "val2017"
 
 
 def read_image(split: Split, index: int) -> Tensor:
@@ -100,7 +97,7 @@ def usable_images(truth: Truth) -> NDArray[np.int64]:
     return np.unique(objects.image[seen])
 
 
-class CocoData(BenchmarkData):
+class CocoData(ImageData):
     """Training and validation images.
 
     Args:
@@ -114,8 +111,6 @@ class CocoData(BenchmarkData):
         workers: processes that decode images, a device.
     """
 
-    unit = "images"
-
     def __init__(
         self,
         root: str,
@@ -127,9 +122,8 @@ class CocoData(BenchmarkData):
         longest_side: int = 1333,
         workers: int = 8,
     ) -> None:
-        super().__init__()
-        self.root, self.seed, self.resizing, self.workers = root, seed, resizing, workers
-        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        super().__init__(seed, global_batch_size, evaluation_batch_size, workers, collate)
+        self.root, self.resizing = root, resizing
         self.short_side, self.longest_side = short_side, longest_side
         self.train: Split | None = None
         self.val: Split | None = None
@@ -160,21 +154,11 @@ class CocoData(BenchmarkData):
         return self.truth.categories
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch."""
-        assert self.train is not None, "setup has not run"
-        return steps_per_epoch(np.bincount(self._wide()).tolist(), self.global_batch_size)
-
-    @property
     def identity(self) -> dict[str, Any]:
         """Categories, and the sizes of the splits that are open."""
         return {"classes": list(self.truth.names)} | {
             split.name: len(split) for split in (self.train, self.val) if split is not None
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
-        return self.identity
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.
@@ -189,57 +173,22 @@ class CocoData(BenchmarkData):
             _require_two_splits(self.root, self.train.truth, self.val.truth)
             self.usable = usable_images(self.train.truth)
 
-    def verify(self, training: bool) -> None:
-        """Looks at the head and the tail of every image before hours are spent.
-
-        Raises:
-            UserError: a file is empty, truncated or no image.
-        """
-        self.setup("fit" if training else "test")
-        for split in (self.train, self.val) if training else (self.val,):
-            assert split is not None
-            verify(split, max(1, self.workers))
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of this rank, from the step on where training stands; upright and wide images never share one."""
-        trainer, train = self.trainer, self.train
-        assert trainer is not None
-        assert train is not None
-        batches = TrainingBatches(
-            len(self.usable), self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step, self._wide(),
-        )  # fmt: skip
-        return self._loader(TrainingImages(train, self.usable, self.seed, self.resizing), batches)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The validation images, this rank's share of them."""
-        assert self.trainer is not None
-        assert self.val is not None
-        batches = EvaluationBatches(
-            len(self.val), self.evaluation_batch_size, self.trainer.global_rank, self.trainer.world_size
-        )
-        return self._loader(EvaluationImages(self.val), batches)
-
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The same images: the test set's annotations are not public, and every quoted number is on these."""
-        return self.val_dataloader()
-
-    def _wide(self) -> NDArray[np.int64]:
-        """Whether each usable image is wider than high, 1 or 0."""
-        assert self.train is not None
+    @property
+    def training_groups(self) -> NDArray[np.int64]:
+        """Whether each usable image is wider than high, 1 or 0: upright and wide images never share a batch."""
+        assert self.train is not None, "setup has not run"
         width, height = self.train.truth.sizes[self.usable].T
         return np.asarray(width > height, np.int64)
 
-    def _loader(self, dataset: Dataset[dict[str, Any]], batches: Sampler[list[Key]]) -> DataLoader[dict[str, Any]]:
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=serve,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-        )
+    def training_images(self) -> Images:
+        """Scaled and mirrored at random."""
+        assert self.train is not None
+        return TrainingImages(self.train, self.usable, self.seed, self.resizing)
+
+    def evaluation_images(self) -> Images:
+        """Whole images."""
+        assert self.val is not None
+        return EvaluationImages(self.val)
 
 
 def _with_images(root: str, name: str) -> Split:

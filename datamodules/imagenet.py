@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pixels
 
-from benchmarks.processes import serve
 from benchmarks.schema import Signature
-from datamodules.interface import BenchmarkData
+from datamodules.image_data import ImageData, Images
 from datamodules.layouts.imagenet import Split, check_classes, open_split
-from datamodules.layouts.images import decode, verify
-from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, example_generator
+from datamodules.layouts.images import decode
+from datamodules.sampling import Key, example_generator
 
 
 def random_crop(
@@ -94,7 +94,7 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
     }
 
 
-class ImageNetData(BenchmarkData):
+class ImageNetData(ImageData):
     """Training and validation images.
 
     Args:
@@ -112,8 +112,6 @@ class ImageNetData(BenchmarkData):
         workers: processes that decode images, a device.
     """
 
-    unit = "images"
-
     def __init__(
         self,
         root: str,
@@ -129,9 +127,8 @@ class ImageNetData(BenchmarkData):
         interpolation: str = "bilinear",
         workers: int = 8,
     ) -> None:
-        super().__init__()
-        self.root, self.seed, self.workers = root, seed, workers
-        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        super().__init__(seed, global_batch_size, evaluation_batch_size, workers, collate)
+        self.root = root
         self.smallest_area, self.growth = smallest_area, (smallest, largest, ramp)
         self.resize, self.crop, self.interpolation = resize, crop, interpolation
         self.train: Split | None = None
@@ -160,21 +157,11 @@ class ImageNetData(BenchmarkData):
         return split.classes
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch."""
-        assert self.train is not None, "setup has not run"
-        return len(self.train) // self.global_batch_size
-
-    @property
     def identity(self) -> dict[str, Any]:
         """Class names, and the sizes of the splits that are open."""
         return {"classes": list(self.classes)} | {
             name: len(split) for name, split in (("train", self.train), ("val", self.val)) if split is not None
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
-        return self.identity
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.
@@ -187,48 +174,18 @@ class ImageNetData(BenchmarkData):
             self.train = open_split(self.root, "train")
             check_classes(self.train, self.val)
 
-    def verify(self, training: bool) -> None:
-        """Looks at the head and the tail of every file before hours are spent.
+    @property
+    def training_groups(self) -> NDArray[np.int64]:
+        """All images are cut to one shape, so they are one group."""
+        assert self.train is not None, "setup has not run"
+        return np.zeros(len(self.train), np.int64)
 
-        Raises:
-            UserError: a file is empty, truncated or no image.
-        """
-        self.setup("fit" if training else "test")
-        for split in (self.train, self.val) if training else (self.val,):
-            assert split is not None
-            verify(split, max(1, self.workers))
+    def training_images(self) -> Images:
+        """Random crops."""
+        assert self.train is not None
+        return TrainingImages(self.train, self.seed, self.smallest_area, self.growth)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of this rank, from the step on where training stands."""
-        trainer, train = self.trainer, self.train
-        assert trainer is not None
-        assert train is not None
-        batches = TrainingBatches(
-            len(train), self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
-        )  # fmt: skip
-        return self._loader(TrainingImages(train, self.seed, self.smallest_area, self.growth), batches)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The official validation set, this rank's share of it."""
-        assert self.trainer is not None
+    def evaluation_images(self) -> Images:
+        """Centre crops."""
         assert self.val is not None
-        batches = EvaluationBatches(
-            len(self.val), self.evaluation_batch_size, self.trainer.global_rank, self.trainer.world_size
-        )
-        return self._loader(EvaluationImages(self.val, self.resize, self.crop, self.interpolation), batches)
-
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The same set: ImageNet's test labels are not public, and every quoted number is on this one."""
-        return self.val_dataloader()
-
-    def _loader(self, dataset: Dataset[dict[str, Any]], batches: Sampler[list[Key]]) -> DataLoader[dict[str, Any]]:
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=serve,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-        )
+        return EvaluationImages(self.val, self.resize, self.crop, self.interpolation)

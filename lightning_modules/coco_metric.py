@@ -1,14 +1,12 @@
 """COCO's metrics inside a loop, by faster-coco-eval; the record's come from the predictions file and must agree."""
 
 import numpy as np
-import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
-from results.scoring.detection import VOC, Truth
-
-STATISTICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+from results.scoring.detection import METRICS, VOC, Truth
 
 
 class CocoMetric(Metric):
@@ -32,12 +30,12 @@ class CocoMetric(Metric):
 
     def compute(self) -> dict[str, float]:
         """Every metric in percent that has an object to be about."""
-        rows = torch.cat(self.rows).cpu().numpy() if isinstance(self.rows, list) else self.rows.cpu().numpy()
+        rows = dim_zero_cat(self.rows).cpu().numpy()
         evaluation = COCOeval_faster(_annotated(self.truth), _detected(self.truth, rows), "bbox", print_function=str)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-        found = dict(zip(STATISTICS, map(float, evaluation.stats[:12]), strict=True))
+        found = dict(zip(METRICS, map(float, evaluation.stats[:12]), strict=False))  # the tool's order
         precision = evaluation.eval["precision"][:, :, :, 0, 2]  # [thresholds, recalls, categories]
         voc = precision[:, :, [category in VOC for category in self.truth.categories]]
         found["AP_voc20"] = float(voc[voc > -1].mean()) if (voc > -1).any() else -1.0

@@ -35,7 +35,7 @@ SEEN_AT_LEAST = 0.35  # share of an object that must be visible to be annotated
 
 # Scenes by number: what the real files are known for. Each is in both splits.
 EMPTY, GREY, CMYK, SPECK, CROWD_ONLY, BEYOND = range(7, 13)
-FLAT = 13  # in training alone: two boxes there have no height
+FLAT = 13  # in training alone: a box without height
 
 Pixels = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -127,15 +127,18 @@ def _outline(rng: np.random.Generator, category: int, height: int, width: int) -
     y, x = np.ogrid[:height, :width]
     right, below = (x + 0.5 - across) / radius * stretch, (y + 0.5 - down) / radius / stretch
     u, v = np.cos(angle) * right + np.sin(angle) * below, np.cos(angle) * below - np.sin(angle) * right
-    shape = sorted(set(NAMES) - set(LOOK_ALIKE)).index(LOOK_ALIKE.get(category, category))
-    return SHAPES[shape](u, v), np.sin(9 * u) > 0.2
+    return SHAPES[_outline_number(category)](u, v), np.sin(9 * u) > 0.2
+
+
+def _outline_number(category: int) -> int:
+    """Which shape a category has; one that looks alike has the other's."""
+    return sorted(set(NAMES) - set(LOOK_ALIKE)).index(LOOK_ALIKE.get(category, category))
 
 
 def _paint(rng: np.random.Generator, canvas: Pixels, mask: Mask, stripes: Mask, category: int) -> None:
     """Paints an object in its category's hue; saturation and light vary."""
-    hues = sorted(set(NAMES) - set(LOOK_ALIKE))
     # two shapes far apart in the list share a hue, so that neither colour nor outline alone tells the category
-    hue = (hues.index(LOOK_ALIKE.get(category, category)) % 10) / 10 + rng.normal(0, 0.012)
+    hue = (_outline_number(category) % 10) / 10 + rng.normal(0, 0.012)
     colour = np.array(colorsys.hsv_to_rgb(hue % 1, rng.uniform(0.65, 1), rng.uniform(0.6, 1))) * 255
     canvas[mask] = colour
     if category in LOOK_ALIKE:

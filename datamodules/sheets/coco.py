@@ -1,14 +1,12 @@
 """Detections against the annotations as one self-contained page, the worst images first."""
 
-import base64
-import io
-
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 
 from datamodules.layouts.coco import Split, open_split
 from datamodules.layouts.images import decode
+from datamodules.sheets.thumbnails import data_address
 from results.scoring.average_precision import Objects, right
 from results.scoring.detection import Predictions
 
@@ -74,10 +72,5 @@ def _example(
 
 
 def _thumbnail(images: Split, index: int) -> str:
-    """A data address of the image, at most 240 pixels a side."""
     with images.open(index) as stream:
-        image = decode(stream.read(), images.where(index))
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        return data_address(decode(stream.read(), images.where(index)), SIDE)

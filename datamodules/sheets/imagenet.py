@@ -1,13 +1,11 @@
 """The most confident mistakes of an image classifier as one self-contained page: each image with its five guesses."""
 
-import base64
-import io
-
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from PIL import Image
 
 from datamodules.layouts.imagenet import Split, open_split
+from datamodules.sheets.thumbnails import data_address
 from results.scoring.classification import Predictions
 
 SHOWN = 24
@@ -44,11 +42,6 @@ def _example(images: Split, index: int, predictions: Predictions) -> dict[str, o
 
 
 def _thumbnail(images: Split, index: int) -> str:
-    """A data address of the image, at most 160 pixels a side."""
     with images.open(index) as stream, Image.open(stream) as image:
         image.draft("RGB", (2 * SIDE, 2 * SIDE))
-        small = image.convert("RGB")
-    small.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        return data_address(image.convert("RGB"), SIDE)

@@ -1,0 +1,112 @@
+"""What every data set of image files shares: two splits, batches that depend on the step alone, each image once."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from benchmarks.processes import serve
+from datamodules.interface import BenchmarkData
+from datamodules.layouts.images import Split, verify
+from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, steps_per_epoch
+
+Images = Dataset[dict[str, Any]]
+
+
+class ImageData(BenchmarkData):
+    """Training and validation images; `setup` opens `train` and `val`.
+
+    Args:
+        seed: of the run; decides order and augmentation.
+        global_batch_size: images in one optimizer step, over all devices.
+        evaluation_batch_size: images a device scores at once.
+        workers: processes that decode images, a device.
+        collate: makes a batch of examples, which may be none.
+    """
+
+    unit = "images"
+    train: Split | None
+    val: Split | None
+
+    def __init__(
+        self,
+        seed: int,
+        global_batch_size: int,
+        evaluation_batch_size: int,
+        workers: int,
+        collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.seed, self.workers, self.collate = seed, workers, collate
+        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+
+    @property
+    @abstractmethod
+    def training_groups(self) -> NDArray[np.int64]:
+        """The group of each image to train on, [n]; a batch never mixes groups."""
+
+    @abstractmethod
+    def training_images(self) -> Images:
+        """(epoch, position among those to train on) -> an example."""
+
+    @abstractmethod
+    def evaluation_images(self) -> Images:
+        """(0, position in the split) -> an example."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch."""
+        return steps_per_epoch(np.bincount(self.training_groups).tolist(), self.global_batch_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data."""
+        return self.identity
+
+    def verify(self, training: bool) -> None:
+        """Looks at the head and the tail of every file before hours are spent.
+
+        Raises:
+            UserError: a file is empty, truncated or no image.
+        """
+        self.setup("fit" if training else "test")
+        for split in (self.train, self.val) if training else (self.val,):
+            assert split is not None
+            verify(split, max(1, self.workers))
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Batches of this rank, from the step on where training stands."""
+        trainer, groups = self.trainer, self.training_groups
+        assert trainer is not None
+        batches = TrainingBatches(
+            len(groups), self.global_batch_size, trainer.global_rank, trainer.world_size,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step, groups,
+        )  # fmt: skip
+        return self._loader(self.training_images(), batches)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The official validation set, this rank's share of it."""
+        assert self.trainer is not None
+        assert self.val is not None
+        batches = EvaluationBatches(
+            len(self.val), self.evaluation_batch_size, self.trainer.global_rank, self.trainer.world_size
+        )
+        return self._loader(self.evaluation_images(), batches)
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The same set: labels of the test images are not public, and every quoted number is on this one."""
+        return self.val_dataloader()
+
+    def _loader(self, images: Images, batches: Sampler[list[Key]]) -> DataLoader[dict[str, Any]]:
+        return DataLoader(
+            images,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=self.collate,
+            worker_init_fn=serve,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )
