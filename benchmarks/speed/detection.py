@@ -52,6 +52,7 @@ def write(root: Path, images: int, detections: int) -> None:
         for box, category, score in zip(seen, chosen, rng.random(detections).round(5), strict=False):
             row = {"image_id": image["id"], "category_id": int(category), "bbox": box.tolist(), "score": float(score)}
             results.append(row)
+    print(f"{images} images, {len(content['annotations'])} objects, {len(results)} detections", flush=True)
     (root / "annotations").mkdir()
     (root / ANNOTATIONS).write_text(json.dumps(content))
     (root / RESULTS).write_text(json.dumps(results))
