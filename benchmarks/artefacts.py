@@ -1,7 +1,6 @@
 """What a clone can check: the small files of a real run, kept and committed beside its record."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +28,15 @@ def keep_with_record(
     if profile != "full" or sum(path.stat().st_size for path in (*predictions, weights, sheet)) > LARGEST:
         return scored, stored(weights)
     folder = record.with_suffix("")
-    *kept, kept_weights, _ = _copies([*predictions, weights, sheet], folder)
+    names = [path.relative_to(weights.parent / "predictions") for path in predictions]
+    copies = [*zip(predictions, names, strict=True), (weights, Path(weights.name)), (sheet, Path(sheet.name))]
+    *kept, kept_weights, _ = [_copy(path, folder / name) for path, name in copies]
     return replace(scored, predictions=tuple(map(stored, kept))), stored(kept_weights)
 
 
-def _copies(paths: Sequence[Path], folder: Path) -> list[Path]:
+def _copy(path: Path, target: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return [Path(shutil.copy(path, folder / path.name)) for path in paths]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(path, target))
     except OSError as error:
-        raise cannot_write(folder, error) from None
+        raise cannot_write(target, error) from None

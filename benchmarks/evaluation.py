@@ -4,6 +4,8 @@ import logging
 import math
 import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment
 from benchmarks.files import write_atomically
-from benchmarks.measure import HeldOut, Scored, measure, stored
+from benchmarks.measure import HeldOut, Scored, measure, stored, together
 from benchmarks.modules import baseline_systems, scoring, worst_examples
-from benchmarks.predictions import merge_shards
-from benchmarks.schema import Baseline, Environment, Measurement
+from benchmarks.predictions import PredictionShards, merge_shards
+from benchmarks.schema import Baseline, Environment, Measurement, Signature
 from datamodules.interface import BenchmarkData
 
 
@@ -39,17 +41,23 @@ def quiet() -> dict[str, Any]:
     return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}
 
 
+def shards(tests: Sequence[HeldOut], folder: Path) -> PredictionShards:
+    """Collects the predictions of a run in `folder`."""
+    return PredictionShards([folder / "predictions" / tested.folder for tested in tests])
+
+
 def test(
-    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, tested: HeldOut, folder: Path,
+    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, tests: Sequence[HeldOut], folder: Path,
     checkpoint: Path | None,
 ) -> Scored | None:  # fmt: skip
     """Tests; None on every rank but zero.
 
     Args:
-        trainer: with a `PredictionShards` on `folder / "predictions"`.
-        module: what is tested.
-        datamodule: what loads the test set.
-        tested: the test set.
+        trainer: with `shards(tests, folder)`.
+        module: what is tested; its `decoding`, if it has one, is part of the protocol. A `suffix` of its own keeps what
+            a decoder other than the claim's has measured from being mistaken for the claim's metric.
+        datamodule: what loads the test sets.
+        tests: the test sets, in the order of their loaders.
         folder: of the run.
         checkpoint: the weights; None where the module brings its own.
 
@@ -60,10 +68,18 @@ def test(
     trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, verbose=False)
     if not trainer.is_global_zero:
         return None
-    predictions, examples = merge_shards(folder / "predictions", len(tested.truth.ids))
-    files = scoring(tested.claim).write(folder / "predictions", predictions, tested.truth)
-    metrics, _ = measure(tested, folder / "predictions", datamodule.signature)
-    require_agreement(metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
+    signature = datamodule.signature | getattr(module, "decoding", {})
+    named = [replace(tested, prefix=tested.prefix + getattr(module, "suffix", "")) for tested in tests]
+    scored = together(_merged(tested, folder / "predictions" / tested.folder, signature) for tested in named)
+    require_agreement(scored.metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
+    return scored
+
+
+def _merged(tested: HeldOut, folder: Path, signature: Signature) -> Scored:
+    """One test set: its shards to the file of predictions, and the file to metrics."""
+    predictions, examples = merge_shards(folder, len(tested.truth.ids))
+    files = scoring(tested.claim).write(folder, predictions, tested.truth)
+    metrics, _ = measure(tested, folder, signature)
     return Scored(metrics, examples, tuple(stored(file) for file in files))
 
 
@@ -83,22 +99,24 @@ def require_agreement(metrics: dict[str, Measurement], logged: dict[str, float])
             )
 
 
-def baselines(tested: HeldOut, folder: Path) -> dict[str, Baseline]:
-    """Trivial systems on the same test set, scored by the same path from predictions of their own."""
-    task, truth = scoring(tested.claim), tested.truth
+def baselines(tests: Sequence[HeldOut], folder: Path) -> dict[str, Baseline]:
+    """Trivial systems on the same test sets, scored by the same path from predictions of their own."""
     found: dict[str, Baseline] = {}
-    for name, predictions in baseline_systems(tested.claim).baselines(tested.root, tested.split).items():
-        place = folder / "baselines" / name
-        place.mkdir(parents=True, exist_ok=True)
-        task.write(place, predictions, truth)
-        values = task.score(task.read(place, truth), truth)
-        found |= {f"{name}/{metric}": Baseline(value, f"{tested.prefix}/{metric}") for metric, value in values.items()}
+    for tested in tests:
+        task, truth = scoring(tested.claim), tested.truth
+        for name, predictions in baseline_systems(tested.claim).baselines(tested.root, tested.split).items():
+            place = folder / "baselines" / name / tested.folder
+            place.mkdir(parents=True, exist_ok=True)
+            task.write(place, predictions, truth)
+            values = task.score(task.read(place, truth), truth)
+            where = f"{name}/{tested.prefix}" if tested.folder else name
+            found |= {f"{where}/{key}": Baseline(value, f"{tested.prefix}/{key}") for key, value in values.items()}
     return found
 
 
 def write_sheet(tested: HeldOut, folder: Path, title: str) -> Path:
-    """`sheet.html`: the worst examples, in the task's own form."""
-    predictions = scoring(tested.claim).read(folder / "predictions", tested.truth)
+    """`sheet.html`: the worst examples of a test set, in the task's own form."""
+    predictions = scoring(tested.claim).read(folder / "predictions" / tested.folder, tested.truth)
     page = worst_examples(tested.claim).sheet(title, tested.root, tested.split, predictions)
     write_atomically(folder / "sheet.html", page.encode())
     return folder / "sheet.html"

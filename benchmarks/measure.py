@@ -1,13 +1,14 @@
 """From stored predictions to measurements: the one path by which any number of this suite comes about. No torch."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.config import Profile
 from benchmarks.files import sha256
-from benchmarks.modules import scoring, truth
+from benchmarks.modules import present, scoring, truth
 from benchmarks.paths import relative
 from benchmarks.schema import Claim, Environment, Examples, Measurement, Signature, StoredFile
 from results.statistics import NORMAL_QUANTILE
@@ -15,19 +16,31 @@ from results.statistics import NORMAL_QUANTILE
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a variant is tested on: `truth` is the task's, of `split`; keys of metrics begin with `prefix`."""
+    """A test set of a variant: `truth` is the task's, of `split`; keys of metrics begin with `prefix`.
+
+    Predictions lie in a folder called `folder` below those of the run, empty where the variant has one test set.
+    """
 
     claim: Claim
     root: str | None
     prefix: str
     split: str
+    folder: str
     truth: Any
 
 
-def held_out(claim: Claim, variant: str | None, root: str | None) -> HeldOut:
-    """What a variant of the claim's benchmark is tested on, under the root of the data if it needs any."""
-    prefix, split = claim.split(variant)
-    return HeldOut(claim, root, prefix, split, truth(claim, root, split))
+def held_out(claim: Claim, variant: str | None, root: str | None) -> tuple[HeldOut, ...]:
+    """What a variant of the claim's benchmark is tested on, under the root of the data if it needs any.
+
+    Of several test sets those that are there; at least one is (`layouts.check`).
+    """
+    splits = claim.splits(variant)
+    several = len(splits) > 1
+    return tuple(
+        HeldOut(claim, root, prefix, split, split if several else "", truth(claim, root, split))
+        for prefix, split in splits
+        if not several or present(claim, root, split)
+    )
 
 
 @dataclass(frozen=True)
@@ -44,12 +57,24 @@ def stored(path: Path) -> StoredFile:
     return StoredFile(relative(path), sha256(path))
 
 
+def together(parts: Iterable[Scored]) -> Scored:
+    """What several test sets came to."""
+    metrics: dict[str, Measurement] = {}
+    files: list[StoredFile] = []
+    counts = [0, 0, 0]
+    for part in parts:
+        metrics |= part.metrics
+        files += part.predictions
+        counts = [a + b for a, b in zip(counts, dataclasses.astuple(part.examples), strict=True)]
+    return Scored(metrics, Examples(*counts), tuple(files))
+
+
 def is_official(
     claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment, scored: Scored
 ) -> bool:
     """Whether a record may settle the claim: the committed protocol and code, on all the examples it is about."""
     about = [reading for reading in claim.testable if reading.metric in scored.metrics]
-    complete = bool(about) and all(reading.examples == scored.examples.scored for reading in about)
+    complete = bool(about) and all(reading.examples == scored.metrics[reading.metric].n for reading in about)
     return profile == "full" and not deviations and not environment.dirty and complete
 
 

@@ -31,6 +31,11 @@ def layouts(claim: Claim) -> Any:
     return _named_module("datamodules.layouts", claim.dataset)
 
 
+def present(claim: Claim, root: str | None, split: str) -> bool:
+    """Whether DATA holds one of several test sets; without its only one nothing can be done."""
+    return bool(layouts(claim).present(root, split))
+
+
 def baseline_systems(claim: Claim) -> Any:
     """The module of the trivial systems that the claim's runs are compared with."""
     return _named_module("datamodules.baselines", claim.dataset)

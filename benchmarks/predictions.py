@@ -14,32 +14,33 @@ class PredictionShards(Callback):
     """Writes what `test_step` returns, `index` (positions in the split) and `predictions`, as JSON lines.
 
     Args:
-        folder: where the shards go, one a rank.
+        folders: where the shards go, one a rank; a folder for each test set, in the order of the test loaders.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file: IO[str] | None = None
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self.files: list[IO[str]] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if trainer.is_global_zero:
-            for stale in self.folder.glob("shard-*.jsonl"):
-                stale.unlink()
+        for folder in self.folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            if trainer.is_global_zero:
+                for stale in folder.glob("shard-*.jsonl"):
+                    stale.unlink()
         trainer.strategy.barrier("stale shards are gone")
-        self.file = (self.folder / f"shard-{trainer.global_rank}.jsonl").open("w", encoding="utf-8")
+        name = f"shard-{trainer.global_rank}.jsonl"
+        self.files = [(folder / name).open("w", encoding="utf-8") for folder in self.folders]
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        assert self.file is not None
         for index, prediction in zip(outputs["index"], outputs["predictions"], strict=True):
-            self.file.write(json.dumps([index, prediction]) + "\n")
+            self.files[dataloader_idx].write(json.dumps([index, prediction]) + "\n")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert self.file is not None
-        self.file.close()
+        for file in self.files:
+            file.close()
         trainer.strategy.barrier("all shards are written")
 
 

@@ -98,7 +98,7 @@ def _forecast(plan: Plan, trainer: Trainer, meter: ThroughputMeter, batch_second
     else:
         lines.append(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB on rank zero")
     if speed is not None:
-        training = epochs * datamodule.steps_per_epoch * datamodule.global_batch_size / speed.value
+        training = epochs * datamodule.steps_per_epoch * datamodule.step_size / speed.value
         seconds = training + (epochs + 1) * len(datamodule.val_dataloader()) * batch_seconds
         end = datetime.now().astimezone() + timedelta(seconds=seconds)
         lines += [

@@ -32,11 +32,10 @@ from benchmarks.config import (
 )
 from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
-from benchmarks.evaluation import baselines, quiet, surroundings, test, write_sheet
+from benchmarks.evaluation import baselines, quiet, shards, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, held_out, is_official
 from benchmarks.paths import record_file, relative, run_folder
-from benchmarks.predictions import PredictionShards
 from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, choose_run, first_process, first_start, now, occupied
 from benchmarks.schema import SCHEMA, Baseline, Claim, Record, StoredFile
 from benchmarks.strict import load_claim, load_record, write_record
@@ -75,7 +74,7 @@ class Plan:
         """Of the run."""
         return run_folder(self.order.benchmark, self.run_id)
 
-    def held_out(self) -> HeldOut:
+    def held_out(self) -> tuple[HeldOut, ...]:
         """What the run is tested on."""
         return held_out(self.claim, self.order.variant, self.order.data)
 
@@ -141,10 +140,10 @@ def finish(plan: Plan, record_path: Path) -> None:
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
-    tested = plan.held_out()
-    sheet = write_sheet(tested, plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
+    tests = plan.held_out()
+    sheet = write_sheet(tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
     scored, weights = keep_with_record(plan.order.profile, record_path, scored, plan.folder / WEIGHTS, sheet)
-    record = make_record(plan, trainer, meter, scored, weights, baselines(tested, plan.folder), beginning)
+    record = make_record(plan, trainer, meter, scored, weights, baselines(tests, plan.folder), beginning)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
@@ -155,7 +154,7 @@ def callbacks(plan: Plan, meter: ThroughputMeter) -> list[Callback]:
     checkpoints = Checkpoints(plan.folder, plan.identity, plan.assembly.checkpoint_every_n_steps)
     return [
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(plan.folder / "metrics.csv"), checkpoints,
-        StopOnSignal(checkpoints), PredictionShards(plan.folder / "predictions"),
+        StopOnSignal(checkpoints), shards(plan.held_out(), plan.folder),
     ]  # fmt: skip
 
 

@@ -109,17 +109,18 @@ class Claim:
         """The variants that the readings name, the headline's first."""
         return tuple(dict.fromkeys(reading.variant for reading in self.testable))
 
-    def split(self, variant: str | None) -> tuple[str, str]:
-        """Metric prefix, and the split of the data, or the environment, that a variant is tested on.
+    def splits(self, variant: str | None) -> tuple[tuple[str, str], ...]:
+        """Metric prefix and split of the data, or the environment, of each test set of a variant, the headline's first.
 
         A variant that no reading names, such as an ablation, is tested as the headline is.
         """
-        reading = self._of(variant)[0]
-        return reading.metric.partition("/")[0], reading.split
+        of_splits = [(reading.metric.partition("/")[0], reading.split) for reading in self._of(variant)]
+        return tuple(dict.fromkeys(of_splits))
 
     def _of(self, variant: str | None) -> Sequence[Reading]:
-        """The readings of a variant, or all of them where no reading names it."""
-        return [reading for reading in self.testable if reading.variant == variant] or self.testable
+        """The readings of a variant, or the headline's where no reading names it."""
+        named = variant if variant in self.variants else self.variants[0]
+        return [reading for reading in self.testable if reading.variant == named]
 
     def signature(self, variant: str | None) -> Signature:
         """The protocol of a variant's test."""

@@ -19,8 +19,7 @@ class ThroughputMeter(Callback):
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
-        self.examples = 0
-        self.seconds = self.waited = 0.0
+        self.examples = self.seconds = self.waited = 0.0
         self.ended: float | None = None
         self.started = 0.0
         self.seen = 0  # batches since the loader started
@@ -37,7 +36,7 @@ class ThroughputMeter(Callback):
         return {"examples": self.examples, "seconds": self.seconds, "waited": self.waited, "elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        self.examples = int(state_dict["examples"])
+        self.examples = state_dict["examples"]
         self.seconds, self.waited = state_dict["seconds"], state_dict["waited"]
         self.began = time.perf_counter() - state_dict["elapsed"]  # also right when testing loads it once more
 
@@ -52,7 +51,7 @@ class ThroughputMeter(Callback):
         now = time.perf_counter()
         if self.ended is not None and self.seen >= WARM_UP:
             datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-            self.examples += datamodule.global_batch_size // trainer.accumulate_grad_batches
+            self.examples += datamodule.step_size / trainer.accumulate_grad_batches
             self.seconds += now - self.ended
             self.waited += self.started - self.ended
         self.ended = now

@@ -17,11 +17,11 @@ from benchmarks.config import Settings, deviations, machine_settings, merge, res
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.loaded import load
-from benchmarks.measure import Scored, held_out, is_official, measure, stored
-from benchmarks.modules import scoring
+from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, stored, together
+from benchmarks.modules import scoring, truth
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
-from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
+from benchmarks.schema import SCHEMA, Environment, Record, Signature, StoredFile, Tracking, short_hash
 from benchmarks.strict import write_record
 from results.render import summary
 
@@ -98,23 +98,40 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     asked = _full_unless_mini(options)
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
-    variant = _variant_of(asked, path)
+    root = locate_data(asked, training=False)
+    variant = _variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
-    tested = held_out(asked.claim, variant, locate_data(asked, training=False))
-    metrics, examples = measure(tested, path, signature)
-    files = tuple(stored(file) for file in scoring(asked.claim).files(path))
+    scored = together(_scored(tested, file, signature) for tested, file in _predicted(asked, variant, path, root))
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
-    subject = Subject(asked, tuple(file.sha256 for file in files), asked.overrides, variant=options.variant)
-    return subject, Outcome(Scored(metrics, examples, files), around, None)
+    hashes = tuple(file.sha256 for file in scored.predictions)
+    return Subject(asked, hashes, asked.overrides, variant=options.variant), Outcome(scored, around, None)
 
 
-def _variant_of(asked: Request, path: Path) -> str | None:
-    """The variant whose test set is predicted: the one asked for, or where there are several, the file tells."""
-    splits = {variant: asked.claim.split(variant)[1] for variant in asked.variants}
-    if len(set(splits.values())) == 1:
+def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
+    """The variant whose test sets are predicted: the one asked for, or where they differ, the file tells."""
+    tests = {variant: asked.claim.splits(variant) for variant in asked.variants}
+    if len(set(tests.values())) == 1:
         return asked.variants[0]
-    found = scoring(asked.claim).split_of(path, set(splits.values()))
-    return next(variant for variant, split in splits.items() if split == found)
+    truths = {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits}
+    found = scoring(asked.claim).split_of(path, truths)
+    return next(variant for variant, splits in tests.items() if found in dict(splits).values())
+
+
+def _predicted(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:
+    """Each test set that is predicted, and where: a folder each as our runs have them, or one that its ids tell."""
+    tests = held_out(asked.claim, variant, root)
+    if not tests[0].folder:
+        return [(tests[0], path)]
+    found = [(tested, path / tested.folder) for tested in tests if (path / tested.folder).is_dir()]
+    if found:
+        return found
+    split = scoring(asked.claim).split_of(path, {tested.split: tested.truth for tested in tests})
+    return [(tested, path) for tested in tests if tested.split == split]
+
+
+def _scored(tested: HeldOut, path: Path, signature: Signature) -> Scored:
+    metrics, examples = measure(tested, path, signature)
+    return Scored(metrics, examples, tuple(stored(file) for file in scoring(tested.claim).files(path)))
 
 
 def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
@@ -144,8 +161,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
 
     from benchmarks.assembly import Assembly
     from benchmarks.checkpointing import EndTogether
-    from benchmarks.evaluation import quiet, surroundings, test
-    from benchmarks.predictions import PredictionShards
+    from benchmarks.evaluation import quiet, shards, surroundings, test
 
     settings = merge(settings, machine_settings(subject.seed or 0, root))
     assembly = Assembly(merge(settings, asked.overrides))
@@ -160,11 +176,11 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     _require_same_classes(subject, assembly.datamodule)
     torch.set_num_threads(assembly.threads)
     folder = run_folder(asked.benchmark, subject.run_id)
-    trainer = assembly.trainer([PredictionShards(folder / "predictions"), EndTogether()], **quiet())
+    tests = held_out(asked.claim, subject.variant, root)
+    trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext():
-        tested = held_out(asked.claim, subject.variant, root)
-        scored = test(trainer, assembly.module, assembly.datamodule, tested, folder, path)
+        scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
     return None if scored is None else Outcome(scored, surroundings(trainer, None), assembly.portable())
 
 

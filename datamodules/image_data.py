@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from benchmarks.processes import serve
 from datamodules.interface import BenchmarkData
 from datamodules.layouts.images import Split, verify
-from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, steps_per_epoch
+from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, consecutive_batches, steps_per_epoch
 
 Images = Dataset[dict[str, Any]]
 
@@ -91,10 +91,9 @@ class ImageData(BenchmarkData):
         """The official validation set, this rank's share of it."""
         assert self.trainer is not None
         assert self.val is not None
-        batches = EvaluationBatches(
-            len(self.val), self.evaluation_batch_size, self.trainer.global_rank, self.trainer.world_size
-        )
-        return self._loader(self.evaluation_images(), batches)
+        batches = consecutive_batches(len(self.val), self.evaluation_batch_size)
+        share = EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(self.evaluation_images(), share)
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The same set: labels of the test images are not public, and every quoted number is on this one."""

@@ -32,6 +32,11 @@ class BenchmarkData(LightningDataModule):
         """Optimizer steps in an epoch, once `setup("fit")` has run."""
 
     @property
+    def step_size(self) -> float:
+        """What an optimizer step holds on the average, in `unit`, once `setup("fit")` has run."""
+        return self.global_batch_size
+
+    @property
     def hardest(self) -> dict[str, object]:
         """Arguments under which a rehearsal meets the most memory and time of a run whose examples grow."""
         return {}

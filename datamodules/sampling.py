@@ -110,14 +110,18 @@ class EvaluationBatches(Sampler[list[Key]]):
     and none waits for another in a collective operation.
     """
 
-    def __init__(self, num_examples: int, batch_size: int, rank: int, world_size: int) -> None:
-        self.num_examples, self.batch_size = num_examples, batch_size
-        self.rank, self.world_size = rank, world_size
+    def __init__(self, batches: Sequence[Sequence[int]], rank: int, world_size: int) -> None:
+        self.batches, self.rank, self.world_size = batches, rank, world_size
 
     def __len__(self) -> int:
-        return math.ceil(self.num_examples / (self.batch_size * self.world_size))
+        return math.ceil(len(self.batches) / self.world_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for turn in range(len(self)):
-            start = (turn * self.world_size + self.rank) * self.batch_size
-            yield [(0, index) for index in range(start, min(start + self.batch_size, self.num_examples))]
+            place = turn * self.world_size + self.rank
+            yield [(0, index) for index in self.batches[place]] if place < len(self.batches) else []
+
+
+def consecutive_batches(num_examples: int, batch_size: int) -> list[range]:
+    """All examples in their order, cut into batches."""
+    return [range(start, min(start + batch_size, num_examples)) for start in range(0, num_examples, batch_size)]

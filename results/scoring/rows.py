@@ -1,4 +1,4 @@
-"""Rows of a CSV file that anybody may have written: whole, in UTF-8, with the columns that were agreed."""
+"""Text files that anybody may have written: whole, in UTF-8, and where they are CSV with the columns agreed on."""
 
 import csv
 import io
@@ -26,11 +26,20 @@ def read_rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     Raises:
         UserError: the file is missing or malformed; the message names file and line.
     """
+    yield from _rows(file, read_text(file), list(columns))
+
+
+def read_text(file: Path) -> str:
+    """The text of a file that must be UTF-8; a byte order mark falls away.
+
+    Raises:
+        UserError: the file cannot be read, or is no such text.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:
         raise _unreadable(error) from None
-    yield from _rows(file, _text(file, data), list(columns))
+    return _text(file, data)
 
 
 def _unreadable(error: OSError) -> UserError:
@@ -41,9 +50,9 @@ def _text(file: Path, data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}, line {_line(data, error.start)}: not UTF-8; save it as CSV in UTF-8") from None
+        raise UserError(f"{file}, line {_line(data, error.start)}: not UTF-8; save it in UTF-8") from None
     if b"\0" in data:
-        raise UserError(f"{file}, line {_line(data, data.index(0))}: holds a NUL byte; save it as CSV in UTF-8")
+        raise UserError(f"{file}, line {_line(data, data.index(0))}: holds a NUL byte; save it in UTF-8")
     return text
 
 

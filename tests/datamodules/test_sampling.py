@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules.sampling import EvaluationBatches, TrainingBatches, device_batch_size, example_generator
+from datamodules.sampling import (
+    EvaluationBatches,
+    TrainingBatches,
+    consecutive_batches,
+    device_batch_size,
+    example_generator,
+)
 
 
 def steps_of_epoch(num, batch, world, accumulate, seed, step):
@@ -84,10 +90,12 @@ def test_what_cannot_be_shared_out_is_refused():
 @pytest.mark.parametrize("batch", [1, 2, 7, 50])
 def test_evaluation_takes_each_example_once(world, batch):
     for num in (1, 2, 6, 7, 8, 37, 50, 51, 400):
-        ranks = [list(EvaluationBatches(num, batch, rank, world)) for rank in range(world)]
-        assert {len(batches) for batches in ranks} == {len(EvaluationBatches(num, batch, 0, world))}
+        ranks = [list(EvaluationBatches(consecutive_batches(num, batch), rank, world)) for rank in range(world)]
+        assert {len(batches) for batches in ranks} == {
+            len(EvaluationBatches(consecutive_batches(num, batch), 0, world))
+        }
         dealt = [part for turn in zip(*ranks, strict=True) for part in turn]
-        alone = list(EvaluationBatches(num, batch, 0, 1))
+        alone = list(EvaluationBatches(consecutive_batches(num, batch), 0, 1))
         assert [part for part in dealt if part] == alone, "whole batches of the global list, in turn"
         assert list(itertools.chain(*alone)) == [(0, index) for index in range(num)]
 

@@ -181,7 +181,7 @@ BAD = {
     "other order": (text_of(ROWS, HEADER.replace("id,label", "label,id")), ["line 1", "'label,id", HEADER]),
     "semicolons": (text_of(ROWS).replace(b",", b";"), ["line 1", "id;label", HEADER]),
     "header only": (text_of([]), ["4 of 4 examples", "'cat/a', 'cat/b', 'dog/a'", "write one row for each"]),
-    "latin-1": (text_of(ROWS).replace(b"cat/b", b"caf\xe9"), ["line 3", "not UTF-8", "save it as CSV in UTF-8"]),
+    "latin-1": (text_of(ROWS).replace(b"cat/b", b"caf\xe9"), ["line 3", "not UTF-8", "save it in UTF-8"]),
     "utf-16": (text_of(ROWS).decode().encode("utf-16"), ["line 1", "not UTF-8", "save it"]),
     "NUL": (text_of(ROWS).replace(b"dog/a", b"dog\0a"), ["line 4", "NUL byte", "save it"]),
     "open quote": (text_of(ROWS).replace(b"cat/b", b'"cat/b'), ["line 3", "not CSV", "close each quotation mark"]),
