@@ -15,6 +15,7 @@ from benchmarks.errors import UserError
 
 CHUNK = 1 << 22
 SPARE = 1 << 30  # bytes left free on the disk
+ALGORITHMS = {"md5": "MD5", "sha256": "SHA-256"}  # as hashlib and as people call them
 PLAIN = re.compile(r"(\./)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -25,27 +26,28 @@ def bar(total: int, title: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
     )
 
 
-def check_md5(path: Path, expected: str, remedy: str) -> None:
-    """Reads a whole file and compares its MD5.
+def check_digest(path: Path, algorithm: str, expected: str, remedy: str) -> None:
+    """Reads a whole file and compares its checksum.
 
     Args:
         path: the file.
+        algorithm: a key of `ALGORITHMS`.
         expected: in hexadecimal.
-        remedy: what to do about another MD5, as a sentence.
+        remedy: what to do about another checksum, as a sentence.
 
     Raises:
         UserError: it is another.
     """
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     size = path.stat().st_size
-    with path.open("rb") as stream, bar(size, f"md5 of {path.name}", "B") as progress:
+    with path.open("rb") as stream, bar(size, f"{algorithm} of {path.name}", "B") as progress:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             progress.update(len(chunk))
     if digest.hexdigest() != expected:
         raise UserError(
-            f"{path} ({size} bytes) is damaged or incomplete: its MD5 is {digest.hexdigest()}, expected {expected}. "
-            f"{remedy}"
+            f"{path} ({size} bytes) is damaged or incomplete: its {ALGORITHMS[algorithm]} is {digest.hexdigest()}, "
+            f"expected {expected}. {remedy}"
         )
 
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from benchmarks.errors import UserError
 from datamodules.layouts import imagenet, imagenet_parquet
-from datamodules.preparation.archives import PLAIN, bar, check_md5, check_room, disk_faults, fresh, unsafe
+from datamodules.preparation.archives import PLAIN, bar, check_digest, check_room, disk_faults, fresh, unsafe
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
 
@@ -108,7 +108,7 @@ def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
     with disk_faults(root):
         _check_room(root, present)
         for part, path in present.items():
-            check_md5(path, _archive(release, part).md5, f"Remove it and download it again from {WEBSITE}")
+            check_digest(path, "md5", _archive(release, part).md5, f"Remove it and download it again from {WEBSITE}")
         for part, path in present.items():
             _unpack(root, part, path)
 

@@ -2,25 +2,21 @@
 
 import hashlib
 import io
-import os
 import random
-import re
 import shutil
-import socket
 import stat
-import struct
-import threading
 import zipfile
 from collections import namedtuple
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules.preparation import coco
-from datamodules.preparation.coco import Archive, Release, prepare
+from datamodules.preparation import downloads
+from datamodules.preparation.coco import Release, prepare
+from datamodules.preparation.downloads import Archive
+from tests.datamodules.archives import dead_port, names, served, serving
 
 TREE = {
     "annotations/instances_train2017.json": b'{"images": [1, 2, 3]}',
@@ -49,62 +45,19 @@ def folder_zip(name):
 ZIPS = {part: folder_zip(name.removesuffix(".zip").removesuffix("_trainval2017")) for part, name in NAMES.items()}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`; `server.mode` says how well, `server.log` holds (file, Range, bytes sent)."""
-
-    def do_GET(self):
-        name = self.path.rpartition("/")[2]
-        data, asked = self.server.files.get(name), self.headers.get("Range")
-        if data is None:
-            self.send_error(404)
-            return
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.mode != "whole" else 0
-        if start and start >= len(data):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Type", "text/html" if self.server.mode == "login" else "application/zip")
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        self.send(name, asked, data[start:])
-
-    def send(self, name, asked, body):
-        faulty = self.server.mode in {"cut", "reset", "stall"} and name == self.server.fault
-        body = body[: len(body) // 2] if faulty else body
-        self.server.log.append((name, asked, len(body)))
-        self.wfile.write(body)
-        if faulty and self.server.mode == "stall":
-            self.server.ended.wait()
-        if faulty and self.server.mode == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # at once: the server's own way out says an orderly end first
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
     """A server of the three archives, on this machine."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.files = {NAMES[part]: data for part, data in ZIPS.items()}
-        running.mode, running.fault, running.log, running.ended = "range", "train2017.zip", [], threading.Event()
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
+    with serving({NAMES[part]: data for part, data in ZIPS.items()}, "train2017.zip") as running:
         yield running
-        running.ended.set()
-        running.shutdown()
-        thread.join()
 
 
 def release_at(port, zips=ZIPS):
     """What the server has, or would have."""
     url = f"http://127.0.0.1:{port}/zips/"
     archives = {
-        part: Archive(NAMES[part], url + NAMES[part], hashlib.md5(data).hexdigest(), f"{len(data)} B")
+        part: Archive(NAMES[part], url + NAMES[part], "md5", hashlib.md5(data).hexdigest(), f"{len(data)} B")
         for part, data in zips.items()
     }
     return Release(**archives, num_val=2, num_train=3)
@@ -119,9 +72,8 @@ def release(server):
 def offline(monkeypatch):
     """A release on a port where nobody listens."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield release_at(taken.getsockname()[1])
+    with dead_port() as port:
+        yield release_at(port)
 
 
 def place(root, zips=ZIPS):
@@ -131,25 +83,16 @@ def place(root, zips=ZIPS):
         (root / NAMES[part]).write_bytes(data)
 
 
-def names(root):
-    return sorted(path.name for path in root.iterdir())
-
-
 def assert_complete(root):
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob("*/*")}
     assert found == TREE
     assert [name for name in names(root) if name.startswith(".")] == []
 
 
-def served(server, name="train2017.zip"):
-    """(Range, bytes sent) of each request for a file."""
-    return [(asked, count) for file, asked, count in server.log if file == name]
-
-
 def test_official_facts():
     release = Release()
     assert (release.num_train, release.num_val) == (118_287, 5_000)
-    assert [(part.name, part.md5) for part in (release.train, release.val, release.annotations)] == [
+    assert [(part.name, part.digest) for part in (release.train, release.val, release.annotations)] == [
         ("train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2"),
         ("val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80"),
         ("annotations_trainval2017.zip", "f4bbac642086de4f52a3fdda2de5fa2c"),
@@ -211,7 +154,7 @@ def test_a_partial_download_is_continued(server, release, tmp_path):
     (tmp_path / ".train2017.zip.part").write_bytes(ZIPS["train"][:123_456])
     prepare(str(tmp_path), release)
     assert_complete(tmp_path)
-    assert served(server) == [("bytes=123456-", len(ZIPS["train"]) - 123_456)]
+    assert served(server, "train2017.zip") == [("bytes=123456-", len(ZIPS["train"]) - 123_456)]
 
 
 def test_a_server_without_ranges_sends_it_all_again(server, release, tmp_path):
@@ -219,7 +162,7 @@ def test_a_server_without_ranges_sends_it_all_again(server, release, tmp_path):
     (tmp_path / ".train2017.zip.part").write_bytes(ZIPS["train"][:123_456])
     prepare(str(tmp_path), release)
     assert_complete(tmp_path)
-    assert served(server) == [("bytes=123456-", len(ZIPS["train"]))]
+    assert served(server, "train2017.zip") == [("bytes=123456-", len(ZIPS["train"]))]
 
 
 def test_a_download_that_only_lacks_its_name(server, release, tmp_path):
@@ -227,7 +170,7 @@ def test_a_download_that_only_lacks_its_name(server, release, tmp_path):
     (tmp_path / ".train2017.zip.part").write_bytes(ZIPS["train"])
     prepare(str(tmp_path), release)
     assert_complete(tmp_path)
-    assert served(server) == []
+    assert served(server, "train2017.zip") == []
 
 
 def test_a_connection_cut_again_and_again(server, release, tmp_path):
@@ -244,14 +187,14 @@ def test_a_connection_cut_again_and_again(server, release, tmp_path):
     server.mode = "range"
     prepare(str(tmp_path), release)
     assert_complete(tmp_path)
-    assert served(server)[-1] == (f"bytes={have}-", total - have)
-    assert sum(count for _, count in served(server)) == total
+    assert served(server, "train2017.zip")[-1] == (f"bytes={have}-", total - have)
+    assert sum(count for _, count in served(server, "train2017.zip")) == total
     assert len(served(server, "val2017.zip")) == 1
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("reset", "reset by peer"), ("stall", "timed out")])
 def test_a_connection_that_fails_otherwise(server, release, tmp_path, monkeypatch, mode, reason):
-    monkeypatch.setattr(coco, "TIMEOUT", 0.5)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.5)
     server.mode = mode
     with pytest.raises(UserError, match=rf"lacks train2017\.zip; http.* cannot be fetched: .*{reason}"):
         prepare(str(tmp_path), release)
@@ -260,7 +203,7 @@ def test_a_connection_that_fails_otherwise(server, release, tmp_path, monkeypatc
     server.mode = "range"
     prepare(str(tmp_path), release)
     assert_complete(tmp_path)
-    assert served(server)[-1] == (f"bytes={kept}-" if kept else None, len(ZIPS["train"]) - kept)
+    assert served(server, "train2017.zip")[-1] == (f"bytes={kept}-" if kept else None, len(ZIPS["train"]) - kept)
 
 
 def test_a_login_page_does_not_replace_a_partial_download(server, release, tmp_path):
@@ -284,7 +227,7 @@ def test_without_a_network_what_is_missing_is_said_exactly(offline, tmp_path):
     with pytest.raises(UserError) as caught:
         prepare(str(root), offline)
     for archive in (offline.annotations, offline.val, offline.train):
-        for part in (archive.name, archive.size, archive.md5, archive.url):
+        for part in (archive.name, archive.size, archive.digest, archive.url):
             assert part in str(caught.value)
     for part in ("refused", "kept", f"into {root}", f"`make data-coco DATA={root}`"):
         assert part in str(caught.value)
@@ -294,14 +237,14 @@ def test_without_a_network_what_is_there_is_unpacked(offline, tmp_path):
     place(tmp_path, {"val": ZIPS["val"]})
     with pytest.raises(UserError, match=r"lacks annotations_trainval2017\.zip, train2017\.zip; ") as caught:
         prepare(str(tmp_path), offline)
-    assert offline.val.md5 not in str(caught.value)
+    assert offline.val.digest not in str(caught.value)
     assert len(list((tmp_path / "val2017").iterdir())) == 2
 
 
 def test_a_wrong_download_is_removed(server, release, tmp_path):
     server.files["train2017.zip"] = bytes(1000)
     found = hashlib.md5(bytes(1000)).hexdigest()
-    with pytest.raises(UserError, match=rf"MD5 is {found}, expected {release.train.md5}\. It was removed; run"):
+    with pytest.raises(UserError, match=rf"MD5 is {found}, expected {release.train.digest}\. It was removed; run"):
         prepare(str(tmp_path), release)
     assert [name for name in names(tmp_path) if "train" in name] == ["annotations_trainval2017.zip"]
     server.files["train2017.zip"] = ZIPS["train"]
@@ -315,7 +258,9 @@ def test_a_damaged_archive_unpacks_nothing(offline, tmp_path, change):
     place(tmp_path, {**ZIPS, "train": damaged})
     before = names(tmp_path)
     found = hashlib.md5(damaged).hexdigest()
-    with pytest.raises(UserError, match=rf"train2017\.zip .*MD5 is {found}, expected {offline.train.md5}.*Remove it"):
+    with pytest.raises(
+        UserError, match=rf"train2017\.zip .*MD5 is {found}, expected {offline.train.digest}.*Remove it"
+    ):
         prepare(str(tmp_path), offline)
     assert names(tmp_path) == before
 

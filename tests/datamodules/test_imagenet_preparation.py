@@ -14,18 +14,8 @@ from benchmarks.errors import UserError
 from datamodules.layouts import imagenet
 from datamodules.layouts.imagenet import open_split
 from datamodules.preparation.imagenet import Release, prepare
+from tests.datamodules.archives import names, tar_of
 from tests.datamodules.imagenet_trees import TRAIN, VAL, VAL_LABELS, WNIDS, write_devkit, write_flat, write_folders
-
-
-def tar_of(members, mode="w"):
-    """A tar of (name or TarInfo, bytes)."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode=mode) as tar:
-        for name, data in members:
-            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return stream.getvalue()
 
 
 def class_tar(wnid):
@@ -56,10 +46,6 @@ def archives(tmp_path):
     release = place(tmp_path, release, "val", tar_of((f"{name}.JPEG", data) for name, data in VAL.items()))
     release = place(tmp_path, release, "train", tar_of((f"{wnid}.tar", class_tar(wnid)) for wnid in WNIDS))
     return tmp_path, release
-
-
-def names(root):
-    return sorted(path.name for path in root.iterdir())
 
 
 def assert_complete(root):

@@ -1,0 +1,89 @@
+"""Small archives, and a server on this machine that gives them out, well or badly."""
+
+import io
+import os
+import re
+import socket
+import struct
+import tarfile
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def tar_of(members, mode="w"):
+    """A tar of (name or TarInfo, bytes)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as tar:
+        for name, data in members:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `server.files`; `server.mode` says how well, `server.log` holds (file, Range, bytes sent)."""
+
+    def do_GET(self):
+        name = self.path.rpartition("/")[2]
+        data, asked = self.server.files.get(name), self.headers.get("Range")
+        if data is None:
+            self.send_error(404)
+            return
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.mode != "whole" else 0
+        if start and start >= len(data):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", "text/html" if self.server.mode == "login" else "application/zip")
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.send(name, asked, data[start:])
+
+    def send(self, name, asked, body):
+        faulty = self.server.mode in {"cut", "reset", "stall"} and name == self.server.fault
+        body = body[: len(body) // 2] if faulty else body
+        self.server.log.append((name, asked, len(body)))
+        self.wfile.write(body)
+        if faulty and self.server.mode == "stall":
+            self.server.ended.wait()
+        if faulty and self.server.mode == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())  # at once: the server's own way out says an orderly end first
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving(files, fault):
+    """A server of `files`, name to bytes; a mode that fails, fails for the file `fault`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.files = files
+        running.mode, running.fault, running.log, running.ended = "range", fault, [], threading.Event()
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.ended.set()
+        running.shutdown()
+        thread.join()
+
+
+@contextmanager
+def dead_port():
+    """A port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def served(server, name):
+    """(Range, bytes sent) of each request for a file."""
+    return [(asked, count) for file, asked, count in server.log if file == name]
+
+
+def names(root):
+    return sorted(path.name for path in root.iterdir())
