@@ -17,6 +17,7 @@ import scipy.io
 from datamodules.layouts import imagenet as layouts
 from datamodules.miniature import coco as coco_miniature
 from datamodules.miniature import imagenet as miniature
+from datamodules.miniature import librispeech as librispeech_miniature
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmarks", "datamodules", "lightning_modules", "results")
@@ -198,6 +199,18 @@ def coco_tree(tmp_path_factory):
     root.mkdir()
     with patch.dict(coco_miniature.SCENES, {"train2017": 40, "val2017": 15}):
         coco_miniature.write(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def librispeech_tree(tmp_path_factory):
+    """The miniature LibriSpeech with 4 x 8 utterances to train on, 2 x 3 to look at, and 2 x 5 and 1 x 5 to test on."""
+    root = tmp_path_factory.mktemp("librispeech") / "librispeech"
+    root.mkdir()
+    few = {"train-clean-100": (4, 8), "dev-clean": (2, 3), "test-clean": (2, 5), "test-other": (1, 5)}
+    sizes = {name: (*few[name], noise) for name, (_, _, noise) in librispeech_miniature.SUBSETS.items()}
+    with patch.dict(librispeech_miniature.SUBSETS, sizes):
+        librispeech_miniature.write(root)
     return root
 
 

@@ -6,9 +6,9 @@ import io
 from PIL import Image
 
 
-def data_address(image: Image.Image, side: int) -> str:
+def data_address(image: Image.Image, side: int, quality: int = 75) -> str:
     """A data address of the image as JPEG, at most `side` pixels a side; the image itself is scaled."""
     image.thumbnail((side, side))
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=75)
+    image.save(buffer, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

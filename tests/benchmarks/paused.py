@@ -20,6 +20,7 @@ import torch
 from benchmarks.cli import main
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.detection import Detector
+from lightning_modules.speech import SpeechRecognizer
 
 MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
 MARKER = Path(os.environ["PAUSE_IN"]) / "paused"
@@ -56,17 +57,17 @@ def saving(original):
 
 
 def stepping(original, moment, sanity=False):
-    def step(self, batch, batch_idx):
+    def step(self, batch, batch_idx, *loader):
         due = moment == "test" or sanity or self.trainer.global_step == int(NUMBER or 0)
         if moment == MOMENT and due and self.trainer.sanity_checking == sanity:
             hold()
-        return original(self, batch, batch_idx)
+        return original(self, batch, batch_idx, *loader)
 
     return step
 
 
 torch.save = saving(torch.save)
-for system in (ImageClassifier, Detector):
+for system in (ImageClassifier, Detector, SpeechRecognizer):
     system.training_step = stepping(system.training_step, "step")
     system.validation_step = stepping(system.validation_step, "validation")
     system.validation_step = stepping(system.validation_step, "sanity", sanity=True)

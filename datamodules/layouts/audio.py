@@ -1,0 +1,102 @@
+"""Audio files, whatever data set they belong to: measured and checked without decoding them whole, and read."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.errors import UserError
+
+SAMPLE_RATE = 16_000
+THREADS = 8  # the files may lie on a network
+SHOWN = 3
+
+Found = TypeVar("Found")
+
+
+def read_samples(path: Path) -> NDArray[np.int16]:
+    """All samples of a file, [samples].
+
+    Raises:
+        UserError: it is no whole audio file, or none of 16 kHz and one channel.
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path} is no whole audio file ({error}). Replace it by an intact copy.") from None
+    fault = _unlike(rate, samples.shape[1])
+    if fault:
+        raise UserError(f"{path} {fault}.")
+    return np.asarray(samples[:, 0])
+
+
+def count_samples(name: str, paths: Sequence[Path]) -> NDArray[np.int64]:
+    """How many samples each file has, by its header.
+
+    Raises:
+        UserError: a file is none of audio, or none of 16 kHz and one channel; the first is named.
+    """
+    counts, faults = [], []
+    for path, found in zip(paths, _each(f"measuring {name}", _measured, paths), strict=True):
+        counts.append(found if isinstance(found, int) else 0)
+        if isinstance(found, str):
+            faults.append(f"{path} {found}")
+    _refuse(faults, name, len(paths))
+    return np.array(counts, np.int64)
+
+
+def verify(name: str, paths: Sequence[Path]) -> None:
+    """Decodes the last sample of every file, which a truncated one does not have.
+
+    Raises:
+        UserError: there is a truncated file; the first is named.
+    """
+    found = zip(paths, _each(f"checking {name}", _tail_fault, paths), strict=True)
+    _refuse([f"{path} {fault}" for path, fault in found if fault], name, len(paths))
+
+
+def _each(title: str, work: Callable[[Path], Found], paths: Sequence[Path]) -> Iterator[Found]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from tqdm(
+            pool.map(work, paths, chunksize=64), title, len(paths), unit="file", disable=not sys.stderr.isatty()
+        )
+
+
+def _refuse(faults: list[str], name: str, total: int) -> None:
+    if faults:
+        raise UserError(
+            f"{faults[0]}; {len(faults):,} of {total:,} files of {name} are broken like this. Fetch or unpack them "
+            "again."
+        )
+
+
+def _measured(path: Path) -> int | str:
+    """Samples of a file, or what is wrong with it."""
+    try:
+        header = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        return f"is no audio file ({error})"
+    return _unlike(header.samplerate, header.channels) or int(header.frames)
+
+
+def _unlike(rate: int, channels: int) -> str:
+    """What is wrong with a file of that kind; nothing where it is as it should be."""
+    if (rate, channels) == (SAMPLE_RATE, 1):
+        return ""
+    return f"has {rate} Hz and {channels} channel(s), where {SAMPLE_RATE} Hz and one are needed"
+
+
+def _tail_fault(path: Path) -> str:
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(max(0, file.frames - 1))
+            whole = len(file.read(1, dtype="int16")) == 1
+    except (soundfile.LibsndfileError, OSError):
+        whole = False
+    return "" if whole else "is truncated or empty"

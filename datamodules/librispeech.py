@@ -1,0 +1,234 @@
+"""LibriSpeech: int16 samples of any length, transcripts as subwords, one random number a (seed, epoch, id).
+
+No utterance is left out, in training or in testing. The subwords are those of the first training subset, as in
+mlcommons/algorithmic-efficiency:datasets/librispeech_tokenizer.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from benchmarks.processes import serve
+from benchmarks.schema import Signature
+from datamodules.bucketing import LengthBatches, LengthKey, evaluation_batches, num_batches
+from datamodules.interface import BenchmarkData
+from datamodules.layouts import audio
+from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split, present
+from datamodules.sampling import EvaluationBatches, Key, example_generator
+from datamodules.subwords import Subwords
+
+
+class Recordings:
+    """The utterances of some subsets with their audio, and how long each is."""
+
+    def __init__(self, splits: Sequence[Split]) -> None:
+        for split in splits:
+            split.require_audio()
+        self.name = " and ".join(split.name for split in splits)
+        self.ids = [each for split in splits for each in split.ids]
+        self.transcripts = [each for split in splits for each in split.transcripts]
+        self.paths = [split.path(index) for split in splits for index in range(len(split))]
+        self.samples = audio.count_samples(self.name, self.paths)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Of each, [n]."""
+        return self.samples / audio.SAMPLE_RATE
+
+
+class TrainingUtterances(Dataset[dict[str, Any]]):
+    """(epoch, position, utterances in the step) -> samples, labels, and a number that decides its augmentation."""
+
+    def __init__(self, recordings: Recordings, subwords: Subwords, seed: int) -> None:
+        self.recordings, self.subwords, self.seed = recordings, subwords, seed
+
+    def __getitem__(self, key: LengthKey) -> dict[str, Any]:
+        epoch, index, in_step = key
+        random = int(example_generator(self.seed, epoch, self.recordings.ids[index]).integers(2**63))
+        return {
+            "samples": audio.read_samples(self.recordings.paths[index]),
+            "labels": self.subwords.encode(self.recordings.transcripts[index]),
+            "random": random,
+            "in_step": in_step,
+            "index": index,
+        }
+
+
+class EvaluationUtterances(Dataset[dict[str, Any]]):
+    """(0, index) -> samples and transcript."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self.recordings = recordings
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        _, index = key
+        samples = audio.read_samples(self.recordings.paths[index])
+        return {"samples": samples, "transcript": self.recordings.transcripts[index], "index": index}
+
+
+def collate_training(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Padded samples, labels one after the other, and the rest as plain numbers."""
+    labels = [example["labels"] for example in examples]
+    return collate(examples) | {
+        "labels": torch.tensor([label for each in labels for label in each]),
+        "label_counts": [len(each) for each in labels],
+        "random": [example["random"] for example in examples],
+        "in_step": examples[0]["in_step"],
+    }
+
+
+def collate_evaluation(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Padded samples and transcripts; none where a rank has no example in a round."""
+    return collate(examples) | {"transcripts": [example["transcript"] for example in examples]}
+
+
+def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Samples int16 [N, T], zero beyond each recording, and their counts and positions as plain numbers."""
+    counts = [len(example["samples"]) for example in examples]
+    padded: Tensor = torch.zeros(len(counts), max(counts, default=0), dtype=torch.int16)
+    for row, example in zip(padded, examples, strict=True):
+        row[: len(example["samples"])] = torch.from_numpy(example["samples"])
+    return {"samples": padded, "counts": counts, "index": [example["index"] for example in examples]}
+
+
+class LibriSpeechData(BenchmarkData):
+    """Training, development and test subsets.
+
+    Args:
+        root: the folder with `LibriSpeech/`.
+        seed: of the run; decides order and augmentation.
+        training: subsets to train on; the first gives the subwords.
+        subwords: that are told apart, CTC's blank among them.
+        global_batch_size: seconds of audio in one optimizer step, over all devices.
+        evaluation_batch_size: seconds of audio that a device recognises at once, padding included.
+        workers: processes that read audio, a device.
+    """
+
+    unit = "seconds of audio"
+
+    def __init__(
+        self,
+        root: str,
+        seed: int,
+        training: list[str],
+        subwords: int,
+        global_batch_size: int,
+        evaluation_batch_size: int,
+        workers: int = 4,
+    ) -> None:
+        super().__init__()
+        self.root, self.seed, self.training, self.num_subwords = root, seed, training, subwords
+        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        self.workers = workers
+        self.train: Recordings | None = None
+        self.development: Recordings | None = None
+        self.tests: dict[str, Recordings] = {}
+
+    @property
+    def signature(self) -> Signature:
+        """The protocol of the evaluation, but for the decoder."""
+        return {"normalisation": "upper case"}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The utterances of the subsets that are open, and the subwords of the training set."""
+        opened = [each for each in (self.train, self.development, *self.tests.values()) if each is not None]
+        sizes: dict[str, Any] = {each.name: len(each) for each in opened}
+        return sizes if self.train is None else sizes | {"subwords": hashlib.sha256(self.subwords.model).hexdigest()}
+
+    def setup(self, stage: str) -> None:
+        """Opens the subsets that the stage needs.
+
+        Raises:
+            UserError: a subset, a transcript or a recording is missing, malformed, or of another sampling rate.
+        """
+        if not self.tests:
+            self.tests = {name: self._opened(name) for name in TEST if present(self.root, name)}
+        if stage == "fit" and self.train is None:
+            self.development = self._opened(DEVELOPMENT)
+            self.train = self._opened(*self.training)
+
+    def _opened(self, *names: str) -> Recordings:
+        return Recordings([open_split(self.root, name) for name in names])
+
+    @cached_property
+    def subwords(self) -> Subwords:
+        """The vocabulary of the first training subset, once `setup("fit")` has run."""
+        return Subwords.trained(open_split(self.root, self.training[0]).transcripts, self.num_subwords)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch."""
+        assert self.train is not None, "setup has not run"
+        return num_batches(self.train.seconds, self.global_batch_size)
+
+    @property
+    def step_size(self) -> float:
+        """Seconds of audio of a step, on the average."""
+        assert self.train is not None, "setup has not run"
+        return float(self.train.seconds.sum()) / self.steps_per_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data."""
+        return self.identity
+
+    def verify(self, training: bool) -> None:
+        """Decodes the end of every file before hours are spent.
+
+        Raises:
+            UserError: one is truncated.
+        """
+        self.setup("fit" if training else "test")
+        for recordings in (self.train, self.development, *self.tests.values()):
+            if recordings is not None:
+                audio.verify(recordings.name, recordings.paths)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Batches of this rank, from the step on where training stands."""
+        trainer = self.trainer
+        assert trainer is not None
+        assert self.train is not None
+        batches = LengthBatches(
+            self.train.seconds, self.global_batch_size, trainer.global_rank, trainer.world_size,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
+        )  # fmt: skip
+        utterances = TrainingUtterances(self.train, self.subwords, self.seed)
+        return self._loader(utterances, batches, collate_training)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """This rank's share of dev-clean."""
+        assert self.development is not None
+        return self._evaluation_loader(self.development)
+
+    def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """This rank's share of each test set that is there."""
+        return [self._evaluation_loader(recordings) for recordings in self.tests.values()]
+
+    def _evaluation_loader(self, recordings: Recordings) -> DataLoader[dict[str, Any]]:
+        assert self.trainer is not None
+        batches = evaluation_batches(recordings.seconds, self.evaluation_batch_size)
+        share = EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(EvaluationUtterances(recordings), share, collate_evaluation)
+
+    def _loader(self, utterances: Dataset[Any], batches: Sampler[Any], collated: Any) -> DataLoader[dict[str, Any]]:
+        return DataLoader(
+            utterances,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=collated,
+            worker_init_fn=serve,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )

@@ -1,0 +1,97 @@
+"""Speech as normalised log-mel energies, computed where the network is.
+
+After mlcommons/algorithmic-efficiency:algoperf/workloads/librispeech_conformer/librispeech_pytorch/preprocessor.py:
+80 bins between 125 and 7,600 Hz, windows of 25 ms every 10 ms, pre-emphasis 0.97, and one mean and one deviation a bin
+for all recordings. There a filter's slopes are straight on the mel scale, in torchaudio in hertz.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torchaudio.functional import preemphasis
+from torchaudio.transforms import MelSpectrogram
+
+RATE = 16_000
+WINDOW, HOP, FFT = 400, 160, 512  # samples
+FLOOR = 1e-5  # of an energy, before its logarithm
+
+# Of LibriSpeech's log energies (LIBRISPEECH_MEAN_VECTOR and LIBRISPEECH_STD_VECTOR of the source), to three digits.
+MEANS = (
+    -7.605, -7.121, -6.886, -6.871, -6.967, -7.108, -6.953, -6.784, -6.620, -6.488, -6.412, -6.394, -6.424,
+    -6.399, -6.516, -6.714, -6.848, -6.989, -6.922, -7.146, -7.204, -7.054, -7.314, -7.122, -7.303, -7.121,
+    -7.243, -7.173, -7.098, -7.089, -6.985, -6.879, -6.760, -6.630, -6.515, -6.425, -6.357, -6.318, -6.266,
+    -6.247, -6.282, -6.191, -6.248, -6.147, -6.092, -6.017, -5.925, -5.854, -5.821, -5.812, -5.808, -5.771,
+    -5.745, -5.771, -5.777, -5.783, -5.795, -5.799, -5.802, -5.805, -5.817, -5.884, -5.973, -6.044, -6.128,
+    -6.226, -6.316, -6.391, -6.493, -6.550, -6.605, -6.651, -6.669, -6.673, -6.684, -6.697, -6.755, -6.795,
+    -6.863, -6.942,
+)  # fmt: skip
+DEVIATIONS = (
+    3.435, 3.596, 3.701, 3.737, 3.754, 3.694, 3.692, 3.764, 3.842, 3.900, 3.929, 3.932, 3.914,
+    3.903, 3.869, 3.816, 3.764, 3.710, 3.697, 3.600, 3.549, 3.547, 3.450, 3.471, 3.408, 3.441,
+    3.410, 3.422, 3.431, 3.420, 3.431, 3.438, 3.458, 3.482, 3.496, 3.504, 3.505, 3.499, 3.493,
+    3.482, 3.459, 3.461, 3.456, 3.476, 3.497, 3.533, 3.571, 3.592, 3.597, 3.591, 3.587, 3.583,
+    3.584, 3.590, 3.582, 3.584, 3.586, 3.589, 3.592, 3.594, 3.586, 3.588, 3.592, 3.587, 3.581,
+    3.573, 3.562, 3.550, 3.553, 3.548, 3.539, 3.526, 3.503, 3.492, 3.488, 3.473, 3.456, 3.435,
+    3.428, 3.430,
+)  # fmt: skip
+
+
+def num_frames(samples: int) -> int:
+    """Windows that fit into a recording."""
+    return max(0, 1 + (samples - FFT) // HOP)
+
+
+class LogMel(nn.Module):
+    """Samples to features."""
+
+    means: Tensor
+    deviations: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrogram = MelSpectrogram(
+            RATE, FFT, WINDOW, HOP, f_min=125, f_max=7600, n_mels=len(MEANS), center=False, mel_scale="htk"
+        )
+        self.register_buffer("means", torch.tensor(MEANS), persistent=False)
+        self.register_buffer("deviations", torch.tensor(DEVIATIONS), persistent=False)
+
+    def forward(self, samples: Tensor, counts: Sequence[int]) -> tuple[Tensor, list[int]]:
+        """Features of recordings; frames beyond a recording are zero, so its neighbours in the batch don't matter.
+
+        Args:
+            samples: int16 [N, T], zero beyond each recording.
+            counts: samples of each recording.
+
+        Returns:
+            Features, float32 [N, frames, bins], and the frames of each recording.
+        """
+        with torch.autocast(samples.device.type, enabled=False):
+            energies = self.spectrogram(preemphasis(samples.float() / 2**15, 0.97)).transpose(1, 2)
+            features = (energies.clamp(min=FLOOR).log() - self.means) / self.deviations
+        frames = [num_frames(count) for count in counts]
+        return features * present(frames, features)[..., None], frames
+
+
+def present(lengths: Sequence[int], like: Tensor) -> Tensor:
+    """True within each length: bool [N, T] for a tensor [N, T, ...]."""
+    ends = torch.tensor(lengths, device=like.device)
+    return torch.arange(like.shape[1], device=like.device) < ends[:, None]
+
+
+def hidden(features: Tensor, bands: Tensor, stretches: Tensor) -> Tensor:
+    """Features with bands of bins and stretches of time at zero, their mean.
+
+    Args:
+        features: [N, frames, bins].
+        bands: start and end (exclusive) of each, int64 [N, masks, 2].
+        stretches: the same of frames.
+    """
+    frames = _within(stretches, features.shape[1])[:, :, None]
+    return features.masked_fill(frames | _within(bands, features.shape[2])[:, None, :], 0.0)
+
+
+def _within(spans: Tensor, size: int) -> Tensor:
+    """Whether each place is in any span, bool [N, size]."""
+    places = torch.arange(size, device=spans.device)
+    return ((places >= spans[..., :1]) & (places < spans[..., 1:])).any(dim=1)

@@ -1,0 +1,213 @@
+"""Speech recognition: CTC over subwords, decoded greedily, scored by torchmetrics' word error rate.
+
+The recipe of a run is in its configuration: an optimizer, and a learning rate that rises linearly and falls by half a
+cosine, updated at every step (mlcommons/algorithmic-efficiency:algorithms/baselines/external_tuning).
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.text import WordErrorRate
+
+from benchmarks.errors import UserError
+from benchmarks.schema import Signature
+from datamodules.subwords import BLANK, Subwords
+from lightning_modules.beam_search import BeamSearch
+from lightning_modules.networks.deep_speech import num_outputs
+from lightning_modules.schedules import warmed_cosine
+from lightning_modules.spec_augment import SpecAugment
+from results.scoring.speech import normalised
+
+SUBWORDS = "subwords"  # the key of a checkpoint that holds the vocabulary
+SHOWN = 3
+
+
+class SpeechRecognizer(LightningModule):
+    """A network and the recipe that trains it.
+
+    Args:
+        network: makes the network for a number of subwords.
+        optimizer: makes the optimizer for parameters.
+        warm_up: share of all steps in which the learning rate rises.
+        augmentation: what is hidden of a training spectrogram.
+        beam: how hypotheses are searched with a language model; None takes the best subword of each frame.
+    """
+
+    network: nn.Module
+    subwords: Subwords
+
+    def __init__(
+        self,
+        network: Callable[[int], nn.Module],
+        optimizer: OptimizerCallable,
+        warm_up: float,
+        augmentation: SpecAugment,
+        beam: BeamSearch | None = None,
+    ) -> None:
+        super().__init__()
+        self.make_network, self.make_optimizer = network, optimizer
+        self.warm_up, self.augmentation, self.beam = warm_up, augmentation, beam
+        self.errors: dict[str, WordErrorRate] = {}
+
+    @property
+    def decoding(self) -> Signature:
+        """The decoder's part of the protocol."""
+        return {"decoder": "greedy", "language_model": "none"} if self.beam is None else self.beam.signature
+
+    @property
+    def suffix(self) -> str:
+        """What the names of test sets end with, so that no metric mixes decoders."""
+        return "" if self.beam is None else "_beam"
+
+    def setup(self, stage: str) -> None:
+        """Looks whether training and decoding can succeed.
+
+        Raises:
+            UserError: a transcript is longer than what the network can write of its recording, or the language model
+                can't be read.
+        """
+        if self.beam is not None:
+            self.beam.check()
+        if stage == "fit":
+            _require_room(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def configure_model(self) -> None:
+        """Builds the network once the datamodule knows how many subwords there are."""
+        if self.errors:
+            return
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.network = self.make_network(datamodule.num_subwords)
+        if self.trainer.state.fn == "fit":
+            self.subwords = datamodule.subwords
+        for name in ("val", *self._test_names()):
+            self.errors[name] = WordErrorRate()
+            self.add_module(f"{name}_errors", self.errors[name])  # so that it moves to the device
+
+    def _test_names(self) -> list[str]:
+        tests = self.trainer.datamodule.tests  # type: ignore[attr-defined]
+        return [name.replace("-", "_") + self.suffix for name in tests]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the vocabulary with the weights that were trained for it."""
+        checkpoint[SUBWORDS] = torch.frombuffer(bytearray(self.subwords.model), dtype=torch.uint8)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the vocabulary of the weights."""
+        self.subwords = Subwords(checkpoint[SUBWORDS].numpy().tobytes())
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """CTC's loss, summed over an utterance, as a mean over the utterances of the whole optimizer step."""
+        masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
+        logits, lengths = self.network(batch["samples"], batch["counts"], masks)
+        losses = ctc_losses(logits, lengths, batch["labels"], batch["label_counts"])
+        if not torch.isfinite(losses).all():
+            raise RuntimeError(f"the loss of step {self.trainer.global_step} is not finite")
+        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        self.log("train/loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
+        return losses.sum() * shares / batch["in_step"]  # shares are averaged over ranks and accumulated batches
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Counts errors of greedy decoding."""
+        self._recognise(batch, "val", None)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Positions in the split, and a hypothesis of each recording."""
+        found = self._recognise(batch, self._test_names()[dataloader_idx], self.beam)
+        return {"index": batch["index"], "predictions": found}
+
+    def _recognise(self, batch: dict[str, Any], name: str, beam: BeamSearch | None) -> list[str]:
+        if not batch["counts"]:  # a rank without recordings in this round
+            return []
+        logits, lengths = self.network(batch["samples"], batch["counts"])
+        found = (
+            [self.subwords.decode(ids) for ids in greedy(logits, lengths)]
+            if beam is None
+            else beam.decoded(logits.float().log_softmax(dim=2), lengths, self.subwords)
+        )
+        self.errors[name].update(_compared(found), _compared(batch["transcripts"]))
+        return found
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the word error rate, in percent."""
+        self._log_errors(["val"])
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the word error rate of each test set, in percent."""
+        self._log_errors(self._test_names())
+
+    def _log_errors(self, names: Sequence[str]) -> None:
+        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
+        for name in names:
+            rate = self.errors[name].compute() * 100
+            self.log(f"{name}/wer", rate, prog_bar=True)
+            self.log(f"{name}/word_accuracy", 100 - rate)
+            self.errors[name].reset()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
+        groups = [
+            {"params": [p for p in self.parameters() if p.ndim > 1]},
+            {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = self.make_optimizer(groups)
+        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def ctc_losses(logits: Tensor, lengths: Sequence[int], labels: Tensor, label_counts: Sequence[int]) -> Tensor:
+    """The negative log probability of each transcript, [N], in float32.
+
+    Args:
+        logits: [N, T, subwords].
+        lengths: frames of each.
+        labels: ids of all transcripts, one after the other.
+        label_counts: ids of each.
+    """
+    log_probabilities = logits.float().log_softmax(dim=2).transpose(0, 1)
+    ends = (torch.tensor(lengths), torch.tensor(label_counts))
+    return functional.ctc_loss(log_probabilities, labels, *ends, blank=BLANK, reduction="none")
+
+
+def greedy(logits: Tensor, lengths: Sequence[int]) -> list[list[int]]:
+    """The likeliest id of each frame, repetitions merged and blanks left out (Graves et al. 2006, section 3.2)."""
+    best = logits.argmax(dim=2).cpu()
+    paths = [torch.unique_consecutive(path[:length]) for path, length in zip(best, lengths, strict=True)]
+    return [path[path != BLANK].tolist() for path in paths]
+
+
+def _compared(texts: Sequence[str]) -> list[str]:
+    """Texts as the record's score compares them."""
+    return [" ".join(normalised(text)) for text in texts]
+
+
+def _require_room(datamodule: Any) -> None:
+    """CTC writes a subword a frame at most, and a blank between two that are alike."""
+    recordings, subwords = datamodule.train, datamodule.subwords
+    outputs = np.array([num_outputs(count) for count in recordings.samples.tolist()])
+    letters = np.array([len(transcript) for transcript in recordings.transcripts])
+    # No more pieces than letters and one mark, each doubled at worst: most need no closer look.
+    tight = np.flatnonzero(outputs < 2 * (letters + 1))
+    short = [
+        place for place in tight.tolist() if outputs[place] < _needed(subwords.encode(recordings.transcripts[place]))
+    ]
+    if short:
+        names = ", ".join(recordings.ids[place] for place in short[:SHOWN])
+        raise UserError(
+            f"{recordings.name}: {len(short):,} recordings are too short for their transcripts, which CTC could never "
+            f"learn, first {names}. Mend or remove them, audio and line."
+        )
+
+
+def _needed(labels: Sequence[int]) -> int:
+    return len(labels) + sum(a == b for a, b in pairwise(labels))

@@ -1,0 +1,203 @@
+"""The recogniser: features, packing, masks, CTC and its schedule, against hand-worked values and other code."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from datamodules.subwords import BLANK
+from lightning_modules.networks.deep_speech import DeepSpeech, num_outputs
+from lightning_modules.networks.log_mel import DEVIATIONS, MEANS, LogMel, hidden, num_frames
+from lightning_modules.schedules import warmed_cosine
+from lightning_modules.spec_augment import SpecAugment
+from lightning_modules.speech import SpeechRecognizer, ctc_losses, greedy
+
+COUNTS = [16_000, 9_001, 12_345, 700]
+
+
+def network(**changes):
+    torch.manual_seed(0)
+    sizes = {"width": 16, "channels": 4, "num_lstms": 2, "num_feedforward": 2, "dropout": 0.0, "momentum": 0.1}
+    return DeepSpeech(7, **(sizes | changes))
+
+
+def recordings(counts):
+    generator = torch.Generator().manual_seed(1)
+    samples = torch.zeros(len(counts), max(counts), dtype=torch.int16)
+    for row, count in zip(samples, counts, strict=True):
+        row[:count] = torch.randint(-20_000, 20_000, (count,), generator=generator)
+    return samples
+
+
+def log_mel_by_numpy(samples):
+    """The same features from their definition: frames, window, power spectrum, triangles straight in hertz."""
+    emphasised = samples / 2**15
+    emphasised[1:] = emphasised[1:] - 0.97 * emphasised[:-1]
+    window = np.zeros(512)
+    window[56:456] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    frames = np.stack([emphasised[start : start + 512] * window for start in range(0, len(samples) - 511, 160)])
+    power = np.abs(np.fft.rfft(frames)) ** 2
+
+    def to_mel(hertz):
+        return 2595 * np.log10(1 + hertz / 700)
+
+    corners = 700 * (10 ** (np.linspace(to_mel(125), to_mel(7600), 82) / 2595) - 1)
+    hertz = np.linspace(0, 8000, 257)
+    bank = np.stack(
+        [
+            np.interp(hertz, corners[i : i + 3], [0, 1, 0], left=0, right=0)
+            for i in range(80)
+        ],
+        axis=1,
+    )  # fmt: skip
+    return (np.log(np.maximum(power @ bank, 1e-5)) - MEANS) / DEVIATIONS
+
+
+def test_features_are_what_their_definition_says():
+    samples = recordings([8_000])
+    features, frames = LogMel()(samples, [8_000])
+    expected = log_mel_by_numpy(samples[0].numpy().astype(np.float64))
+    assert frames == [len(expected)] == [num_frames(8_000)]
+    np.testing.assert_allclose(features[0].numpy(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_padding_and_neighbours_change_nothing(training):
+    """Also the means of the norms: frames beyond a recording are no part of them."""
+    together, alone = network().train(training), network().train(training)
+    samples = recordings(COUNTS)
+    with torch.no_grad():
+        logits, lengths = together(samples, COUNTS)
+        padded, same = alone(functional.pad(samples, (0, 5_000)), COUNTS)
+    assert lengths == same == [num_outputs(count) for count in COUNTS]
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(logits[row, :length], padded[row, :length])
+    torch.testing.assert_close(together.lstms[0].norm.running_mean, alone.lstms[0].norm.running_mean)
+    if not training:
+        for row, count in enumerate(COUNTS):
+            by_itself, _ = alone(samples[row : row + 1, :count], [count])
+            torch.testing.assert_close(logits[row, : lengths[row]], by_itself[0], atol=1e-5, rtol=1e-5)
+
+
+def test_as_many_outputs_as_a_recording_is_said_to_have():
+    for count in (512, 513, 671, 672, 1_000, 4_321, 16_000):
+        logits, lengths = network().eval()(recordings([count]), [count])
+        assert lengths == [logits.shape[1]] == [num_outputs(count)]
+    assert num_frames(511) == num_outputs(511) == 0
+
+
+def test_ctc_by_hand():
+    """Two frames, blank and one label, all likely alike: AA, A-, -A say A, so its probability is 3/4."""
+    logits = torch.zeros(1, 2, 2)
+    assert ctc_losses(logits, [2], torch.tensor([1]), [1]).item() == pytest.approx(-math.log(0.75))
+    # One frame of the two: only A says A.
+    assert ctc_losses(logits, [1], torch.tensor([1]), [1]).item() == pytest.approx(-math.log(0.5))
+    # AA needs a blank between, so three frames.
+    assert math.isinf(ctc_losses(logits, [2], torch.tensor([1, 1]), [2]).item())
+    assert ctc_losses(torch.zeros(1, 3, 2), [3], torch.tensor([1, 1]), [2]).item() == pytest.approx(-math.log(1 / 8))
+
+
+def test_ctc_of_several_keeps_their_labels_apart():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 9, 5, generator=generator)
+    both = ctc_losses(logits, [9, 6], torch.tensor([1, 2, 2, 4]), [3, 1])
+    first = ctc_losses(logits[:1], [9], torch.tensor([1, 2, 2]), [3])
+    second = ctc_losses(logits[1:, :6], [6], torch.tensor([4]), [1])
+    torch.testing.assert_close(both, torch.cat([first, second]))
+
+
+def test_greedy_merges_repetitions_and_drops_blanks():
+    path = torch.tensor([[BLANK, 3, 3, BLANK, 3, 5, 5, BLANK, 2], [4, 4, 4, 1, 1, 1, 1, 1, 1]])
+    logits = functional.one_hot(path, 6).float()
+    assert greedy(logits, [9, 3]) == [[3, 3, 5, 2], [4]]
+    assert greedy(functional.one_hot(torch.zeros(1, 4, dtype=torch.int64), 6).float(), [4]) == [[]]
+
+
+def test_masks_hide_what_they_say():
+    features = torch.ones(2, 6, 5)
+    bands = torch.tensor([[[1, 3]], [[0, 0]]])
+    stretches = torch.tensor([[[0, 1], [4, 6]], [[2, 3], [2, 4]]])
+    found = hidden(features, bands, stretches)
+    assert found[0].tolist() == [
+        [0, 0, 0, 0, 0], [1, 0, 0, 1, 1], [1, 0, 0, 1, 1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]
+    ]  # fmt: skip
+    assert found[1].sum(dim=1).tolist() == [5, 5, 0, 0, 5, 5]
+
+
+def test_masks_follow_from_the_number_alone_and_stay_in_bounds():
+    augmentation = SpecAugment(frequency_masks=2, widest_band=27, time_masks=10, longest_share=0.05)
+    counts, numbers = [16_000 * 10] * 200, list(range(200))
+    bands, stretches = augmentation.drawn(counts, numbers, torch.device("cpu"))
+    assert (bands.shape, stretches.shape) == ((200, 2, 2), (200, 10, 2))
+    again, _ = augmentation.drawn(counts[50:60], numbers[50:60], torch.device("cpu"))
+    assert again.equal(bands[50:60])
+    for spans, longest, size in ((bands, 27, 80), (stretches, int(0.05 * num_frames(160_000)), num_frames(160_000))):
+        lengths = spans[..., 1] - spans[..., 0]
+        assert (lengths.min(), lengths.max()) == (0, longest)
+        assert spans.min() == 0
+        assert spans.max() == size
+
+
+def test_nadam_of_the_config_is_the_sources_nadamw():
+    """AlgoPerf's update (pytorch_nadamw_full_budget.py); both differ while their bias corrections fade, not later."""
+    beta1, beta2, rate, decay = 0.93266, 0.99552, 1e-3, 0.08
+    ours = torch.nn.Parameter(torch.ones(5, dtype=torch.float64))
+    optimizer = torch.optim.NAdam(
+        [ours], rate, (beta1, beta2), weight_decay=decay, momentum_decay=1.0, decoupled_weight_decay=True
+    )
+    theirs, mean, square = torch.ones(5, dtype=torch.float64), torch.zeros(5), torch.zeros(5)
+    generator = torch.Generator().manual_seed(3)
+    for step in range(1, 501):
+        gradient = torch.randn(5, generator=generator, dtype=torch.float64) + 0.3
+        before = ours.detach().clone(), theirs.clone()
+        ours.grad = gradient.clone()
+        optimizer.step()
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient**2
+        looked_ahead = (beta1 * mean + (1 - beta1) * gradient) / (1 - beta1**step)
+        theirs = theirs * (1 - rate * decay) - rate * looked_ahead / ((square / (1 - beta2**step)).sqrt() + 1e-8)
+        if step > 300:
+            torch.testing.assert_close(ours.detach() - before[0], theirs - before[1], atol=1e-6, rtol=1e-3)
+
+
+def test_the_schedule():
+    assert [warmed_cosine(step, 4, 24) for step in (0, 1, 4, 14, 24, 30)] == pytest.approx([0, 0.25, 1, 0.5, 0, 0])
+
+
+class Fixed(torch.nn.Module):
+    """Logits that do not depend on the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.1, 0.2, -0.3]))
+
+    def forward(self, samples, counts, masks=None):
+        places = torch.arange(12.0)[:, None] * torch.tensor([0.3, -0.1, 0.2])
+        return (places + self.weight).expand(len(counts), 12, 3), [12] * len(counts)
+
+
+def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monkeypatch):
+    """Five utterances on one device, or three and two: Lightning averages the shares, and the gradient is one."""
+    monkeypatch.setattr(SpeechRecognizer, "log", lambda *_, **__: None)
+    labels = [[1], [1, 2], [2], [2, 1, 2], [1, 1]]
+
+    def gradient(shares):
+        total = torch.zeros(3)
+        for share in shares:
+            module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, 0.1, SpecAugment(0, 0, 0, 0.0))
+            module.network = Fixed()
+            module._trainer = SimpleNamespace(world_size=len(shares), accumulate_grad_batches=1, global_step=0)
+            part = [labels[place] for place in share]
+            batch = {
+                "samples": torch.zeros(len(part), 4_000, dtype=torch.int16), "counts": [4_000] * len(part),
+                "labels": torch.tensor([label for each in part for label in each]),
+                "label_counts": list(map(len, part)), "in_step": 5, "random": [0] * len(part),
+            }  # fmt: skip
+            module.training_step(batch, 0).backward()
+            total += module.network.weight.grad / len(shares)
+        return total
+
+    torch.testing.assert_close(gradient([[0, 1, 2, 3, 4]]), gradient([[0, 2, 4], [1, 3]]))
