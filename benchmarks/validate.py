@@ -5,10 +5,11 @@ Predictions need no torch. A checkpoint carries its configuration, so a file tha
 
 import time
 from argparse import Namespace
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from benchmarks import environment
@@ -179,9 +180,25 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     tests = held_out(asked.claim, subject.variant, root)
     trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
-    with occupied(folder) if trainer.is_global_zero else nullcontext():
+    with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):
         scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
     return None if scored is None else Outcome(scored, surroundings(trainer, None), assembly.portable())
+
+
+@contextmanager
+def _fitting_weights(subject: Subject) -> Iterator[None]:
+    """Refuses a checkpoint whose weights are of another network than its settings and ARGS make."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        assert subject.checkpoint is not None, "published weights are checked where they are loaded"
+        essence = shorten(str(error).splitlines()[1], 200)
+        raise UserError(
+            f"the weights of {subject.checkpoint.path} do not fit the network ({essence}). Leave options of the model "
+            "out of ARGS, or use the version of this suite that wrote them."
+        ) from None
 
 
 def _published(assembly: Any, weights: str) -> Any:

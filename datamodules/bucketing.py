@@ -41,7 +41,7 @@ def epoch_batches(seconds: Floats, batch_seconds: float, seed: int, epoch: int) 
 
 
 def evaluation_batches(seconds: Floats, batch_seconds: float) -> list[list[int]]:
-    """Every example once, the longest first; a batch padded to its longest is within `batch_seconds`, or one example."""
+    """Every example once, the longest first; a batch padded to its longest is within `batch_seconds`, or one."""
     batches: list[list[int]] = []
     for index in np.argsort(-seconds, kind="stable").tolist():
         if batches and (len(batches[-1]) + 1) * seconds[batches[-1][0]] <= batch_seconds:

@@ -146,9 +146,7 @@ class SpeechRecognizer(LightningModule):
     def _log_errors(self, names: Sequence[str]) -> None:
         # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
         for name in names:
-            rate = self.errors[name].compute() * 100
-            self.log(f"{name}/wer", rate, prog_bar=True)
-            self.log(f"{name}/word_accuracy", 100 - rate)
+            self.log(f"{name}/wer", self.errors[name].compute() * 100, prog_bar=True)
             self.errors[name].reset()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import preemphasis
-from torchaudio.transforms import MelSpectrogram
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from torchaudio.functional import melscale_fbanks, preemphasis
 
 RATE = 16_000
 WINDOW, HOP, FFT = 400, 160, 512  # samples
@@ -38,39 +39,53 @@ DEVIATIONS = (
 
 
 def num_frames(samples: int) -> int:
-    """Windows that fit into a recording."""
-    return max(0, 1 + (samples - FFT) // HOP)
+    """Windows that fit into a recording; one at least."""
+    return 1 + max(0, samples - FFT) // HOP
 
 
 class LogMel(nn.Module):
-    """Samples to features."""
+    """Samples to features, a recording at a time: it stays in the cache, and its neighbours' lengths cost nothing.
 
+    Equal to torchaudio's MelSpectrogram, whose absolute value of a complex number takes most of its time on a CPU
+    (`benchmarks/speed/speech.py`).
+    """
+
+    window: Tensor
+    bank: Tensor
     means: Tensor
     deviations: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.spectrogram = MelSpectrogram(
-            RATE, FFT, WINDOW, HOP, f_min=125, f_max=7600, n_mels=len(MEANS), center=False, mel_scale="htk"
-        )
-        self.register_buffer("means", torch.tensor(MEANS), persistent=False)
-        self.register_buffer("deviations", torch.tensor(DEVIATIONS), persistent=False)
+        bank = melscale_fbanks(FFT // 2 + 1, f_min=125, f_max=7600, n_mels=len(MEANS), sample_rate=RATE)
+        constants = {
+            "window": functional.pad(torch.hann_window(WINDOW), [(FFT - WINDOW) // 2] * 2), "bank": bank,
+            "means": torch.tensor(MEANS), "deviations": torch.tensor(DEVIATIONS),
+        }  # fmt: skip
+        for name, constant in constants.items():
+            self.register_buffer(name, constant, persistent=False)
 
     def forward(self, samples: Tensor, counts: Sequence[int]) -> tuple[Tensor, list[int]]:
-        """Features of recordings; frames beyond a recording are zero, so its neighbours in the batch don't matter.
+        """Features of recordings, zero beyond each one.
 
         Args:
-            samples: int16 [N, T], zero beyond each recording.
+            samples: int16 [N, T].
             counts: samples of each recording.
 
         Returns:
             Features, float32 [N, frames, bins], and the frames of each recording.
         """
         with torch.autocast(samples.device.type, enabled=False):
-            energies = self.spectrogram(preemphasis(samples.float() / 2**15, 0.97)).transpose(1, 2)
-            features = (energies.clamp(min=FLOOR).log() - self.means) / self.deviations
-        frames = [num_frames(count) for count in counts]
-        return features * present(frames, features)[..., None], frames
+            each = [self._features(row[:count]) for row, count in zip(samples, counts, strict=True)]
+        return pad_sequence(each, batch_first=True), [len(features) for features in each]
+
+    def _features(self, samples: Tensor) -> Tensor:
+        """[samples] to [frames, bins]."""
+        padded = functional.pad(samples.float() / 2**15, (0, max(0, FFT - len(samples))))
+        frames = preemphasis(padded, 0.97).unfold(0, FFT, HOP) * self.window
+        spectrum = torch.fft.rfft(frames)
+        energies = (spectrum.real.square() + spectrum.imag.square()) @ self.bank
+        return (energies.clamp(min=FLOOR).log() - self.means) / self.deviations
 
 
 def present(lengths: Sequence[int], like: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def clock(monkeypatch):
 
 
 TRAINER = SimpleNamespace(
-    datamodule=SimpleNamespace(global_batch_size=40),
+    datamodule=SimpleNamespace(step_size=40),
     accumulate_grad_batches=2,
     strategy=SimpleNamespace(root_device=SimpleNamespace(type="cpu")),
 )

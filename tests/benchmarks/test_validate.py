@@ -214,6 +214,11 @@ def test_a_checkpoint_scores_as_its_own_run_did(desk):
     code, out, err = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--checkpoint={moved}")
     assert code == 0, err
     assert "profile mini, as the checkpoint's own run" in out
+    wider = "--args=--model.init_args.network.init_args.width=8"
+    code, _, err = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--checkpoint={moved}", wider)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "moved.ckpt do not fit the network (Missing key(s) in state_dict: " in err
+    assert len(desk.records()) == 2
     (again,) = (record for record in map(load_record, desk.records()) if record.mode == "validate")
     assert again.metrics == trained.metrics
     assert again.predictions[0].sha256 == trained.predictions[0].sha256
