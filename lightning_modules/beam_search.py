@@ -7,10 +7,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.errors import UserError
@@ -33,6 +33,7 @@ class BeamSearch:
     def __init__(self, language_model: str, width: int = 500, weight: float = 1.5, word_score: float = 0.0) -> None:
         self.language_model = Path(language_model).expanduser()
         self.width, self.weight, self.word_score = width, weight, word_score
+        self.search: Any = None
 
     @property
     def signature(self) -> Signature:
@@ -61,33 +62,39 @@ class BeamSearch:
                 "\\1-grams:. Give one such as 3-gram.arpa.gz from openslr.org/11 (KenLM's binary form names no words)."
             )
 
-    def decoded(self, log_probabilities: Tensor, lengths: Sequence[int], subwords: Subwords) -> list[str]:
-        """The best hypothesis of each recording.
+    def load(self, subwords: Subwords) -> None:
+        """Reads the language model and spells its words.
+
+        Raises:
+            UserError: it is truncated, or of a form that KenLM does not read.
+        """
+        from torchaudio.models.decoder import ctc_decoder
+
+        pieces = subwords.pieces
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".lexicon") as lexicon, _unwatched():
+            for word in self._words():
+                spelt = subwords.encode(word)
+                if BLANK not in spelt:  # or the word has a letter that no transcript has
+                    lexicon.write(f"{word} {' '.join(pieces[piece] for piece in spelt)}\n")
+            lexicon.flush()
+            try:
+                self.search = ctc_decoder(
+                    lexicon.name, pieces, lm=str(self.language_model), beam_size=self.width, lm_weight=self.weight,
+                    word_score=self.word_score, blank_token=pieces[BLANK], sil_token=pieces[BLANK],
+                )  # fmt: skip
+            except RuntimeError as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise UserError(f"KenLM cannot use the language model {self.language_model} ({reason})") from None
+
+    def decoded(self, log_probabilities: Tensor, lengths: Sequence[int]) -> list[str]:
+        """The best hypothesis of each recording, once the language model is loaded.
 
         Args:
             log_probabilities: float32 [N, T, subwords].
             lengths: frames of each.
-            subwords: the vocabulary.
         """
-        import torch
-
-        found = self._decoder(subwords)(log_probabilities.cpu().contiguous(), torch.tensor(lengths))
+        found = self.search(log_probabilities.cpu().contiguous(), torch.tensor(lengths))
         return [" ".join(hypotheses[0].words) if hypotheses else "" for hypotheses in found]
-
-    @cache  # noqa: B019 (as long as the run: one search, one vocabulary)
-    def _decoder(self, subwords: Subwords) -> Any:
-        from torchaudio.models.decoder import ctc_decoder
-
-        pieces = subwords.pieces
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".lexicon") as lexicon:
-            for word in self._words():
-                lexicon.write(f"{word} {' '.join(pieces[i] for i in subwords.encode(word))}\n")
-            lexicon.flush()
-            with _unwatched():
-                return ctc_decoder(
-                    lexicon.name, pieces, lm=str(self.language_model), beam_size=self.width, lm_weight=self.weight,
-                    word_score=self.word_score, blank_token=pieces[BLANK], sil_token=pieces[BLANK],
-                )  # fmt: skip
 
     def _words(self) -> Iterator[str]:
         """The words of the unigrams that a transcript may have."""
@@ -98,9 +105,9 @@ class BeamSearch:
                     return
                 inside = line == "\\1-grams:"
             elif inside and line:
-                word = line.split()[1]
-                if not word.startswith("<"):
-                    yield word
+                word = line.split()[1:2]
+                if word and not word[0].startswith("<"):
+                    yield word[0]
 
     def _lines(self) -> Iterator[str]:
         with self._opened() as file:

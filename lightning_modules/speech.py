@@ -103,6 +103,11 @@ class SpeechRecognizer(LightningModule):
         """Takes the vocabulary of the weights."""
         self.subwords = Subwords(checkpoint[SUBWORDS].numpy().tobytes())
 
+    def on_test_start(self) -> None:
+        """Loads the language model, once the subwords are known that spell its words."""
+        if self.beam is not None:
+            self.beam.load(self.subwords)
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """CTC's loss, summed over an utterance, as a mean over the utterances of the whole optimizer step."""
         masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
@@ -130,7 +135,7 @@ class SpeechRecognizer(LightningModule):
         found = (
             [self.subwords.decode(ids) for ids in greedy(logits, lengths)]
             if beam is None
-            else beam.decoded(logits.float().log_softmax(dim=2), lengths, self.subwords)
+            else beam.decoded(logits.float().log_softmax(dim=2), lengths)
         )
         self.errors[name].update(_compared(found), _compared(batch["transcripts"]))
         return found

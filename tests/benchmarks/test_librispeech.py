@@ -254,7 +254,12 @@ def test_broken_data_end_a_run_before_it_begins(workshop, librispeech_tree, tmp_
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("no model\n", "is no ARPA file"), (None, "cannot be read (No such file or directory)")]
+    ("content", "message"),
+    [
+        ("no model\n", "is no ARPA file"),
+        (None, "cannot be read (No such file or directory)"),
+        ("\\data\\\nngram 1=9\n\n\\1-grams:\n-1\tSEA\n", "KenLM cannot use the language model"),
+    ],
 )
 def test_a_language_model_that_is_none_is_refused(workshop, trained, librispeech_tree, tmp_path, content, message):
     model = tmp_path / "model.arpa"
@@ -266,6 +271,7 @@ def test_a_language_model_that_is_none_is_refused(workshop, trained, librispeech
     )  # fmt: skip
     assert (code, err.count("\n")) == (2, 1), (out, err)
     assert message in err
+    assert records_of(workshop, "*") == []
 
 
 def test_one_test_set_is_enough(workshop, trained, librispeech_tree, tmp_path):
