@@ -35,6 +35,7 @@ def quiet() -> dict[str, Any]:
         ".*LeafSpec.*deprecated.*",
         ".*Trying to infer the `batch_size`.*",
         ".*recommended to use .*sync_dist=True.*",  # torchmetrics has summed over the ranks
+        ".*RNN module weights are not part of single contiguous chunk.*",  # in bf16 they are cast at every step
         ".*callbacks used to create the checkpoint.*",  # a validation has no need of them
     ):
         warnings.filterwarnings("ignore", message)

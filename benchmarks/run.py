@@ -131,11 +131,11 @@ def run(order: Order) -> None:
 
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    datamodule = plan.assembly.datamodule
+    datamodule, module = plan.assembly.datamodule, plan.assembly.module
     datamodule.setup("fit")
     if not (plan.folder / LAST).exists():
         datamodule.verify(training=True)
-    module = plan.assembly.module
+        getattr(module, "verify", lambda data: None)(datamodule)
     beginning = first_start(plan.folder, datamodule.identity, lambda: getattr(module, "initialised_from", None))
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)

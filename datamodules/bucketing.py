@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from benchmarks.errors import UserError
-from datamodules.sampling import example_generator
+from datamodules.sampling import Key, example_generator
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-LengthKey = tuple[int, int, int]  # (epoch, index of the example, examples in its optimizer step)
 
 JITTER = 0.1  # of the logarithm of the seconds: who shares a batch with whom changes from epoch to epoch
 
@@ -51,7 +50,7 @@ def evaluation_batches(seconds: Floats, batch_seconds: float) -> list[list[int]]
     return batches
 
 
-class LengthBatches(Sampler[list[LengthKey]]):
+class LengthBatches(Sampler[list[Key]]):
     """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
 
     A step's examples are dealt out one by one, from the longest down, to ranks and accumulated batches; so all get
@@ -83,22 +82,22 @@ class LengthBatches(Sampler[list[LengthKey]]):
         self.seconds, self.batch_seconds, self.seed, self.step = seconds, batch_seconds, seed, step
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
         self.steps_per_epoch = num_batches(seconds, batch_seconds)
-        fewest = int(seconds.sum() / self.steps_per_epoch / seconds.max()) - 1
+        fewest = max(0, int(seconds.sum() / self.steps_per_epoch / seconds.max()) - 1)
         if fewest < world_size * accumulate:
             raise UserError(
                 f"an optimizer step of {batch_seconds:g} seconds may hold {fewest} of the longest recordings "
-                f"({seconds.max():.1f} s), too few for {world_size} device(s) x {accumulate} accumulated batch(es). "
-                "Choose fewer, or more seconds a step (data.init_args.global_batch_size, which makes the run "
-                "unofficial)."
+                f"(number {seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x "
+                f"{accumulate} accumulated batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
+                "(data.init_args.global_batch_size, which makes the run unofficial)."
             )
 
     def __len__(self) -> int:
         return self.steps_per_epoch * self.accumulate
 
-    def __iter__(self) -> Iterator[list[LengthKey]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         epoch, first = divmod(self.step(), self.steps_per_epoch)
         shares = self.world_size * self.accumulate
         for batch in epoch_batches(self.seconds, self.batch_seconds, self.seed, epoch)[first:]:
             for turn in range(self.accumulate):
                 share = batch[turn * self.world_size + self.rank :: shares]
-                yield [(epoch, int(index), len(batch)) for index in share]
+                yield [(epoch, int(index)) for index in share]

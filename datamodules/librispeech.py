@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
 from benchmarks.schema import Signature
-from datamodules.bucketing import LengthBatches, LengthKey, evaluation_batches, num_batches
+from datamodules.bucketing import LengthBatches, evaluation_batches, num_batches
 from datamodules.interface import BenchmarkData
 from datamodules.layouts import audio
 from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split, present
@@ -49,19 +49,18 @@ class Recordings:
 
 
 class TrainingUtterances(Dataset[dict[str, Any]]):
-    """(epoch, position, utterances in the step) -> samples, labels, and a number that decides its augmentation."""
+    """(epoch, position) -> samples, labels, and a number that decides its augmentation."""
 
     def __init__(self, recordings: Recordings, subwords: Subwords, seed: int) -> None:
         self.recordings, self.subwords, self.seed = recordings, subwords, seed
 
-    def __getitem__(self, key: LengthKey) -> dict[str, Any]:
-        epoch, index, in_step = key
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, index = key
         random = int(example_generator(self.seed, epoch, self.recordings.ids[index]).integers(2**63))
         return {
             "samples": audio.read_samples(self.recordings.paths[index]),
             "labels": self.subwords.encode(self.recordings.transcripts[index]),
             "random": random,
-            "in_step": in_step,
             "index": index,
         }
 
@@ -85,7 +84,6 @@ def collate_training(examples: list[dict[str, Any]]) -> dict[str, Any]:
         "labels": torch.tensor([label for each in labels for label in each]),
         "label_counts": [len(each) for each in labels],
         "random": [example["random"] for example in examples],
-        "in_step": examples[0]["in_step"],
     }
 
 
@@ -180,20 +178,26 @@ class LibriSpeechData(BenchmarkData):
         assert self.train is not None, "setup has not run"
         return float(self.train.seconds.sum()) / self.steps_per_epoch
 
+    @property
+    def step_utterances(self) -> float:
+        """Utterances of a step, on the average."""
+        assert self.train is not None, "setup has not run"
+        return len(self.train) / self.steps_per_epoch
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of its data."""
         return self.identity
 
     def verify(self, training: bool) -> None:
-        """Decodes the end of every file before hours are spent.
+        """Decodes what is evaluated, and the end of each training file, before hours are spent.
 
         Raises:
-            UserError: one is truncated.
+            UserError: one is truncated or broken.
         """
         self.setup("fit" if training else "test")
         for recordings in (self.train, self.development, *self.tests.values()):
             if recordings is not None:
-                audio.verify(recordings.name, recordings.paths)
+                audio.verify(recordings.name, recordings.paths, whole=recordings is not self.train)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of this rank, from the step on where training stands."""

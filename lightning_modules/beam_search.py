@@ -34,6 +34,9 @@ class BeamSearch:
         self.language_model = Path(language_model).expanduser()
         self.width, self.weight, self.word_score = width, weight, word_score
         self.search: Any = None
+        self.num_words = 0
+        if width < 1:
+            raise ValueError(f"beam.width is {width}; a beam keeps at least 1 hypothesis")
 
     @property
     def signature(self) -> Signature:
@@ -42,7 +45,7 @@ class BeamSearch:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "decoder": "beam", "width": self.width, "language_model": f"{self.language_model.name} sha256 {digest}",
-            "weight": self.weight, "word_score": self.word_score,
+            "words": self.num_words, "weight": self.weight, "word_score": self.word_score,
         }  # fmt: skip
 
     def check(self) -> None:
@@ -63,19 +66,24 @@ class BeamSearch:
             )
 
     def load(self, subwords: Subwords) -> None:
-        """Reads the language model and spells its words.
+        """Reads the language model and spells its words; those of other letters than the transcripts' are left out.
 
         Raises:
-            UserError: it is truncated, or of a form that KenLM does not read.
+            UserError: it is truncated, of a form that KenLM does not read, or has no word that could be said.
         """
         from torchaudio.models.decoder import ctc_decoder
 
         pieces = subwords.pieces
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".lexicon") as lexicon, _unwatched():
-            for word in self._words():
-                spelt = subwords.encode(word)
-                if BLANK not in spelt:  # or the word has a letter that no transcript has
-                    lexicon.write(f"{word} {' '.join(pieces[piece] for piece in spelt)}\n")
+            spelt = ((word, subwords.encode(word)) for word in self._words())
+            known = [f"{word} {' '.join(pieces[each] for each in ids)}\n" for word, ids in spelt if BLANK not in ids]
+            if not known:
+                raise UserError(
+                    f"no word of the language model {self.language_model} has the letters of the transcripts alone, "
+                    "which are in upper case. Give a model of upper-case words."
+                )
+            self.num_words = len(known)
+            lexicon.writelines(known)
             lexicon.flush()
             try:
                 self.search = ctc_decoder(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.text import WordErrorRate
 
-from benchmarks.errors import UserError
+from benchmarks.errors import Failure, UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK, Subwords
 from lightning_modules.beam_search import BeamSearch
@@ -68,16 +68,21 @@ class SpeechRecognizer(LightningModule):
         return "" if self.beam is None else "_beam"
 
     def setup(self, stage: str) -> None:
-        """Looks whether training and decoding can succeed.
+        """Looks at the language model before anything else.
 
         Raises:
-            UserError: a transcript is longer than what the network can write of its recording, or the language model
-                can't be read.
+            UserError: it can't be read.
         """
         if self.beam is not None:
             self.beam.check()
-        if stage == "fit":
-            _require_room(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def verify(self, datamodule: Any) -> None:
+        """Looks whether CTC can learn every training transcript, before a run begins.
+
+        Raises:
+            UserError: one is longer than what the network can write of its recording.
+        """
+        _require_room(datamodule)
 
     def configure_model(self) -> None:
         """Builds the network once the datamodule knows how many subwords there are."""
@@ -109,15 +114,28 @@ class SpeechRecognizer(LightningModule):
             self.beam.load(self.subwords)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """CTC's loss, summed over an utterance, as a mean over the utterances of the whole optimizer step."""
+        """CTC's losses of a batch, over the utterances that an optimizer step has on the average.
+
+        Divided by those of the very step, an utterance would weigh more the longer those it shares the step with are.
+
+        Raises:
+            Failure: a loss is not finite.
+        """
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
         logits, lengths = self.network(batch["samples"], batch["counts"], masks)
         losses = ctc_losses(logits, lengths, batch["labels"], batch["label_counts"])
         if not torch.isfinite(losses).all():
-            raise RuntimeError(f"the loss of step {self.trainer.global_step} is not finite")
+            wrong = [
+                datamodule.train.ids[place]
+                for place, bad in zip(batch["index"], ~losses.isfinite(), strict=True)
+                if bad
+            ]
+            found = {"step": self.trainer.global_step, "ids": wrong, "losses": losses.detach().cpu()}
+            raise Failure(f"at step {found['step']} the loss of {', '.join(wrong[:SHOWN])} is not finite", found)
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         self.log("train/loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
-        return losses.sum() * shares / batch["in_step"]  # shares are averaged over ranks and accumulated batches
+        return losses.sum() * shares / datamodule.step_utterances  # shares are averaged over ranks and accumulation
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Counts errors of greedy decoding."""
@@ -199,7 +217,7 @@ def _require_room(datamodule: Any) -> None:
     recordings, subwords = datamodule.train, datamodule.subwords
     outputs = np.array([num_outputs(count) for count in recordings.samples.tolist()])
     letters = np.array([len(transcript) for transcript in recordings.transcripts])
-    # No more pieces than letters and one mark, each doubled at worst: most need no closer look.
+    # No more pieces than letters and one mark, each with a blank at worst; only the others need a closer look.
     tight = np.flatnonzero(outputs < 2 * (letters + 1))
     short = [
         place for place in tight.tolist() if outputs[place] < _needed(subwords.encode(recordings.transcripts[place]))

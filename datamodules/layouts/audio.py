@@ -1,5 +1,6 @@
 """Audio files, whatever data set they belong to: measured and checked without decoding them whole, and read."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,13 +52,13 @@ def count_samples(name: str, paths: Sequence[Path]) -> NDArray[np.int64]:
     return np.array(counts, np.int64)
 
 
-def verify(name: str, paths: Sequence[Path]) -> None:
-    """Decodes the last sample of every file, which a truncated one does not have.
+def verify(name: str, paths: Sequence[Path], whole: bool) -> None:
+    """Decodes every file, or its last sample alone, which a truncated one does not have.
 
     Raises:
-        UserError: there is a truncated file; the first is named.
+        UserError: there is a broken file; the first is named.
     """
-    found = zip(paths, _each(f"checking {name}", _tail_fault, paths), strict=True)
+    found = zip(paths, _each(f"checking {name}", _fault if whole else _tail_fault, paths), strict=True)
     _refuse([f"{path} {fault}" for path, fault in found if fault], name, len(paths))
 
 
@@ -81,7 +82,7 @@ def _measured(path: Path) -> int | str:
     try:
         header = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
-        return f"is no audio file ({error})"
+        return f"is no audio file ({error})" if os.access(path, os.R_OK) else "may not be read (permission denied)"
     return _unlike(header.samplerate, header.channels) or int(header.frames)
 
 
@@ -92,7 +93,17 @@ def _unlike(rate: int, channels: int) -> str:
     return f"has {rate} Hz and {channels} channel(s), where {SAMPLE_RATE} Hz and one are needed"
 
 
+def _fault(path: Path) -> str:
+    """What is wrong with a file, decoded from its beginning to its end."""
+    try:
+        samples, _ = soundfile.read(path, dtype="int16")
+    except (soundfile.LibsndfileError, OSError) as error:
+        return f"is truncated or broken ({error})"
+    return "" if len(samples) else "is empty"
+
+
 def _tail_fault(path: Path) -> str:
+    """The same of its end alone."""
     try:
         with soundfile.SoundFile(path) as file:
             file.seek(max(0, file.frames - 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,22 @@ with the subsets dev-clean, test-clean and test-other, and to train train-clean-
 `make data-librispeech DATA=<root>` fetches and unpacks them."""
 
 
+PERMIT = "make it readable, or repair the disk"
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Says which folder the file system refuses.
+
+    Raises:
+        UserError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; {PERMIT}.") from None
+
+
 @dataclass(frozen=True)
 class Split:
     """One subset: its utterances by ascending id, and the folder of each one's chapter."""
@@ -51,6 +68,7 @@ class Split:
         """The audio of an utterance."""
         return self.folders[index] / f"{self.ids[index]}.flac"
 
+    @_readable()
     def require_audio(self) -> None:
         """Looks whether each utterance has its audio, and each audio file its transcript.
 
@@ -84,6 +102,7 @@ def present(root: str, split: str) -> bool:
     return (Path(root) / "LibriSpeech" / split).is_dir()
 
 
+@_readable()
 def check(root: str, training: bool, full: bool) -> list[str]:
     """A look at the folders before anything starts; returns what the user should know.
 
@@ -107,6 +126,7 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     return notes
 
 
+@_readable()
 def open_split(root: str, split: str) -> Split:
     """Reads the transcripts of a subset.
 
@@ -153,7 +173,7 @@ def _chapter(folder: Path) -> Iterator[tuple[str, str, Path]]:
     if not file.is_file():
         raise UserError(f"{file} is missing, so nothing says what is spoken in {folder}. Unpack its archive again.")
     seen: set[str] = set()
-    for number, line in enumerate(read_text(file).split("\n"), 1):
+    for number, line in enumerate(read_text(file, PERMIT).split("\n"), 1):
         if not line.strip():
             continue
         match = LINE.fullmatch(line.strip())

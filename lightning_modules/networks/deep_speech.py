@@ -7,6 +7,7 @@ only frames that are there are kept, so padding costs nothing and no mean of a n
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -118,8 +119,23 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, packed: PackedSequence) -> PackedSequence:
         """Packed [P, D] to packed [P, D]."""
-        found, _ = self.lstm(with_data(packed, self.norm(packed.data)))
-        return with_data(packed, packed.data + found.data)
+        return with_data(packed, packed.data + self._remembered(self.norm(packed.data), packed))
+
+    def _remembered(self, data: Tensor, packed: PackedSequence) -> Tensor:
+        """The LSTM's output in autocast's own precision.
+
+        Left to autocast, cuDNN's LSTM computes in float16 whatever is asked for (pytorch/pytorch:aten/src/ATen/cudnn/
+        AutocastRNN.cpp), and without a loss scaler small gradients would be lost.
+        """
+        kind = data.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else data.dtype
+        with torch.autocast(kind, enabled=False):
+            start = data.new_zeros(2, int(packed.batch_sizes[0]), self.lstm.hidden_size, dtype=dtype)
+            weights = [weight.to(dtype) for weight in self.lstm.parameters()]
+            found, _, _ = torch.lstm(
+                data.to(dtype), packed.batch_sizes, (start, start), weights, True, 1, 0.0, self.training, True
+            )
+        return found
 
 
 class FeedforwardLayer(nn.Module):

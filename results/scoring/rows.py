@@ -7,6 +7,8 @@ from pathlib import Path
 
 from benchmarks.errors import UserError
 
+NAME_IT = "name the predictions file or the folder that holds it"
+
 
 def locate(path: Path, name: str) -> Path:
     """The predictions file itself, or the one called `name` in the folder.
@@ -17,7 +19,7 @@ def locate(path: Path, name: str) -> Path:
     try:
         return path / name if path.is_dir() else path
     except OSError as error:
-        raise _unreadable(error) from None
+        raise UserError(f"{error.filename}: {error.strerror}; {NAME_IT}") from None
 
 
 def read_rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -29,8 +31,8 @@ def read_rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     yield from _rows(file, read_text(file), list(columns))
 
 
-def read_text(file: Path) -> str:
-    """The text of a file that must be UTF-8; a byte order mark falls away.
+def read_text(file: Path, remedy: str = NAME_IT) -> str:
+    """The text of a file that must be UTF-8; a byte order mark falls away. `remedy` is for one that cannot be read.
 
     Raises:
         UserError: the file cannot be read, or is no such text.
@@ -38,12 +40,8 @@ def read_text(file: Path) -> str:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise _unreadable(error) from None
+        raise UserError(f"{error.filename}: {error.strerror}; {remedy}") from None
     return _text(file, data)
-
-
-def _unreadable(error: OSError) -> UserError:
-    return UserError(f"{error.filename}: {error.strerror}; name the predictions file or the folder that holds it")
 
 
 def _text(file: Path, data: bytes) -> str:

@@ -118,7 +118,10 @@ def split_of(path: Path, truths: Mapping[str, Truth]) -> str:
     known = {split: len(ids.intersection(truth.ids)) for split, truth in truths.items()}
     best = max(known, key=lambda split: known[split])
     if not known[best]:
-        raise UserError(f"{file}: none of its {len(ids):,} ids is an utterance of {' or '.join(truths)}.")
+        raise UserError(
+            f"{file}: none of its {len(ids):,} ids is an utterance of {' or '.join(truths)}. Write `WORDS "
+            "(utterance-id)` for each utterance, a file a test set."
+        )
     return best
 
 

@@ -239,7 +239,7 @@ def hurry(tree):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "is truncated or empty; 1 of 5 files of test-other are broken like this"),
+        (truncate, "lost sync.); 1 of 5 files of test-other are broken like this"),
         (hurry, "1 recordings are too short for their transcripts"),
     ],
 )

@@ -45,7 +45,6 @@ def test_a_training_batch_holds_the_files_samples_and_their_labels(librispeech_t
     seen = []
     for batch in datamodule.train_dataloader():
         labels = batch["labels"].split(batch["label_counts"])
-        assert batch["in_step"] == len(batch["index"])
         assert batch["samples"].dtype == torch.int16
         for row, index in enumerate(batch["index"]):
             there, rate = soundfile.read(split.path(index), dtype="int16")
@@ -57,6 +56,7 @@ def test_a_training_batch_holds_the_files_samples_and_their_labels(librispeech_t
             assert BLANK not in labels[row]
         seen += batch["index"]
     assert sorted(seen) == list(range(32))
+    assert datamodule.step_utterances * datamodule.steps_per_epoch == 32
     assert len(datamodule.train_dataloader()) == datamodule.steps_per_epoch
 
 
@@ -144,6 +144,21 @@ def test_audio_of_another_kind_is_refused_at_once(copied, subset, damage, messag
     damage(file)
     with pytest.raises(UserError, match=f"{file} {message}.*; 1 of .* files of {subset} are broken like this"):
         data(copied).setup("fit")
+
+
+def rot(file):
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = bytes(300)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("subset", ["dev-clean", "test-clean"])
+def test_rot_in_what_is_evaluated_is_found_before_training(copied, subset):
+    file = audio_of(copied, subset)
+    rot(file)
+    with pytest.raises(UserError, match=f"{file} is truncated or broken"):
+        data(copied).verify(training=True)
 
 
 @pytest.mark.parametrize("cut", [1, 50, 2_000])

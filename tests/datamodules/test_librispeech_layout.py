@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -269,3 +270,14 @@ def test_a_full_run_reads_the_transcripts_before_it_starts(root):
     transcripts_of(root, "test-clean", FIRST).write_text(f"{FIRST} he began\n")
     check(str(root), training=False, full=False)
     assert "line 1: expected" in refusal(check, str(root), False, True)
+
+
+def test_what_the_file_system_refuses_is_named(tmp_path, monkeypatch):
+    write_tree(tmp_path, {"test-clean": {"1-2-0000": "A"}})
+
+    def refused(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match=r"test-clean: Permission denied; make it readable"):
+        open_split(str(tmp_path), "test-clean")

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence
 from torchaudio.functional import preemphasis
 from torchaudio.transforms import MelSpectrogram
 
 from datamodules.subwords import BLANK
-from lightning_modules.networks.deep_speech import DeepSpeech, num_outputs
+from lightning_modules.networks.deep_speech import DeepSpeech, num_outputs, with_data
 from lightning_modules.networks.log_mel import DEVIATIONS, MEANS, LogMel, hidden, num_frames
 from lightning_modules.schedules import warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
@@ -102,6 +103,29 @@ def test_as_many_outputs_as_a_recording_is_said_to_have():
         assert lengths == [logits.shape[1]] == [num_outputs(count)]
     assert num_frames(1) == num_outputs(1) == 1, "however short it is"
     assert network().eval()(recordings([1]), [1])[0].shape == (1, 1, 7)
+
+
+def test_lstms_compute_in_the_precision_that_is_asked_for(monkeypatch):
+    """Autocast alone would give cuDNN float16; and without autocast nothing changes."""
+    seen = []
+    original = torch.lstm
+    monkeypatch.setattr(
+        torch,
+        "lstm",
+        lambda data, *rest: seen.append({data.dtype, *(w.dtype for w in rest[2])}) or original(data, *rest),
+    )
+    layer = network().lstms[0]
+    packed = pack_padded_sequence(torch.randn(3, 9, 16), [9, 7, 2], batch_first=True)
+    plain = layer(packed).data
+    expected, _ = layer.lstm(with_data(packed, layer.norm(packed.data)))
+    torch.testing.assert_close(plain, packed.data + expected.data, atol=0, rtol=0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        near = layer(packed).data
+    assert seen == [{torch.float32}, {torch.bfloat16}]
+    torch.testing.assert_close(near, plain, atol=0.05, rtol=0.05)
+    near.sum().backward()
+    assert layer.lstm.weight_ih_l0.grad.dtype == torch.float32
+    assert layer.lstm.weight_ih_l0.grad.abs().sum() > 0
 
 
 def test_ctc_by_hand():
@@ -204,12 +228,15 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
         for share in shares:
             module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, 0.1, SpecAugment(0, 0, 0, 0.0))
             module.network = Fixed()
-            module._trainer = SimpleNamespace(world_size=len(shares), accumulate_grad_batches=1, global_step=0)
+            module._trainer = SimpleNamespace(
+                world_size=len(shares), accumulate_grad_batches=1, global_step=0,
+                datamodule=SimpleNamespace(step_utterances=5.0),
+            )  # fmt: skip
             part = [labels[place] for place in share]
             batch = {
                 "samples": torch.zeros(len(part), 4_000, dtype=torch.int16), "counts": [4_000] * len(part),
                 "labels": torch.tensor([label for each in part for label in each]),
-                "label_counts": list(map(len, part)), "in_step": 5, "random": [0] * len(part),
+                "label_counts": list(map(len, part)), "random": [0] * len(part), "index": share,
             }  # fmt: skip
             module.training_step(batch, 0).backward()
             total += module.network.weight.grad / len(shares)
