@@ -18,6 +18,7 @@ from datamodules.layouts import imagenet as layouts
 from datamodules.miniature import coco as coco_miniature
 from datamodules.miniature import imagenet as miniature
 from datamodules.miniature import librispeech as librispeech_miniature
+from tests.warm import Server, Warm
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmarks", "datamodules", "lightning_modules", "results")
@@ -58,7 +59,7 @@ def short(**changes):
 class Process:
     """A started command."""
 
-    popen: subprocess.Popen
+    popen: subprocess.Popen | Warm
     folder: Path
 
     def wait(self, seconds=240):
@@ -114,18 +115,21 @@ class Workshop:
     """A copy of the packages: what runs there leaves the checkout alone."""
 
     root: Path
+    server: Server
 
     def start(self, *arguments, pause=None, module="benchmarks", **environment):
         """Starts a command in a process group of its own; with `pause` it stops at that moment (`paused.py`)."""
         settings = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "PYTEST_"))}
         settings |= {"WANDB_MODE": "disabled", "PAUSE_AT": pause or "", "PAUSE_IN": str(self.root)} | environment
         settings["PYTHONPATH"] = str(self.root)
-        program = [str(PAUSED)] if pause else ["-m", *module.split()]
-        popen = subprocess.Popen(
-            [sys.executable, *program, *map(str, arguments)], cwd=self.root, env=settings, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        return Process(popen, self.root)
+        if module != "benchmarks":
+            popen = subprocess.Popen(
+                [sys.executable, "-m", *module.split(), *map(str, arguments)], cwd=self.root, env=settings, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+            return Process(popen, self.root)
+        program = str(PAUSED) if pause else module
+        return Process(self.server.start(program, list(map(str, arguments)), self.root, settings), self.root)
 
     def call(self, *arguments, **options):
         """Runs a command to its end: (exit code, stdout, stderr)."""
@@ -148,6 +152,7 @@ class Workshop:
 @pytest.fixture(scope="session")
 def workshops(tmp_path_factory):
     """Makes workshops."""
+    server = Server(tmp_path_factory.mktemp("server"))
 
     def make(name):
         root = tmp_path_factory.mktemp(name)
@@ -155,7 +160,7 @@ def workshops(tmp_path_factory):
             ignored = shutil.ignore_patterns("__pycache__", "runs", "records", "tables")
             shutil.copytree(ROOT / package, root / package, ignore=ignored)
         (root / "lightning_modules/networks/noisy.py").write_text(NOISY)
-        return Workshop(root)
+        return Workshop(root, server)
 
     return make
 
