@@ -85,9 +85,9 @@ class LengthBatches(Sampler[list[Key]]):
         fewest = max(0, int(seconds.sum() / self.steps_per_epoch / seconds.max()) - 1)
         if fewest < world_size * accumulate:
             raise UserError(
-                f"an optimizer step of {batch_seconds:g} seconds may hold {fewest} of the longest recordings "
-                f"(number {seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x "
-                f"{accumulate} accumulated batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
+                f"an optimizer step of {batch_seconds:g} seconds may hold {fewest} of the longest recordings (no. "
+                f"{seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x {accumulate} accumulated "
+                "batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
                 "(data.init_args.global_batch_size, which makes the run unofficial)."
             )
 

@@ -72,7 +72,7 @@ def test_it_begins_at_the_step(step):
 
 def test_too_many_devices_for_a_step_are_refused():
     with pytest.raises(
-        UserError, match=r"may hold 21 of the longest recordings \(number \d+, 17.9 s\), too few for 11 .* x 2 "
+        UserError, match=r"may hold 21 of the longest recordings \(no. \d+, 17.9 s\), too few for 11 .* x 2 "
     ):
         sampler(world=11, accumulate=2)
     sampler(world=21)
