@@ -86,8 +86,8 @@ class LengthBatches(Sampler[list[Key]]):
         if fewest < world_size * accumulate:
             raise UserError(
                 f"an optimizer step of {batch_seconds:g} seconds may hold {fewest} of the longest recordings (no. "
-                f"{seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x {accumulate} accumulated "
-                "batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
+                f"{seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x {accumulate} "
+                "accumulated batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
                 "(data.init_args.global_batch_size, which makes the run unofficial)."
             )
 
