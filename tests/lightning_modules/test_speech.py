@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torchaudio.functional import preemphasis
 from torchaudio.transforms import MelSpectrogram
 
+from benchmarks.errors import Failure
 from datamodules.subwords import BLANK
 from lightning_modules.networks.deep_speech import DeepSpeech, num_outputs, with_data
 from lightning_modules.networks.log_mel import DEVIATIONS, MEANS, LogMel, hidden, num_frames
@@ -243,3 +244,20 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
         return total
 
     torch.testing.assert_close(gradient([[0, 1, 2, 3, 4]]), gradient([[0, 2, 4], [1, 3]]))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_utterances_name():
+    """Twelve frames cannot write seven equal labels, which need a blank between each two."""
+    module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, 0.1, SpecAugment(0, 0, 0, 0.0))
+    module.network = Fixed()
+    train = SimpleNamespace(ids=["1-2-0000", "1-2-0001", "1-2-0002"])
+    module._trainer = SimpleNamespace(
+        world_size=1, accumulate_grad_batches=1, global_step=7, datamodule=SimpleNamespace(train=train)
+    )
+    batch = {
+        "samples": torch.zeros(2, 4_000, dtype=torch.int16), "counts": [4_000] * 2, "random": [0] * 2,
+        "labels": torch.tensor([1] * 8), "label_counts": [1, 7], "index": [0, 2],
+    }  # fmt: skip
+    with pytest.raises(Failure, match=r"^at step 7 the loss of 1-2-0002 is not finite$") as caught:
+        module.training_step(batch, 0)
+    assert caught.value.state["ids"] == ["1-2-0002"]
