@@ -1,0 +1,210 @@
+"""WMT as Parquet shards, in a folder or on the Hugging Face hub: a column `translation` of {"de": text, "en": text}."""
+
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError
+from datamodules.layouts.imagenet_parquet import SHARD
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+OFFICIAL = {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
+"""Sentences of each test set (the cards of wmt/wmt14 and wmt/wmt15 on the Hugging Face hub)."""
+
+FILTERED = {"newstest2014": 2_737}
+"""Sentences of the subset that WMT scored in 2014; published results are on the full one."""
+
+CONFIGURATION = "de-en"
+FOLDERS = (".", "data", CONFIGURATION)
+HELD_OUT = ("validation", "test")
+COLUMN = "translation"
+EXPECTED = 'WMT as Parquet has a column translation, a struct {"de": text, "en": text}.'
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Pairs of a `datasets.Dataset`: a memory map, pickled as its file names."""
+
+    origin: str
+    split: str
+    dataset: Any
+
+    @cached_property
+    def chunks(self) -> list[tuple[Any, Any]]:
+        """The German and the English Arrow array of each stretch of rows; five times faster than `dataset[index]`."""
+        return [(chunk.field("de"), chunk.field("en")) for chunk in self.dataset.data.column(COLUMN).chunks]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The first row of each stretch, and behind the last one the number of rows."""
+        return list(accumulate((len(german) for german, _ in self.chunks), initial=0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the arrays, which would be copied; a worker maps them anew."""
+        return {key: self.__dict__[key] for key in ("origin", "split", "dataset")}
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def pair(self, index: int) -> tuple[str, str]:
+        """German and English; IndexError where there is no such row."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        chunk = bisect_right(self.starts, index) - 1
+        german, english = (side[index - self.starts[chunk]].as_py() for side in self.chunks[chunk])
+        return german, english
+
+    def where(self, index: int) -> str:
+        """The Parquet folder or hub name and the row, from 0."""
+        return f"{self.origin}, row {index} of {self.split}"
+
+
+def shards(root: Path, split: str) -> list[Path]:
+    """The Parquet files of a split in `root`, `root/data` or `root/de-en`, sorted.
+
+    Raises:
+        UserError: some are missing, or they lie in more than one of the folders.
+    """
+    named = [(path, SHARD.fullmatch(path.name)) for each in FOLDERS for path in sorted(root.glob(f"{each}/*.parquet"))]
+    found = [(path, match["count"]) for path, match in named if match and match["split"] == split]
+    folders = list(dict.fromkeys(str(path.parent) for path, _ in found))
+    if len(folders) > 1:
+        raise UserError(f"Parquet shards of {split} lie in {' and in '.join(folders)}. Remove those of one folder.")
+    counts = {int(count) for _, count in found if count}
+    if counts and counts != {len(found)}:
+        raise UserError(
+            f"{folders[0]} has {len(found)} Parquet shards of {split}, but {found[0][0].name} says there are "
+            f"{' or '.join(map(str, sorted(counts)))}. Fetch the missing ones (or remove those of another download)."
+        )
+    return [path for path, _ in found]
+
+
+def held_out(root: str) -> dict[str, str]:
+    """Which of `validation` and `test` is which test set: {"newstest2013": "validation", "newstest2014": "test"}.
+
+    In wmt14 they are these, in wmt15 newstest2014 and newstest2015, and nothing but the number of rows tells.
+
+    Raises:
+        UserError: as `open_rows`, or both are the same test set.
+    """
+    counts = {split: _count(root, split) for split in HELD_OUT}
+    found = [(name, split) for split, count in counts.items() for name, due in OFFICIAL.items() if due == count]
+    if len(found) > len(dict(found)):
+        raise UserError(
+            f"{root} has {found[0][0]} twice: validation and test have {counts['test']:,} rows each. Remove one."
+        )
+    return dict(found)
+
+
+def described(root: str) -> str:
+    """What `validation` and `test` hold, for a message; empty where there is neither.
+
+    Raises:
+        UserError: as `open_rows`.
+    """
+    counts = {split: count for split in HELD_OUT if (count := _count(root, split))}
+    meant = {due: f", as {name}" for name, due in OFFICIAL.items()}
+    meant |= {due: f", as the filtered {name}" for name, due in FILTERED.items()}
+    return " and ".join(f"{split} ({count:,} rows{meant.get(count, '')})" for split, count in counts.items())
+
+
+def open_rows(root: str, split: str) -> Rows:
+    """A split of the shards that are there, or of a data set of the hub.
+
+    The hub's files are named, since `datasets` would otherwise fetch every split to give one.
+
+    Raises:
+        UserError: they can't be had or read, lack a column, have no rows, or a sentence is missing or not UTF-8.
+    """
+    import datasets
+
+    if not sys.stderr.isatty():  # its bars would be drawn into log files too
+        datasets.disable_progress_bars()
+    if root.startswith("hf:"):
+        return _checked(_fetched(root, split), root, split)
+    with _readable(root, split):
+        files = {split: [str(file) for file in shards(Path(root), split)]}
+        return _checked(datasets.load_dataset("parquet", data_files=files, split=split), root, split)
+
+
+def _fetched(root: str, split: str) -> "Dataset":
+    import datasets
+
+    files = {split: [f"{CONFIGURATION}/{split}-*.parquet"]}
+    try:
+        return datasets.load_dataset(
+            root.removeprefix("hf:"), data_files=files, split=split, verification_mode="no_checks"
+        )
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise UserError(
+            f"DATA={root}: the hub gave no {files[split][0]}: {error.__cause__ or error}\nCheck name and "
+            "network. hf:wmt/wmt14 and hf:wmt/wmt15 have this form."
+        ) from error
+
+
+@contextmanager
+def _readable(root: str, split: str) -> Iterator[None]:
+    import datasets
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, ValueError, pyarrow.ArrowException, datasets.exceptions.DatasetsError) as error:
+        raise UserError(
+            f"the Parquet shards of {split} in {root} cannot be read: {error.__cause__ or error}\nFetch them again."
+        ) from error
+
+
+def _count(root: str, split: str) -> int:
+    """The rows of a split, as the footers of the shards have them; 0 where there are none."""
+    from pyarrow import parquet
+
+    if root.startswith("hf:"):
+        return len(open_rows(root, split))
+    files = shards(Path(root), split)
+    with _readable(root, split):
+        return sum(parquet.read_metadata(file).num_rows for file in files)
+
+
+def _checked(dataset: "Dataset", origin: str, split: str) -> Rows:
+    _require_column(dataset.data.schema, f"{origin}: {split}")
+    rows = Rows(origin, split, dataset)
+    _require_texts(rows)
+    return rows
+
+
+def _require_column(schema: Any, where: str) -> None:
+    from pyarrow import types
+
+    if COLUMN not in schema.names:
+        raise UserError(f"{where} has no column {COLUMN} (it has {', '.join(schema.names)}). {EXPECTED}")
+    form = schema.field(COLUMN).type
+    sides = {side.name: side.type for side in form} if types.is_struct(form) else {}
+    texts = {name for name, each in sides.items() if types.is_string(each) or types.is_large_string(each)}
+    if not {"de", "en"} <= texts:
+        other = "another language pair" if len(texts) > 1 else "no parallel text"
+        raise UserError(f"{where}: {COLUMN} is {form}, {other}. {EXPECTED}")
+
+
+def _require_texts(rows: Rows) -> None:
+    """Arrow reads missing sentences and bytes that are no UTF-8 without a word."""
+    import pyarrow
+
+    for sides, start in zip(rows.chunks, rows.starts, strict=False):
+        for side in sides:
+            if side.null_count:
+                index = start + side.is_null().to_pylist().index(True)
+                raise UserError(f"{rows.where(index)}: a sentence is missing. Fetch the shards again.")
+        try:
+            for side in sides:
+                side.validate(full=True)
+        except pyarrow.ArrowInvalid as error:
+            raise UserError(f"{rows.where(start)} or later: not UTF-8 ({error}). Fetch the shards again.") from error
