@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ class Plan:
         """Of the run."""
         return run_folder(self.order.benchmark, self.run_id)
 
-    def held_out(self) -> tuple[HeldOut, ...]:
-        """What the run is tested on."""
+    @cached_property
+    def tests(self) -> tuple[HeldOut, ...]:
+        """What the run is tested on; read once, as annotations and transcripts may be long."""
         return held_out(self.claim, self.order.variant, self.order.data)
 
     @property
@@ -140,10 +142,9 @@ def finish(plan: Plan, record_path: Path) -> None:
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
     trainer, meter, scored = train_and_test(plan)
     assert scored is not None, "rank zero has the scores"
-    tests = plan.held_out()
-    sheet = write_sheet(tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
+    sheet = write_sheet(plan.tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
     scored, weights = keep_with_record(plan.order.profile, record_path, scored, plan.folder / WEIGHTS, sheet)
-    record = make_record(plan, trainer, meter, scored, weights, baselines(tests, plan.folder), beginning)
+    record = make_record(plan, trainer, meter, scored, weights, baselines(plan.tests, plan.folder), beginning)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
@@ -154,7 +155,7 @@ def callbacks(plan: Plan, meter: ThroughputMeter) -> list[Callback]:
     checkpoints = Checkpoints(plan.folder, plan.identity, plan.assembly.checkpoint_every_n_steps)
     return [
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(plan.folder / "metrics.csv"), checkpoints,
-        StopOnSignal(checkpoints), shards(plan.held_out(), plan.folder),
+        StopOnSignal(checkpoints), shards(plan.tests, plan.folder),
     ]  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]
     if trainer.is_global_zero:
         write_weights(last, plan.folder / WEIGHTS)
     trainer.strategy.barrier("the weights are there")
-    scored = test(trainer, assembly.module, assembly.datamodule, plan.held_out(), plan.folder, plan.folder / WEIGHTS)
+    scored = test(trainer, assembly.module, assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS)
     return trainer, meter, scored
 
 

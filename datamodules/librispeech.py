@@ -33,6 +33,7 @@ class Recordings:
     def __init__(self, splits: Sequence[Split]) -> None:
         for split in splits:
             split.require_audio()
+        self.splits = splits
         self.name = " and ".join(split.name for split in splits)
         self.ids = [each for split in splits for each in split.ids]
         self.transcripts = [each for split in splits for each in split.transcripts]
@@ -164,7 +165,8 @@ class LibriSpeechData(BenchmarkData):
     @cached_property
     def subwords(self) -> Subwords:
         """The vocabulary of the first training subset, once `setup("fit")` has run."""
-        return Subwords.trained(open_split(self.root, self.training[0]).transcripts, self.num_subwords)
+        assert self.train is not None, "setup has not run"
+        return Subwords.trained(self.train.splits[0].transcripts, self.num_subwords)
 
     @property
     def steps_per_epoch(self) -> int:

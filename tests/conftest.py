@@ -1,5 +1,6 @@
 """What tests share: a copy of the packages that real processes may run in, and trees cut from the miniature."""
 
+import json
 import os
 import shutil
 import signal
@@ -142,6 +143,16 @@ class Workshop:
     def records(self):
         """Files of records."""
         return sorted((self.root / "results/records/imagenet").glob("*.json"))
+
+    def mini_run(self, benchmark):
+        """The folder of the one miniature run of seed 0."""
+        (run,) = (self.root / "results/runs" / benchmark).glob("mini-s0-*")
+        return run
+
+    def contents(self, benchmark, pattern):
+        """The records whose run ids match."""
+        found = sorted((self.root / "results/records" / benchmark).glob(f"{pattern}.json"))
+        return [json.loads(path.read_text()) for path in found]
 
     def only_run(self):
         """The folder of the one training run."""

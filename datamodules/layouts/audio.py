@@ -16,7 +16,6 @@ from benchmarks.errors import UserError
 
 SAMPLE_RATE = 16_000
 THREADS = 8  # the files may lie on a network
-SHOWN = 3
 
 Found = TypeVar("Found")
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-import json
 import signal
 
 import pytest
@@ -12,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lightning_modules.networks.resnet import ResNet
-from tests.benchmarks.test_resume import differences
+from tests.benchmarks.test_resume import differences, finish
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -26,20 +25,12 @@ def command(tree, *extra):
     return ("run", "coco", "--profile=mini", f"--data={tree}", "--seeds=0", f"--args={SMALL}", *extra)
 
 
-def finish(workshop, *arguments):
-    code, out, err = workshop.call(*arguments)
-    assert (code, err) == (0, ""), (out, err)
-    return out
-
-
 def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/coco").glob("mini-s0-*")
-    return run
+    return workshop.mini_run("coco")
 
 
 def records_of(workshop, pattern):
-    found = sorted((workshop.root / "results/records/coco").glob(f"{pattern}.json"))
-    return [json.loads(path.read_text()) for path in found]
+    return workshop.contents("coco", pattern)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """LibriSpeech from the command line, as real processes: a run, a kill, two processes, beam search, anybody's words."""
 
 import gzip
-import json
 import shutil
 import signal
 
@@ -11,7 +10,7 @@ import soundfile
 import torch
 
 from datamodules.layouts.librispeech import open_split
-from tests.benchmarks.test_resume import differences
+from tests.benchmarks.test_resume import differences, finish
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -26,20 +25,12 @@ def command(tree, *extra, more=""):
     return ("run", "librispeech", "--profile=mini", f"--data={tree}", "--seeds=0", f"--args={SMALL} {more}", *extra)
 
 
-def finish(workshop, *arguments):
-    code, out, err = workshop.call(*arguments)
-    assert (code, err) == (0, ""), (out, err)
-    return out
-
-
 def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/librispeech").glob("mini-s0-*")
-    return run
+    return workshop.mini_run("librispeech")
 
 
 def records_of(workshop, pattern):
-    found = sorted((workshop.root / "results/records/librispeech").glob(f"{pattern}.json"))
-    return [json.loads(path.read_text()) for path in found]
+    return workshop.contents("librispeech", pattern)
 
 
 @pytest.fixture(scope="module")
