@@ -7,11 +7,11 @@ only frames that are there are kept, so padding costs nothing and no mean of a n
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lightning_modules.networks.log_mel import LogMel, hidden, num_frames, present
+from lightning_modules.networks.recurrent import Lstm, with_data
 
 # N: recordings, T: frames, F: mel bins, C: channels, P: packed frames, D: width
 
@@ -83,11 +83,6 @@ class DeepSpeech(nn.Module):
         return logits, frames
 
 
-def with_data(packed: PackedSequence, data: Tensor) -> PackedSequence:
-    """Other values [P, D] for the same frames."""
-    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-
-
 class Subsampling(nn.Module):
     """Two convolutions of stride 2 in time and frequency, and a linear layer over channels and bins."""
 
@@ -115,27 +110,11 @@ class RecurrentLayer(nn.Module):
     def __init__(self, width: int, momentum: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width, eps=1e-3, momentum=momentum)
-        self.lstm = nn.LSTM(width, width // 2, bidirectional=True)
+        self.lstm = Lstm(width, width // 2, bidirectional=True)
 
     def forward(self, packed: PackedSequence) -> PackedSequence:
         """Packed [P, D] to packed [P, D]."""
-        return with_data(packed, packed.data + self._remembered(self.norm(packed.data), packed))
-
-    def _remembered(self, data: Tensor, packed: PackedSequence) -> Tensor:
-        """The LSTM's output in autocast's own precision.
-
-        Left to autocast, cuDNN's LSTM computes in float16 whatever is asked for (pytorch/pytorch:aten/src/ATen/cudnn/
-        AutocastRNN.cpp), and without a loss scaler small gradients would be lost.
-        """
-        kind = data.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else data.dtype
-        with torch.autocast(kind, enabled=False):
-            start = data.new_zeros(2, int(packed.batch_sizes[0]), self.lstm.hidden_size, dtype=dtype)
-            weights = [weight.to(dtype) for weight in self.lstm.parameters()]
-            found, _, _ = torch.lstm(
-                data.to(dtype), packed.batch_sizes, (start, start), weights, True, 1, 0.0, self.training, True
-            )
-        return found
+        return with_data(packed, packed.data + self.lstm.packed(self.norm(packed.data), packed.batch_sizes))
 
 
 class FeedforwardLayer(nn.Module):

@@ -20,26 +20,32 @@ def table(seed, longest=5):
 
 
 def stepper(probabilities, attention=None):
-    """A model whose state is its sentence, its position and the token before the last, so that a wrong order shows."""
+    """A model that reads its sentence from the memory, its position and the token before the last from the state.
 
-    def step(last, state):
-        sentence, position = state["sentence"], state["position"]
-        found = probabilities[sentence, position, state["before"], last]
+    So a wrong order of the hypotheses shows, and memory that was left out or copied for them.
+    """
+
+    def step(last, state, memory):
+        sentence = memory["sentence"]
+        assert len(last) % len(sentence) == 0
+        assert len(state["place"][1]) == len(last)
+        sentence = sentence.repeat_interleave(len(last) // len(sentence))
+        position, before = state["place"]
+        found = probabilities[sentence, position, before, last]
         attended = None if attention is None else attention[sentence, position, last]
-        return found, attended, {"sentence": sentence, "position": position + 1, "before": last}
+        return found, attended, {"place": (position + 1, last)}
 
     return step
 
 
 def beginning(*sentences):
     start = torch.zeros(len(sentences), dtype=torch.int64)
-    return {"sentence": torch.tensor(sentences), "position": start, "before": start + BEGIN}
+    return {"place": (start, start + BEGIN)}, {"sentence": torch.tensor(sentences), "nothing": None}
 
 
 def found_by(probabilities, settings, longest=5, **more):
-    return search(
-        stepper(probabilities, **more.pop("model", {})), beginning(0, 1, 2), BEGIN, END, [longest] * 3, settings, **more
-    )
+    model = stepper(probabilities, **more.pop("model", {}))
+    return search(model, *beginning(0, 1, 2), BEGIN, END, [longest] * 3, settings, **more)
 
 
 def probability(probabilities, sentence, tokens):
@@ -89,12 +95,37 @@ def test_a_beam_of_one_is_greedy(seed, alpha):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_sentence_does_not_depend_on_its_batch(seed, beam):
     probabilities, settings = table(seed), Search(beam, 0.6)
-    together = search(stepper(probabilities), beginning(0, 1, 2), BEGIN, END, [5, 2, 4], settings)
+    together = search(stepper(probabilities), *beginning(0, 1, 2), BEGIN, END, [5, 2, 4], settings)
     for sentence, longest in enumerate((5, 2, 4)):
-        assert search(stepper(probabilities), beginning(sentence), BEGIN, END, [longest], settings) == [
-            together[sentence]
-        ]
+        alone = search(stepper(probabilities), *beginning(sentence), BEGIN, END, [longest], settings)
+        assert alone == [together[sentence]]
         assert len(together[sentence]) <= longest
+
+
+def test_memory_is_of_the_sentences_and_never_reordered():
+    """With a beam of 3, three sentences are read from three rows of memory; the second leaves after two tokens."""
+    seen = []
+    probabilities = table(0)
+    probabilities[..., END] = -torch.inf
+
+    def watched(last, state, memory):
+        seen.append((len(last), memory["sentence"].tolist()))
+        return stepper(probabilities)(last, state, memory)
+
+    search(watched, *beginning(0, 1, 2), BEGIN, END, [5, 2, 4], Search(3))
+    assert seen == [(9, [0, 1, 2])] * 2 + [(6, [0, 2])] * 2 + [(3, [0])]
+
+
+def test_memory_that_is_not_selected_is_not_copied():
+    memories = []
+
+    def watched(last, state, memory):
+        memories.append(memory["sentence"])
+        return stepper(table(1))(last, state, memory)
+
+    state, memory = beginning(0, 1, 2)
+    search(watched, state, memory, BEGIN, END, [1, 1, 1], Search(2))
+    assert memories[0] is memory["sentence"]
 
 
 def impossible():
