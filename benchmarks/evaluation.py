@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment
 from benchmarks.files import write_atomically
-from benchmarks.measure import HeldOut, Scored, measure, stored, together
+from benchmarks.measure import HeldOut, Scored, measure, together
 from benchmarks.modules import baseline_systems, scoring, worst_examples
 from benchmarks.predictions import PredictionShards, merge_shards
 from benchmarks.schema import Baseline, Environment, Measurement, Signature
@@ -80,8 +80,7 @@ def _merged(tested: HeldOut, folder: Path, signature: Signature) -> Scored:
     """One test set: its shards to the file of predictions, and the file to metrics."""
     predictions, examples = merge_shards(folder, len(tested.truth.ids))
     files = scoring(tested.claim).write(folder, predictions, tested.truth)
-    metrics, _ = measure(tested, folder, signature)
-    return Scored(metrics, examples, tuple(stored(file) for file in files))
+    return replace(measure(tested, folder, signature, files), examples=examples)
 
 
 def require_agreement(metrics: dict[str, Measurement], logged: dict[str, float]) -> None:

@@ -199,4 +199,5 @@ def make_record(
         official=is_official(claim, order.profile, changed, around, scored), environment=around,
         throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from,
+        references=scored.references,
     )  # fmt: skip

@@ -7,7 +7,7 @@ finite is refused with the file, the key and the remedy. Nothing here imports to
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -181,6 +181,19 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class References:
+    """What hypotheses were held against: the SHA-256 of `ref.txt`, and how it was checked to be the official one.
+
+    `official` is None where no official copy was at hand to compare it with.
+    """
+
+    __pydantic_config__ = STRICT
+    sha256: str
+    official: bool | None
+    checked: str
+
+
+@dataclass(frozen=True)
 class Environment:
     """The code and the machine; `compiled`: whether the updates of an agent were, None where there is no agent."""
 
@@ -220,7 +233,8 @@ class Tracking:
 class Record:
     """What one run measured; written once, never edited.
 
-    `initialised_from` are the weights that training began with, None where it began from scratch.
+    `initialised_from` are the weights that training began with, None where it began from scratch. `references` are
+    those of each test set, by the prefix of its metrics, where the task compares with references of people.
     """
 
     __pydantic_config__ = STRICT
@@ -249,6 +263,7 @@ class Record:
     curves: dict[str, tuple[tuple[float, float], ...]]
     wandb: Tracking
     initialised_from: StoredFile | None = None
+    references: dict[str, References] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from benchmarks.config import Settings, deviations, machine_settings, merge, res
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.loaded import load
-from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, stored, together
+from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
 from benchmarks.modules import scoring, truth
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied
@@ -131,8 +131,7 @@ def _predicted(asked: Request, variant: str | None, path: Path, root: str | None
 
 
 def _scored(tested: HeldOut, path: Path, signature: Signature) -> Scored:
-    metrics, examples = measure(tested, path, signature)
-    return Scored(metrics, examples, tuple(stored(file) for file in scoring(tested.claim).files(path)))
+    return measure(tested, path, signature, scoring(tested.claim).files(path))
 
 
 def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
@@ -233,4 +232,5 @@ def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) ->
         claim_hash=asked.claim.hash, deviations=changed,
         official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
+        references=scored.references,
     )  # fmt: skip

@@ -15,16 +15,19 @@ sentence and chrF takes out all white space. Three things differ from the comman
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from benchmarks.files import write_atomically
+from benchmarks.files import cannot_write, write_atomically
+from benchmarks.schema import References
+from results.scoring.references import checked
 from results.scoring.rows import locate, read_text, shown
 from results.statistics import draws, standard_error
 
@@ -36,14 +39,43 @@ METRICS: dict[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
 SHARED = True
 
-HYPOTHESES, REFERENCES, SOURCES = "hyp.txt", "ref.txt", "src.txt"
+HYPOTHESES, REFERENCES, SOURCES, ATTENTION = "hyp.txt", "ref.txt", "src.txt", "attention.json"
 
 RESAMPLES = 1000
 
 _NOT_IN_A_LINE = str.maketrans("\n\0", "  ")
 _BYTE_ORDER_MARK = "\ufeff"
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+class Attended(TypedDict):
+    """A hypothesis and the subwords that it came from: a row of `attention` for each of target, a column of source."""
+
+    hypothesis: str
+    source: list[str]
+    target: list[str]
+    attention: list[list[float]]
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """What a model looked at in one sentence, as `attention.json` has it: weights [target, source], rows sum to 1.
+
+    Raises:
+        ValueError: the weights have another shape, or one is not from 0 to 1.
+    """
+
+    sentence: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...] = msgspec.field(name="attention")
+
+    def __post_init__(self) -> None:
+        if not self.weights or [len(self.source)] * len(self.target) != [len(row) for row in self.weights]:
+            raise ValueError(f"attention must have {len(self.target)} rows of {len(self.source)} weights")
+        if not all(0 <= weight <= 1 for row in self.weights for weight in row):
+            raise ValueError("each weight must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -69,7 +101,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Hypotheses in truth order; sacreBLEU's statistics of each; how many lines and different sentences.
+    """Hypotheses in truth order; sacreBLEU's statistics of each; how many lines and sentences; maybe an attention.
 
     `statistics` maps a metric to counts [n, k] whose sum over sentences determines it: for BLEU the hypothesis's and
     the reference's length, then matches and n-grams of orders 1 to 4 (k = 10); for chrF the hypothesis's n-grams, the
@@ -80,28 +112,36 @@ class Predictions:
     statistics: Mapping[str, Integers]
     scored: int
     unique: int
+    attention: Attention | None = None
 
 
-def write(folder: Path, predictions: Sequence[str], truth: Truth) -> list[Path]:
-    r"""Write `hyp.txt`, `ref.txt` and `src.txt` into an existing folder, each whole or not at all.
+def write(folder: Path, predictions: Sequence[str | Attended], truth: Truth) -> list[Path]:
+    r"""Write `hyp.txt`, `ref.txt`, `src.txt` and maybe `attention.json` into an existing folder, each whole or not.
 
     Args:
         folder: where the files go; those that are there are replaced.
         predictions: the hypothesis of each sentence, detokenised, in truth order. "\n" and NUL become a space each,
-            and a byte order mark at the start of the first is left out, since no line can hold them.
+            and a byte order mark at the start of the first is left out, since no line can hold them. The first with
+            an attention has it stored; where none has one, a stale file of it is removed.
         truth: the sentences.
 
     Raises:
-        ValueError: a hypothesis too many or too few, or one that has no UTF-8 (a lone surrogate).
+        ValueError: a hypothesis too many or too few, or one that has no UTF-8 (a lone surrogate); or its attention is
+            none.
         UserError: the disk is full, or the folder may not be written to.
     """
     if len(predictions) != len(truth.ids):
         raise ValueError(f"{len(predictions)} hypotheses for {len(truth.ids)} sentences")
-    hypotheses = "".join(f"{text.translate(_NOT_IN_A_LINE)}\n" for text in predictions).lstrip(_BYTE_ORDER_MARK)
+    texts = [each if isinstance(each, str) else each["hypothesis"] for each in predictions]
+    hypotheses = "".join(f"{text.translate(_NOT_IN_A_LINE)}\n" for text in texts).lstrip(_BYTE_ORDER_MARK)
     references, sources = ("".join(f"{text}\n" for text in texts) for texts in (truth.references, truth.sources))
     contents = {HYPOTHESES: hypotheses.encode(), REFERENCES: references.encode(), SOURCES: sources.encode()}
+    attention = _first_attention(predictions, truth)
+    contents |= {ATTENTION: attention} if attention else {}
     for name, content in contents.items():
         write_atomically(folder / name, content)
+    if not attention:
+        _remove(folder / ATTENTION)
     return [folder / name for name in contents]
 
 
@@ -115,7 +155,7 @@ def read(path: Path, truth: Truth) -> Predictions:
 
     Raises:
         UserError: the file is missing, no UTF-8, or has a line too many or too few; or a `ref.txt` beside it
-            contradicts the truth. The message names file and line.
+            contradicts the truth, or an `attention.json` is malformed. The message names the file, and the line.
     """
     file = locate(path, HYPOTHESES)
     hypotheses = _lines(file)
@@ -124,9 +164,12 @@ def read(path: Path, truth: Truth) -> Predictions:
             f"{file}: {len(hypotheses):,} lines, but the test set has {len(truth.ids):,} sentences. Write one line a "
             r"sentence, ended by \n, in the order of the test set, and an empty one where there is no translation."
         )
-    if file.name == HYPOTHESES and file.with_name(REFERENCES).is_file():
+    if file.name != HYPOTHESES:
+        return compared(hypotheses, truth)
+    if file.with_name(REFERENCES).is_file():
         _require_references(file.with_name(REFERENCES), truth)
-    return compared(hypotheses, truth)
+    attention = _attention(file.with_name(ATTENTION), truth) if file.with_name(ATTENTION).is_file() else None
+    return replace(compared(hypotheses, truth), attention=attention)
 
 
 def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
@@ -137,16 +180,36 @@ def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
     """
     if len(hypotheses) != len(truth.ids):  # sacreBLEU would leave out the rest of the longer list
         raise ValueError(f"{len(hypotheses)} hypotheses for {len(truth.ids)} sentences")
-    statistics = {
-        name: np.array(metric._extract_corpus_statistics(hypotheses, [truth.references]), np.int64)
+    return Predictions(tuple(hypotheses), statistics(hypotheses, truth.references), len(hypotheses), len(hypotheses))
+
+
+def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Integers]:
+    """Metric -> the counts of each sentence, [n, k], as `Predictions` has them."""
+    return {
+        name: np.array(metric._extract_corpus_statistics(hypotheses, [references]), np.int64)
         for name, metric in _metrics().items()
     }
-    return Predictions(tuple(hypotheses), statistics, len(hypotheses), len(hypotheses))
+
+
+def value(metric: str, sums: Integers) -> float:
+    """A metric of statistics that are summed over sentences, [k]."""
+    return _value(_metrics()[metric], sums)
+
+
+def references(truth: Truth, split: str) -> References:
+    """The references of a test set, and whether they are the official ones."""
+    return checked(truth.references, split)
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
     """Return every metric, from 0 to 100, over the whole test set."""
     return {name: _value(metric, predictions.statistics[name].sum(axis=0)) for name, metric in _metrics().items()}
+
+
+def sentence_scores(predictions: Predictions, metric: str) -> Floats:
+    """Return a metric of each sentence alone, [n]."""
+    ours = _metrics()[metric]
+    return np.array([_value(ours, counts) for counts in predictions.statistics[metric]])
 
 
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
@@ -188,6 +251,32 @@ def _lines(file: Path) -> list[str]:
     """The lines of a text, the last of which may lack its end."""
     lines = read_text(file).split("\n")
     return lines if lines[-1] else lines[:-1]
+
+
+def _first_attention(predictions: Sequence[str | Attended], truth: Truth) -> bytes | None:
+    """The content of `attention.json`; None where no prediction has an attention."""
+    for sentence, each in zip(truth.ids, predictions, strict=True):
+        if not isinstance(each, str):
+            weights = tuple(tuple(round(weight, 4) for weight in row) for row in each["attention"])
+            return msgspec.json.encode(Attention(sentence, tuple(each["source"]), tuple(each["target"]), weights))
+    return None
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+
+
+def _attention(file: Path, truth: Truth) -> Attention:
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=Attention)
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise UserError(f"{file}: not the attention of a sentence ({error}); remove the file.") from None
+    if found.sentence not in truth.ids:
+        raise UserError(f"{file}: DATA has no sentence {shown(found.sentence)}; remove the file.")
+    return found
 
 
 def _require_references(file: Path, truth: Truth) -> None:

@@ -22,9 +22,9 @@ def scored(folder, truth, answers):
     rows = [{"classes": ((answer + np.arange(5)) % 20).tolist(), "scores": [0.2] * 5} for answer in answers]
     folder.mkdir()
     classification.write(folder, rows, truth)
-    metrics, examples = measure(HeldOut(CLAIM, None, "test", "val", "", truth), folder, SMALL)
+    found = measure(HeldOut(CLAIM, None, "test", "val", "", truth), folder, SMALL, ())
     baselines = {name: Baseline(value, f"test/{metric}") for name, metric, value in BASELINES}
-    return miniature_record(metrics=metrics, examples=examples, baselines=baselines)
+    return miniature_record(metrics=found.metrics, examples=found.examples, baselines=baselines)
 
 
 BASELINES = [("linear_8x8/top5", "top5", 31.0), ("linear_8x8/top1", "top1", 11.0)]
