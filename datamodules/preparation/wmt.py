@@ -1,0 +1,260 @@
+"""`make data-wmt_transformer DATA=<root>` or `make data-wmt_rnn`: WMT14's German-English text and three test sets.
+
+Nobody has to accept anything for them, so what is missing is fetched, and archives that lie in the folder already are
+used. Of archives with many language pairs only German-English is unpacked, as it is: pairs are left out by length and
+ratio when training reads them, not here. A text gets its proper name once it is whole: an interrupted run is continued
+by the next one. Training text in another form, `train.de` and `train.en` or Parquet, stays the only one.
+
+Test sets are SGML. sacreBLEU, which scores translations of them, turns them into text in its own folder, from an
+archive that is put there: so they are the official ones to the last character, and `results/scoring/references.py`
+finds them there. Its downloader is not used, since it takes a damaged archive for a good one on a second call.
+"""
+
+import gzip
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from sacrebleu.dataset import DATASETS
+
+from benchmarks.errors import UserError
+from benchmarks.files import replacing
+from datamodules.layouts import wmt as layout
+from datamodules.layouts.wmt_parquet import OFFICIAL, held_out, shards
+from datamodules.layouts.wmt_text import LANGUAGES, open_text
+from datamodules.preparation.archives import CHUNK, bar, disk_faults, fresh, unsafe
+from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
+from results.scoring.references import SETS
+
+SITE = "http://www.statmt.org"  # as WMT publishes it; the checksums vouch for what comes over plain HTTP
+COMMAND = "data-wmt_transformer"
+TRAIN = "train"
+
+CORPORA = {
+    "news-commentary-v9.de-en": "training/news-commentary-v9.de-en",
+    "europarl-v7.de-en": "training/europarl-v7.de-en",
+    "commoncrawl.de-en": "commoncrawl.de-en",
+}
+"""The training text: names in `train/`, and in the archives (as in tensorflow/datasets:translate/wmt.py)."""
+
+DIRECTIONS = {"newstest2013": "en-de", "newstest2014": "en-de", "newstest2015": "de-en"}
+"""Whose source and reference the two files of a test set are: the claim's (2013 is the same in both)."""
+
+
+def _official() -> dict[str, Archive]:
+    """The archives, small ones first; what is taken from each needs less room than the archive itself.
+
+    The training text's SHA-256s and sizes are as in tensorflow/datasets:url_checksums/wmt14_translate.txt (333639b),
+    the test sets' MD5s as in sacreBLEU, which has no sizes.
+    """
+    facts = {
+        "news-commentary-v9.de-en": ("cb8953f292298e6877ae433c98912b927cb0766b303f4540512ddd286c748485", "80 MB"),
+        "europarl-v7.de-en": ("0224c7c710c8a063dfd893b0cc0830202d61f4c75c17eb8e31836103d27d96e7", "658 MB"),
+        "commoncrawl.de-en": ("c7a74e2ea01ac6c920123108627e35278d4ccb5701e15428ffa34de86fa3a9e5", "918 MB"),
+    }
+    paths = (
+        "wmt14/training-parallel-nc-v9.tgz",
+        "wmt13/training-parallel-europarl-v7.tgz",
+        "wmt13/training-parallel-commoncrawl.tgz",
+    )
+    training = {
+        corpus: Archive(path.rpartition("/")[2], f"{SITE}/{path}", "sha256", digest, size)
+        for path, (corpus, (digest, size)) in zip(paths, facts.items(), strict=True)
+    }
+    return {name: _of_test_set(name) for name in SETS} | training
+
+
+def _of_test_set(name: str) -> Archive:
+    """Named as in sacreBLEU's folder, since WMT has several `test.tgz`."""
+    official = DATASETS[SETS[name]]
+    assert official.data
+    assert official.md5
+    url = official.data[0]
+    return Archive(official._get_tarball_filename(url), url, "md5", official.md5[0], "some MB")
+
+
+@dataclass(frozen=True)
+class Release:
+    """The archive of each corpus and test set, in the order to fetch them, and how many sentences a test set has."""
+
+    archives: Mapping[str, Archive] = field(default_factory=_official)
+    sentences: Mapping[str, int] = field(default_factory=lambda: OFFICIAL)
+
+
+def prepare(root: str, release: Release = Release()) -> None:
+    """Makes `root` ready to train and to test on, from archives in it or from the network, and says what is there.
+
+    What is ready already is only counted.
+
+    Args:
+        root: the folder, DATA, which may hold archives; made where it is missing.
+        release: what to expect.
+
+    Raises:
+        UserError: `root` is no folder, an archive can't be fetched, is damaged or unsafe, the disk is too small, the
+            sides of a text differ in length, or a test set is not whole. What was finished before stays, a partial
+            download too, and the same call goes on from there.
+    """
+    folder = _folder(root)
+    with disk_faults(folder):
+        for corpus in CORPORA:  # what a killed run left would take the room that is looked for
+            shutil.rmtree(_hidden(folder, corpus), ignore_errors=True)
+        todo = _missing(folder, release)
+        obtain(folder, todo, COMMAND, _unpack)
+        _check(folder, release)
+    say_what_may_go(folder, list(release.archives.values()))
+
+
+def _folder(root: str) -> Path:
+    """What would be in the way is said before hours of downloading."""
+    if root.startswith("hf:"):
+        raise UserError(f"{root} is read from the hub, unprepared. Set DATA to a folder to download WMT to.")
+    for path in (Path(root), Path(root) / TRAIN):
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            raise UserError(f"{path} is a file or a broken link, not a folder. Move it away, or set DATA elsewhere.")
+    return Path(root)
+
+
+def _missing(root: Path, release: Release) -> dict[str, Archive]:
+    """What neither lies there as text nor in another form."""
+    other, held = _other_training(root), held_out(str(root))
+    return {
+        part: archive
+        for part, archive in release.archives.items()
+        if not (other if part in CORPORA else part in held) and not _both_there(root, part)
+    }
+
+
+def _other_training(root: Path) -> bool:
+    """Whether training text lies there that is not the archives'; with theirs it would be there twice."""
+    inside = _texts(root.glob(f"{TRAIN}/*"))
+    foreign = bool(inside) and not inside.intersection(_names(CORPORA))
+    return foreign or bool(_texts(root.glob(f"{TRAIN}.*"))) or bool(shards(root, TRAIN))
+
+
+def _texts(paths: Iterable[Path]) -> set[str]:
+    """The names of what is German or English, packed or not."""
+    named = {path.name: layout.SIDE.fullmatch(path.name) for path in paths}
+    return {name for name, match in named.items() if match and match["side"][:2] in LANGUAGES}
+
+
+def _names(texts: Iterable[str]) -> list[str]:
+    return [f"{text}.{language}" for text in texts for language in LANGUAGES]
+
+
+def _place(root: Path, part: str) -> Path:
+    return root / TRAIN if part in CORPORA else root
+
+
+def _both_there(root: Path, part: str) -> bool:
+    return all((_place(root, part) / name).is_file() for name in _names([part]))
+
+
+def _hidden(root: Path, corpus: str) -> Path:
+    """In the folder that it is renamed in, which may be a link to another disk."""
+    return root / TRAIN / f".{corpus}.unpacking"
+
+
+def _unpack(root: Path, part: str, archive: Archive) -> None:
+    if part in CORPORA:
+        targets = {f"{CORPORA[part]}.{language}": root / TRAIN / f"{part}.{language}" for language in LANGUAGES}
+        _take(root / archive.name, archive.url, targets, _hidden(root, part))
+    else:
+        _unpack_test_set(root, part, archive)
+
+
+def _unpack_test_set(root: Path, name: str, archive: Archive) -> None:
+    """By sacreBLEU, in both directions; the archive in its folder tells it that the members lie beside it."""
+    official, direction = DATASETS[SETS[name]], DIRECTIONS[name]
+    raw = Path(official._rawdir)
+    members = [member for each in layout.SOURCE_OF for member in official.langpairs[each]]
+    _take(root / archive.name, archive.url, {member: raw / member for member in members}, raw / ".unpacking")
+    _copy(root / archive.name, raw / archive.name)
+    for each in layout.SOURCE_OF:
+        official.process_to_text(each)
+    texts = (official.get_source_file(direction), *official.get_reference_files(direction))
+    for text, language in zip(texts, direction.split("-"), strict=True):
+        _copy(Path(text), root / f"{name}.{language}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as original, replacing(target) as copy:
+        shutil.copyfileobj(original, copy, CHUNK)
+
+
+def _take(path: Path, url: str, targets: Mapping[str, Path], hidden: Path) -> None:
+    """Unpacks some members of an archive to where they belong, all of them or none; `hidden` is on the same disk."""
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    fresh(hidden)
+    unpacked = {member: hidden / str(number) for number, member in enumerate(targets)}
+    try:
+        _extract(path, url, unpacked)
+        for member, target in targets.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unpacked[member].replace(target)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} cannot be unpacked: {error}. Download it again from {url}") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _extract(path: Path, url: str, targets: Mapping[str, Path]) -> None:
+    """One pass, in blocks; reads on past the tar's end, where gzip's own checksum is."""
+    title = f"unpacking {path.name}"
+    with path.open("rb") as packed, gzip.open(packed) as stream, bar(path.stat().st_size, title, "B") as progress:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                if _belongs(member, targets, path, url):
+                    _write(tar, member, targets[str(PurePosixPath(member.name))])
+                progress.update(packed.tell() - progress.n)
+        while stream.read(CHUNK):
+            pass
+    missing = [member for member, target in targets.items() if not target.is_file()]
+    if missing:
+        raise tarfile.ReadError(f"it holds no {missing[0]}")
+
+
+def _belongs(member: tarfile.TarInfo, targets: Mapping[str, Path], path: Path, url: str) -> bool:
+    """Whether it is wanted; nothing is written of the others, whatever they are."""
+    name = PurePosixPath(member.name)
+    wanted = str(name) in targets
+    if name.is_absolute() or ".." in name.parts or (wanted and not member.isfile()):
+        raise unsafe(path, member.name, url)
+    return wanted
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    content = tar.extractfile(member)
+    assert content
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file, CHUNK)
+
+
+def _check(root: Path, release: Release) -> None:
+    other = _other_training(root)
+    if other:
+        print(f"{root}: training text is there in another form, {len(layout.open_training(str(root))):,} pairs")
+    for part in release.archives:
+        if not (other and part in CORPORA):
+            count = _count(root, part)
+            if count != release.sentences.get(part, count):
+                expected = f"the official one has {release.sentences[part]:,}"
+                raise UserError(f"{root}: {part} has {count:,} sentences; {expected}. {_remedy(root, part)}")
+            print(f"{root}: {part} is complete, {count:,} pairs")
+
+
+def _count(root: Path, part: str) -> int:
+    try:
+        if part in CORPORA:
+            return len(open_text(root / TRAIN, {part: set(LANGUAGES)}))
+        return len(layout.open_test(str(root), part))
+    except UserError as error:
+        raise UserError(f"{error} {_remedy(root, part)}") from error
+
+
+def _remedy(root: Path, part: str) -> str:
+    files = " and ".join(str(_place(root, part) / name) for name in _names([part]))
+    return f"Remove {files}, and run `make {COMMAND} DATA={root}` again: the archive is unpacked, or fetched, anew."
