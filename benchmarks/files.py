@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +48,31 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with replacing(path) as file:
         file.write(content)
+
+
+def make_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Makes a folder if it is not there, whole or not at all, whoever else is making it.
+
+    Args:
+        folder: the folder.
+        write: fills an empty folder.
+
+    Raises:
+        UserError: the disk is full, or the place may not be written to.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            if folder.exists():
+                return
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+                draft = Path(temporary) / folder.name
+                draft.mkdir()
+                write(draft)
+                shutil.move(draft, folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""Batches by length: examples of like seconds together, as pure functions of their seconds, the seed and the epoch.
+"""Batches by length: examples of like length together, as pure functions of their lengths, the seed and the epoch.
 
-What a batch may hold is counted in seconds, not in examples, so that memory and time of a step stay the same.
+What a batch may hold is counted in what its examples hold (seconds, tokens), not in examples, so that memory and time
+of a step stay the same. Where an example has two sides (a sentence and its translation), both are of like length.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,37 +14,59 @@ from torch.utils.data import Sampler
 from benchmarks.errors import UserError
 from datamodules.sampling import Key, example_generator
 
+# Of lengths: [n], or [n, 2] where an example has two sides; its size is what both hold together.
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-JITTER = 0.1  # of the logarithm of the seconds: who shares a batch with whom changes from epoch to epoch
+# Of the logarithm of a length: how far it is shaken, so that who shares a batch with whom changes from epoch to epoch.
+JITTER, PAIR_JITTER = 0.1, 0.02
+ROW = 0.1  # pairs whose first sides differ by less in the logarithm are ordered by their second sides
 
 
-def num_batches(seconds: Floats, batch_seconds: float) -> int:
+def num_batches(lengths: Floats, batch_size: float) -> int:
     """Batches that hold all examples, each once."""
-    return ceil(float(seconds.sum()) / batch_seconds)
+    return ceil(float(lengths.sum()) / batch_size)
 
 
-def epoch_batches(seconds: Floats, batch_seconds: float, seed: int, epoch: int) -> list[Integers]:
-    """Indices of the examples of each optimizer step of an epoch; every example once, longest first within a step.
+def epoch_batches(lengths: Floats, batch_size: float, seed: int, epoch: int) -> list[Integers]:
+    """Indices of the examples of each optimizer step of an epoch; every example once, largest first within a step.
 
-    The examples are ordered by their lengths, a little shaken, and the order is cut into equal shares of the seconds,
-    of which none is over `batch_seconds` by more than one example. Then the shares are shuffled.
+    The examples are ordered by their lengths, a little shaken, and the order is cut into equal shares of the sizes,
+    of which none is over `batch_size` by more than one example. Then the shares are shuffled.
     """
     generator = example_generator(seed, epoch, "lengths")
-    order = np.argsort(np.log(seconds) + generator.uniform(-JITTER, JITTER, len(seconds)), kind="stable")
-    ends = np.cumsum(seconds[order])
-    count = num_batches(seconds, batch_seconds)
+    order = _order(lengths, generator)
+    sizes = _sizes(lengths)
+    ends = np.cumsum(sizes[order])
+    count = num_batches(lengths, batch_size)
     cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count)
-    batches = [part[np.argsort(-seconds[part], kind="stable")] for part in np.split(order, cuts)]
+    batches = [part[np.argsort(-sizes[part], kind="stable")] for part in np.split(order, cuts)]
     return [batches[place] for place in generator.permutation(count)]
 
 
-def evaluation_batches(seconds: Floats, batch_seconds: float) -> list[list[int]]:
-    """Every example once, the longest first; a batch padded to its longest is within `batch_seconds`, or one."""
+def _sizes(lengths: Floats) -> Floats:
+    return lengths if lengths.ndim == 1 else lengths.sum(axis=1)
+
+
+def _order(lengths: Floats, generator: np.random.Generator) -> Integers:
+    """Neighbours are alike. Pairs go row by row, through every other row backwards, so that no step has a jump."""
+    if lengths.ndim == 1:
+        return np.argsort(np.log(lengths) + generator.uniform(-JITTER, JITTER, len(lengths)), kind="stable")
+    shaken = np.log(lengths) + generator.uniform(-PAIR_JITTER, PAIR_JITTER, lengths.shape)
+    rows, second = np.floor(shaken[:, 0] / ROW), shaken[:, 1]
+    return np.lexsort((np.where(rows % 2, -second, second), rows))
+
+
+def evaluation_batches(lengths: Floats, batch_size: float) -> list[list[int]]:
+    """Every example once, the longest first; a batch padded to its longest is within `batch_size`, or one.
+
+    Args:
+        lengths: of each example's one side that is known, [n].
+        batch_size: what a batch may hold, padding included.
+    """
     batches: list[list[int]] = []
-    for index in np.argsort(-seconds, kind="stable").tolist():
-        if batches and (len(batches[-1]) + 1) * seconds[batches[-1][0]] <= batch_seconds:
+    for index in np.argsort(-lengths, kind="stable").tolist():
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_size:
             batches[-1].append(index)
         else:
             batches.append([index])
@@ -53,12 +76,13 @@ def evaluation_batches(seconds: Floats, batch_seconds: float) -> list[list[int]]
 class LengthBatches(Sampler[list[Key]]):
     """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
 
-    A step's examples are dealt out one by one, from the longest down, to ranks and accumulated batches; so all get
-    nearly the same seconds, and the step is the same whatever the number of ranks.
+    A step's examples are dealt out one by one, from the largest down, to ranks and accumulated batches; so all get
+    nearly the same, and the step is the same whatever the number of ranks.
 
     Args:
-        seconds: of each example, [n].
-        batch_seconds: of one optimizer step, over all ranks and accumulated batches.
+        lengths: of each example, [n] or [n, 2].
+        unit: in which lengths are counted.
+        batch_size: of one optimizer step, over all ranks and accumulated batches.
         rank: of this process.
         world_size: number of processes.
         accumulate: batches accumulated into one optimizer step.
@@ -71,23 +95,25 @@ class LengthBatches(Sampler[list[Key]]):
 
     def __init__(
         self,
-        seconds: Floats,
-        batch_seconds: float,
+        lengths: Floats,
+        unit: str,
+        batch_size: float,
         rank: int,
         world_size: int,
         accumulate: int,
         seed: int,
         step: Callable[[], int],
     ) -> None:
-        self.seconds, self.batch_seconds, self.seed, self.step = seconds, batch_seconds, seed, step
+        self.lengths, self.batch_size, self.seed, self.step = lengths, batch_size, seed, step
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
-        self.steps_per_epoch = num_batches(seconds, batch_seconds)
-        fewest = max(0, int(seconds.sum() / self.steps_per_epoch / seconds.max()) - 1)
+        self.steps_per_epoch = num_batches(lengths, batch_size)
+        sizes = _sizes(lengths)
+        fewest = max(0, int(sizes.sum() / self.steps_per_epoch / sizes.max()) - 1)
         if fewest < world_size * accumulate:
             raise UserError(
-                f"an optimizer step of {batch_seconds:g} seconds may hold {fewest} of the longest recordings (no. "
-                f"{seconds.argmax()}, {seconds.max():.1f} s), too few for {world_size} device(s) x {accumulate} "
-                "accumulated batch(es). Choose fewer of these, shorter recordings, or more seconds a step "
+                f"an optimizer step of {batch_size:g} {unit} may hold {fewest} of the longest training examples (no. "
+                f"{sizes.argmax()} has {sizes.max():g}), too few for {world_size} device(s) x {accumulate} "
+                "accumulated batch(es). Choose fewer of these, shorter examples, or larger steps "
                 "(data.init_args.global_batch_size, which makes the run unofficial)."
             )
 
@@ -97,7 +123,7 @@ class LengthBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, first = divmod(self.step(), self.steps_per_epoch)
         shares = self.world_size * self.accumulate
-        for batch in epoch_batches(self.seconds, self.batch_seconds, self.seed, epoch)[first:]:
+        for batch in epoch_batches(self.lengths, self.batch_size, self.seed, epoch)[first:]:
             for turn in range(self.accumulate):
                 share = batch[turn * self.world_size + self.rank :: shares]
                 yield [(epoch, int(index)) for index in share]

@@ -15,15 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.processes import serve
 from benchmarks.schema import Signature
-from datamodules.bucketing import LengthBatches, evaluation_batches, num_batches
-from datamodules.interface import BenchmarkData
 from datamodules.layouts import audio
 from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split, present
-from datamodules.sampling import EvaluationBatches, Key, example_generator
+from datamodules.sampling import Key, example_generator
+from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
 
 
@@ -102,7 +100,7 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
     return {"samples": padded, "counts": counts, "index": [example["index"] for example in examples]}
 
 
-class LibriSpeechData(BenchmarkData):
+class LibriSpeechData(SequenceData):
     """Training, development and test subsets.
 
     Args:
@@ -127,10 +125,8 @@ class LibriSpeechData(BenchmarkData):
         evaluation_batch_size: int,
         workers: int = 4,
     ) -> None:
-        super().__init__()
-        self.root, self.seed, self.training, self.num_subwords = root, seed, training, subwords
-        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
-        self.workers = workers
+        super().__init__(seed, global_batch_size, evaluation_batch_size, workers)
+        self.root, self.training, self.num_subwords = root, training, subwords
         self.train: Recordings | None = None
         self.development: Recordings | None = None
         self.tests: dict[str, Recordings] = {}
@@ -166,29 +162,19 @@ class LibriSpeechData(BenchmarkData):
     def subwords(self) -> Subwords:
         """The vocabulary of the first training subset, once `setup("fit")` has run."""
         assert self.train is not None, "setup has not run"
-        return Subwords.trained(self.train.splits[0].transcripts, self.num_subwords)
+        return Subwords.for_recognition(self.train.splits[0].transcripts, self.num_subwords)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch."""
+    def lengths(self) -> NDArray[np.float64]:
+        """Seconds of each training utterance, once `setup("fit")` has run."""
         assert self.train is not None, "setup has not run"
-        return num_batches(self.train.seconds, self.global_batch_size)
-
-    @property
-    def step_size(self) -> float:
-        """Seconds of audio of a step, on the average."""
-        assert self.train is not None, "setup has not run"
-        return float(self.train.seconds.sum()) / self.steps_per_epoch
+        return self.train.seconds
 
     @property
     def step_utterances(self) -> float:
         """Utterances of a step, on the average."""
         assert self.train is not None, "setup has not run"
         return len(self.train) / self.steps_per_epoch
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
-        return self.identity
 
     def verify(self, training: bool) -> None:
         """Decodes what is evaluated, and the end of each training file, before hours are spent.
@@ -203,38 +189,17 @@ class LibriSpeechData(BenchmarkData):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of this rank, from the step on where training stands."""
-        trainer = self.trainer
-        assert trainer is not None
         assert self.train is not None
-        batches = LengthBatches(
-            self.train.seconds, self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
-        )  # fmt: skip
-        utterances = TrainingUtterances(self.train, self.subwords, self.seed)
-        return self._loader(utterances, batches, collate_training)
+        return self.training_loader(TrainingUtterances(self.train, self.subwords, self.seed), collate_training)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """This rank's share of dev-clean."""
         assert self.development is not None
-        return self._evaluation_loader(self.development)
+        return self._evaluated(self.development)
 
     def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """This rank's share of each test set that is there."""
-        return [self._evaluation_loader(recordings) for recordings in self.tests.values()]
+        return [self._evaluated(recordings) for recordings in self.tests.values()]
 
-    def _evaluation_loader(self, recordings: Recordings) -> DataLoader[dict[str, Any]]:
-        assert self.trainer is not None
-        batches = evaluation_batches(recordings.seconds, self.evaluation_batch_size)
-        share = EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
-        return self._loader(EvaluationUtterances(recordings), share, collate_evaluation)
-
-    def _loader(self, utterances: Dataset[Any], batches: Sampler[Any], collated: Any) -> DataLoader[dict[str, Any]]:
-        return DataLoader(
-            utterances,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=collated,
-            worker_init_fn=serve,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-        )
+    def _evaluated(self, recordings: Recordings) -> DataLoader[dict[str, Any]]:
+        return self.evaluation_loader(EvaluationUtterances(recordings), recordings.seconds, collate_evaluation)

@@ -1,16 +1,24 @@
-"""Subwords by SentencePiece's unigram model: what a recogniser writes instead of letters."""
+"""Subwords by SentencePiece: what a recogniser writes instead of letters, and a translator reads and writes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import sentencepiece
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.errors import UserError
 
 BLANK = 0
 """The id of SentencePiece's unknown piece, which no transcript has; CTC's blank takes its place, as in AlgoPerf."""
+
+PAD, UNKNOWN, BEGIN, END = range(4)
+"""The first ids of a translator's vocabulary. UNKNOWN never occurs: what has no piece is written as its bytes."""
 
 
 class Subwords:
@@ -25,28 +33,28 @@ class Subwords:
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @staticmethod
-    def trained(texts: Sequence[str], size: int) -> Subwords:
-        """The vocabulary of `size` pieces, the blank among them, that makes the texts most likely.
-
-        One thread, so that every rank and every resume finds the same one. Text is taken as it is written.
+    def for_recognition(texts: Iterable[str], size: int) -> Subwords:
+        """The vocabulary of `size` pieces, the blank among them, that makes the texts most likely (unigram model).
 
         Raises:
             UserError: the texts are too few for so many pieces.
         """
-        written = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts), model_writer=written, vocab_size=size, model_type="unigram",
-                character_coverage=1.0, normalization_rule_name="identity", unk_id=BLANK, bos_id=-1, eos_id=-1,
-                num_threads=1, minloglevel=2,
-            )  # fmt: skip
-        except RuntimeError as error:
-            reason = str(error).rpartition("] ")[2] or str(error)
-            raise UserError(
-                f"{len(texts):,} training transcripts give no {size} subwords ({reason.strip()}). Give more data, or "
-                "lower data.init_args.subwords in ARGS (which makes the run unofficial)."
-            ) from None
-        return Subwords(written.getvalue())
+        return _trained(texts, size, model_type="unigram", character_coverage=1.0, unk_id=BLANK, bos_id=-1, eos_id=-1)
+
+    @staticmethod
+    def for_translation(texts: Iterable[str], size: int) -> Subwords:
+        """The vocabulary of `size` pieces of both languages by byte-pair encoding (Sennrich et al. 2016, section 3.2).
+
+        Characters that make up the rarest 0.01 % of the text are written as bytes, as are those that it lacks, so that
+        every text can be written, and read again but for doubled spaces.
+
+        Raises:
+            UserError: the texts are too few for so many pieces.
+        """
+        return _trained(
+            texts, size, model_type="bpe", character_coverage=0.9999, byte_fallback=True, pad_id=PAD, unk_id=UNKNOWN,
+            bos_id=BEGIN, eos_id=END,
+        )  # fmt: skip
 
     @property
     def pieces(self) -> list[str]:
@@ -60,3 +68,26 @@ class Subwords:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids."""
         return str(self.processor.decode(list(ids)))
+
+
+def _trained(texts: Iterable[str], size: int, **options: Any) -> Subwords:
+    """One thread, so that every rank and every resume finds the same vocabulary. Text is taken as it is written."""
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts), model_writer=written, vocab_size=size, num_threads=1, minloglevel=2,
+            normalization_rule_name="identity", **options,
+        )  # fmt: skip
+    except RuntimeError as error:
+        reason = str(error).rpartition("] ")[2] or str(error)
+        raise UserError(
+            f"the training text gives no {size} subwords ({reason.strip()}). Give more data, or lower "
+            "data.init_args.subwords in ARGS (which makes the run unofficial)."
+        ) from None
+    return Subwords(written.getvalue())
+
+
+def padded(sentences: Sequence[Sequence[int]]) -> Tensor:
+    """Ids of sentences as int64 [N, longest], PAD beyond each."""
+    rows = [torch.as_tensor(np.asarray(sentence, np.int64)) for sentence in sentences]
+    return pad_sequence(rows, batch_first=True, padding_value=PAD) if rows else torch.empty(0, 0, dtype=torch.int64)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,3 +28,45 @@ def warmed_cosine(step: int, warm_up: int, total: int) -> float:
     if step < warm_up:
         return step / warm_up
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+
+@dataclass(frozen=True)
+class InverseSquareRoot:
+    """Share of the peak: a linear rise, then a fall by the root of the step (Vaswani et al. 2017, section 5.3).
+
+    Args:
+        warm_up: steps of the rise.
+    """
+
+    warm_up: int
+
+    def __call__(self, step: int, total: int) -> float:
+        """At a step from 0 on."""
+        return min((step + 1) / self.warm_up, (self.warm_up / (step + 1)) ** 0.5)
+
+
+@dataclass(frozen=True)
+class Halvings:
+    """Share of the peak: an exponential rise from a hundredth, and halvings at equal distances towards the end.
+
+    As WarmupMultiStepLR in NVIDIA/DeepLearningExamples:PyTorch/Translation/GNMT/seq2seq/train/lr_scheduler.py.
+
+    Args:
+        warm_up: steps of the rise.
+        first: share of all steps before the first halving.
+        times: how often it is halved.
+    """
+
+    warm_up: int
+    first: float
+    times: int
+
+    def __call__(self, step: int, total: int) -> float:
+        """At a step, from 0 on, of `total`."""
+        if step <= self.warm_up:
+            return float(0.01 ** (1 - step / self.warm_up))
+        start = int(self.first * total)
+        if step < start:
+            return 1.0
+        distance = max(1, (total - start) // self.times)
+        return float(0.5 ** min(self.times, (step - start) // distance + 1))

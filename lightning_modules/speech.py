@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -19,18 +18,18 @@ from torchmetrics.text import WordErrorRate
 
 from benchmarks.errors import Failure, UserError
 from benchmarks.schema import Signature
-from datamodules.subwords import BLANK, Subwords
+from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
 from lightning_modules.networks.deep_speech import num_outputs
 from lightning_modules.schedules import warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
+from lightning_modules.vocabulary import SubwordModule
 from results.scoring.speech import normalised
 
-SUBWORDS = "subwords"  # the key of a checkpoint that holds the vocabulary
 SHOWN = 3
 
 
-class SpeechRecognizer(LightningModule):
+class SpeechRecognizer(SubwordModule):
     """A network and the recipe that trains it.
 
     Args:
@@ -42,7 +41,6 @@ class SpeechRecognizer(LightningModule):
     """
 
     network: nn.Module
-    subwords: Subwords
 
     def __init__(
         self,
@@ -99,14 +97,6 @@ class SpeechRecognizer(LightningModule):
     def _test_names(self) -> list[str]:
         tests = self.trainer.datamodule.tests  # type: ignore[attr-defined]
         return [name.replace("-", "_") + self.suffix for name in tests]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the vocabulary with the weights that were trained for it."""
-        checkpoint[SUBWORDS] = torch.frombuffer(bytearray(self.subwords.model), dtype=torch.uint8)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the vocabulary of the weights."""
-        self.subwords = Subwords(checkpoint[SUBWORDS].numpy().tobytes())
 
     def on_test_start(self) -> None:
         """Loads the language model, once the subwords are known that spell its words."""

@@ -1,5 +1,6 @@
 """WMT as Parquet shards, in a folder or on the Hugging Face hub: a column `translation` of {"de": text, "en": text}."""
 
+import hashlib
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ CONFIGURATION = "de-en"
 FOLDERS = (".", "data", CONFIGURATION)
 HELD_OUT = ("validation", "test")
 COLUMN = "translation"
+BLOCK = 10_000  # rows
 EXPECTED = 'WMT as Parquet has a column translation, a struct {"de": text, "en": text}.'
 
 
@@ -61,6 +63,15 @@ class Rows:
         chunk = bisect_right(self.starts, index) - 1
         german, english = (side[index - self.starts[chunk]].as_py() for side in self.chunks[chunk])
         return german, english
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of all that was read."""
+        found = hashlib.sha256()
+        for side in (side for chunk in self.chunks for side in chunk):
+            for start in range(0, len(side), BLOCK):
+                found.update("\n".join(side[start : start + BLOCK].to_pylist()).encode())
+        return found.hexdigest()
 
     def where(self, index: int) -> str:
         """The Parquet folder or hub name and the row, from 0."""

@@ -6,6 +6,7 @@ there would shift one side against the other.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -69,6 +70,15 @@ class Text:
         """The German file and the line, from 1; the English one is its neighbour."""
         (german, _), line = self._find(index)
         return f"{german.file}, line {line + 1}"
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of all that was read."""
+        found = hashlib.sha256()
+        for lines in (side for corpus in self.corpora for side in corpus):
+            found.update(lines.bounds.tobytes())
+            found.update(lines.data)
+        return found.hexdigest()
 
     def _find(self, index: int) -> tuple[tuple[Lines, Lines], int]:
         if not 0 <= index < len(self):

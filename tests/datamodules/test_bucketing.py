@@ -1,4 +1,4 @@
-"""Batches by length: every utterance once, the same whoever reads them, of like length and balanced."""
+"""Batches by length: every example once, the same whoever reads them, of like length and balanced."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ BATCH = 400
 
 
 def sampler(rank=0, world=1, accumulate=1, step=0, seconds=SECONDS):
-    return LengthBatches(seconds, BATCH, rank, world, accumulate, 7, lambda: step)
+    return LengthBatches(seconds, "seconds", BATCH, rank, world, accumulate, 7, lambda: step)
 
 
 @pytest.mark.parametrize("epoch", range(4))
@@ -72,7 +72,7 @@ def test_it_begins_at_the_step(step):
 
 def test_too_many_devices_for_a_step_are_refused():
     with pytest.raises(
-        UserError, match=r"may hold 21 of the longest recordings \(no. \d+, 17.9 s\), too few for 11 .* x 2 "
+        UserError, match=r"400 seconds may hold 21 of the longest .* \(no. \d+ has 17.9.*\), too few for 11 .* x 2 "
     ):
         sampler(world=11, accumulate=2)
     sampler(world=21)
@@ -85,3 +85,35 @@ def test_evaluation_holds_every_utterance_once_and_pads_within_the_limit():
         assert len(batch) * SECONDS[batch].max() <= 60
     assert SECONDS[batches[0][0]] == SECONDS.max(), "what needs the most memory comes first"
     assert evaluation_batches(np.array([3.0, 70.0, 2.0]), 60) == [[1], [0, 2]], "one that is longer stands alone"
+
+
+# Subwords of a sentence and of its translation, about as long, as WMT's.
+SOURCE = np.exp(np.random.default_rng(7).normal(3.1, 0.65, 100_000)).clip(1, 250).round()
+TARGET = (SOURCE * np.exp(np.random.default_rng(8).normal(0, 0.22, 100_000))).clip(1, 250).round()
+PAIRS = np.stack([SOURCE, TARGET], axis=1)
+TOKENS = 25_000
+
+
+def test_a_step_holds_pairs_of_which_both_sides_are_of_like_length():
+    batches = epoch_batches(PAIRS, TOKENS, 7, 0)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(PAIRS)))
+    assert max(PAIRS[batch].sum() for batch in batches) <= TOKENS + PAIRS.sum(axis=1).max()
+    padded = sum(len(batch) * PAIRS[batch].max(axis=0).sum() for batch in batches)
+    by_size = np.array_split(np.argsort(PAIRS.sum(axis=1)), len(batches))
+    assert padded < 1.1 * PAIRS.sum() < 1.2 * PAIRS.sum()
+    assert sum(len(batch) * PAIRS[batch].max(axis=0).sum() for batch in by_size) > 1.2 * PAIRS.sum()
+
+
+def test_ranks_wait_little_for_each_other_on_pairs():
+    """What a rank computes is what its batch holds with its padding; all wait for the one with the most."""
+    ranks = [LengthBatches(PAIRS, "tokens", TOKENS, rank, 8, 1, 7, lambda: 0) for rank in range(8)]
+    costs = np.array(
+        [[len(batch) * PAIRS[[i for _, i in batch]].max(axis=0).sum() for batch in batches] for batches in ranks]
+    )
+    assert costs.max(axis=0).sum() < 1.05 * costs.mean(axis=0).sum()
+
+
+def test_epochs_of_pairs_differ():
+    first, second = (epoch_batches(PAIRS, TOKENS, 7, epoch) for epoch in (0, 1))
+    together = {frozenset(batch) for batch in map(tuple, first)}
+    assert together.isdisjoint(map(frozenset, second))

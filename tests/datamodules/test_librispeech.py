@@ -103,13 +103,13 @@ def test_only_the_test_sets_are_opened_to_test(copied):
 
 def test_subwords_are_the_same_again_and_write_every_transcript(librispeech_tree):
     texts = open_split(str(librispeech_tree), "train-clean-100").transcripts
-    one, other = Subwords.trained(texts, 24), Subwords.trained(texts, 24)
+    one, other = Subwords.for_recognition(texts, 24), Subwords.for_recognition(texts, 24)
     assert one.model == other.model
     assert len(one.pieces) == 24
     for text in (*texts, "I'M A MODEL"):
         assert one.decode(one.encode(text)) == text
-    with pytest.raises(UserError, match=r"give no 5000 subwords .*lower data.init_args.subwords"):
-        Subwords.trained(texts, 5_000)
+    with pytest.raises(UserError, match=r"gives no 5000 subwords .*lower data.init_args.subwords"):
+        Subwords.for_recognition(texts, 5_000)
 
 
 def half_rate(file):

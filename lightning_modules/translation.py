@@ -1,0 +1,207 @@
+"""Translation: label-smoothed cross entropy over subwords, beam search, sacreBLEU.
+
+The recipe of a run is in its configuration: network, optimizer, the learning rate of each step, label smoothing, and
+which weights are tested. Translations of a test set are searched in float32, whatever training computed in.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.text import Perplexity
+
+from benchmarks.errors import Failure
+from datamodules.subwords import BEGIN, END, PAD, padded
+from lightning_modules.averaging import Averaging, MeanWeights
+from lightning_modules.search import Search, search
+from lightning_modules.translation_metric import TranslationMetric
+from lightning_modules.vocabulary import SubwordModule
+
+AVERAGE = "average"  # the key of a checkpoint that holds the mean of weights
+MORE = 50  # tokens that a translation may have more than its source (Vaswani et al. 2017, section 6.1)
+GREEDY = Search(beam=1)
+SHOWN = 0  # the sentence of a test set whose attention is kept
+
+
+class Translator(SubwordModule):
+    """A network and the recipe that trains it.
+
+    Args:
+        network: makes the network for a number of subwords.
+        optimizer: makes the optimizer for parameters.
+        schedule: the share of the learning rate at a step of so many.
+        label_smoothing: share of the target that is spread over all subwords (Szegedy et al. 2016, section 7).
+        search: how translations of a test set are searched; in training greedily.
+        averaging: the moments whose mean weights are tested; None tests those of the last step.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        network: Callable[[int], nn.Module],
+        optimizer: OptimizerCallable,
+        schedule: Callable[[int, int], float],
+        label_smoothing: float,
+        search: Search,
+        averaging: Averaging | None = None,
+    ) -> None:
+        super().__init__()
+        self.make_network, self.make_optimizer, self.schedule = network, optimizer, schedule
+        self.label_smoothing, self.search, self.averaging = label_smoothing, search, averaging
+        self.mean = MeanWeights()
+        self.scores: dict[str, TranslationMetric] = {}
+        self.perplexity = Perplexity(ignore_index=PAD)
+
+    def configure_model(self) -> None:
+        """Builds the network once the datamodule knows how many subwords there are."""
+        if self.scores:
+            return
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.network = self.make_network(datamodule.num_subwords)
+        if self.trainer.state.fn == "fit":
+            self.subwords = datamodule.subwords
+        for name in ("val", *datamodule.tests):
+            self.scores[name] = TranslationMetric()
+            self.add_module(f"{name}_scores", self.scores[name])  # so that it moves to the device
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the vocabulary and the mean weights, as far as there are any."""
+        super().on_save_checkpoint(checkpoint)
+        if self.mean.count:
+            checkpoint[AVERAGE] = self.mean.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the vocabulary, and the mean weights: to go on with them, or to test them in place of the last ones."""
+        super().on_load_checkpoint(checkpoint)
+        if AVERAGE not in checkpoint:
+            return
+        if self.trainer.state.fn == "fit":
+            self.mean.restore(checkpoint[AVERAGE], self.device)
+        else:
+            means = {f"network.{name}": weight for name, weight in checkpoint[AVERAGE]["weights"].items()}
+            checkpoint["state_dict"] = checkpoint["state_dict"] | means
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The loss of a batch's target tokens, over those that an optimizer step has on the average.
+
+        Raises:
+            Failure: it is not finite.
+        """
+        target = batch["target"]
+        logits = self.network(batch["source"], batch["counts"], target[:, :-1])
+        loss = smoothed_loss(logits, target[:, 1:], self.label_smoothing)
+        if not torch.isfinite(loss):
+            found = {"step": self.trainer.global_step, "source": batch["source"].cpu(), "target": target.cpu()}
+            raise Failure(f"at step {found['step']} the loss is not finite", found)
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        # Gradients are averaged over ranks and accumulated batches.
+        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        share = loss * shares / datamodule.step_targets
+        self.log("train/loss", share.detach(), prog_bar=True, batch_size=1)
+        return share
+
+    def optimizer_step(self, *arguments: Any, **more: Any) -> None:
+        """A step; then the weights are taken into the mean where they are to be."""
+        super().optimizer_step(*arguments, **more)
+        # The trainer counts the step after this, and a checkpoint of it may be written right after that.
+        if self.averaging is not None and self.averaging.due(self.trainer.global_step + 1, self._total_steps):
+            self.mean.take(self.network)
+
+    @property
+    def _total_steps(self) -> int:
+        return int(self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1))  # type: ignore[attr-defined]
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Perplexity of the references, and BLEU of greedy translations."""
+        if not batch["index"]:  # a rank without sentences in this round
+            return
+        source, counts = self._encoded(batch["sources"])
+        targets = [[BEGIN, *self.subwords.encode(text), END] for text in batch["references"]]
+        target = padded(targets).to(self.device)
+        self.perplexity.update(self.network(source, counts, target[:, :-1]).float(), target[:, 1:])
+        self.scores["val"].update(self._decoded(self._searched(source, counts, GREEDY)), batch["references"])
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Positions in the split, and a translation of each sentence."""
+        if not batch["index"]:
+            return {"index": [], "predictions": []}
+        source, counts = self._encoded(batch["sources"])
+        with torch.autocast(self.device.type, enabled=False):  # a sentence's neighbours must not sway its translation
+            found = self._searched(source, counts, self.search)
+            predictions: list[Any] = self._decoded(found)
+            name = list(self.trainer.datamodule.tests)[dataloader_idx]  # type: ignore[attr-defined]
+            self.scores[name].update(predictions, batch["references"])
+            if SHOWN in batch["index"]:
+                row = batch["index"].index(SHOWN)
+                predictions[row] = self._with_attention(predictions[row], source[row, : counts[row]], found[row])
+        return {"index": batch["index"], "predictions": predictions}
+
+    def _encoded(self, texts: Sequence[str]) -> tuple[Tensor, list[int]]:
+        """Ids of sources, each with its end, [N, S], and how many each has."""
+        sources = [[*self.subwords.encode(text), END] for text in texts]
+        return padded(sources).to(self.device), [len(source) for source in sources]
+
+    def _searched(self, source: Tensor, counts: Sequence[int], settings: Search) -> list[list[int]]:
+        memory = self.network.encode(source, counts)  # type: ignore[operator]
+        begun = self.network.begin(memory)  # type: ignore[operator]
+        ends = torch.tensor(counts, device=self.device)
+        padding = torch.arange(source.shape[1], device=self.device) >= ends[:, None]
+        longest = [count + MORE for count in counts]
+        return search(self.network.step, begun, memory, BEGIN, END, longest, settings, padding)  # type: ignore[arg-type]
+
+    def _decoded(self, found: Sequence[Sequence[int]]) -> list[str]:
+        return [self.subwords.decode(ids) for ids in found]
+
+    def _with_attention(self, hypothesis: str, source: Tensor, ids: Sequence[int]) -> dict[str, Any]:
+        """A translation with what each of its tokens attended to."""
+        target = torch.tensor([[BEGIN, *ids]], device=self.device)
+        weights = self.network.attention(source[None], [len(source)], target)[0]  # type: ignore[operator]
+        pieces = self.subwords.pieces
+        return {
+            "hypothesis": hypothesis,
+            "source": [pieces[token] for token in source.tolist()],
+            "target": [pieces[token] for token in (*ids, END)],
+            "attention": weights.tolist(),
+        }
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs perplexity and BLEU of the development set."""
+        self.log("val/perplexity", self.perplexity.compute())
+        self.perplexity.reset()
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs every metric of each test set."""
+        for name in self.trainer.datamodule.tests:  # type: ignore[attr-defined]
+            self._log_scores(name)
+
+    def _log_scores(self, name: str) -> None:
+        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
+        for metric, value in self.scores[name].compute().items():
+            self.log(f"{name}/{metric}", value, prog_bar=metric == "bleu")
+        self.scores[name].reset()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer and its schedule at every step."""
+        optimizer = self.make_optimizer(self.parameters())
+        total = self._total_steps
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def smoothed_loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """The sum over target tokens of (1 - e) times their negative log probability and e times all subwords' mean.
+
+    Args:
+        logits: [N, T, subwords].
+        target: int64 [N, T], PAD where there is none.
+        smoothing: e.
+    """
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(), target.flatten(), ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
+    )
