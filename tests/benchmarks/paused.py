@@ -21,6 +21,7 @@ from benchmarks.cli import main
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.detection import Detector
 from lightning_modules.speech import SpeechRecognizer
+from lightning_modules.translation import Translator
 
 MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
 MARKER = Path(os.environ["PAUSE_IN"]) / "paused"
@@ -67,7 +68,7 @@ def stepping(original, moment, sanity=False):
 
 
 torch.save = saving(torch.save)
-for system in (ImageClassifier, Detector, SpeechRecognizer):
+for system in (ImageClassifier, Detector, SpeechRecognizer, Translator):
     system.training_step = stepping(system.training_step, "step")
     system.validation_step = stepping(system.validation_step, "validation")
     system.validation_step = stepping(system.validation_step, "sanity", sanity=True)
