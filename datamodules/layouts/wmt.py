@@ -31,7 +31,8 @@ FORMS = """WMT's German and English are expected in one of these forms:
   <root>/train-*.parquet, validation-*.parquet and test-*.parquet (or in <root>/data/ or <root>/de-en/), with a column
     translation of {"de": text, "en": text}; test sets may lie beside them as plain text
   hf:<name>, a data set of the Hugging Face hub with these shards in de-en/
-Of the hub's, wmt/wmt14 has newstest2013 and newstest2014, wmt/wmt15 has newstest2014 and newstest2015."""
+Of the hub's, wmt/wmt14 has newstest2013 and newstest2014, wmt/wmt15 has newstest2014 and newstest2015.
+`make data-wmt_transformer DATA=<root>` fetches and unpacks all of the first form."""
 
 
 Pairs = Text | parquet.Rows
