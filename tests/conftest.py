@@ -19,6 +19,7 @@ from datamodules.layouts import imagenet as layouts
 from datamodules.miniature import coco as coco_miniature
 from datamodules.miniature import imagenet as miniature
 from datamodules.miniature import librispeech as librispeech_miniature
+from datamodules.miniature import wmt as wmt_miniature
 from tests.warm import Server, Warm
 
 ROOT = Path(__file__).parents[1]
@@ -227,6 +228,28 @@ def librispeech_tree(tmp_path_factory):
     sizes = {name: (*few[name], noise) for name, (_, _, noise) in librispeech_miniature.SUBSETS.items()}
     with patch.dict(librispeech_miniature.SUBSETS, sizes):
         librispeech_miniature.write(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def wmt_tree(tmp_path_factory):
+    """The miniature WMT with 400 training pairs, 20 to look at, and 15 and 11 to test on; all of them with its traps.
+
+    Only training has the very long pair. The first line of a text is none of the traps.
+    """
+    root = tmp_path_factory.mktemp("wmt") / "wmt"
+    root.mkdir()
+    counts = {"newstest2013": 20, "newstest2014": 15, "newstest2015": 11, "train": 400}
+    with patch.dict(wmt_miniature.COUNTS, counts), patch.object(wmt_miniature, "TRAPS", ()):
+        wmt_miniature.write(root)
+    for name, count in counts.items():
+        traps = wmt_miniature.TRAPS if name == "train" else wmt_miniature.TRAPS[:-1]
+        for number, side in enumerate(("de", "en")):
+            file = root / f"{name}.{side}"
+            lines = file.read_bytes().decode().split("\n")
+            for place, trap in enumerate(traps):
+                lines[1 + place * (count // len(traps))] = trap[number]
+            file.write_bytes("\n".join(lines).encode())
     return root
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
 from datamodules.layouts.wmt import truth
-from results.scoring.translation import Attention, Predictions, Truth, score, sentence_scores, signatures
+from results.scoring.attention import Attention
+from results.scoring.translation import Predictions, Truth, score, sentence_scores, signatures
 
 SHOWN = 24
 LARGEST_TEXT = 1_200  # bytes; three times 24 such texts, an attention and the page around them are under 300 kB

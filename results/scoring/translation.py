@@ -18,15 +18,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from benchmarks.files import write_atomically
 from benchmarks.schema import References
+from results.scoring.attention import Attended, Attention, read_attention, write_attention
 from results.scoring.references import checked
 from results.scoring.rows import locate, read_text, shown
 from results.statistics import draws, standard_error
@@ -39,7 +39,7 @@ METRICS: dict[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
 SHARED = True
 
-HYPOTHESES, REFERENCES, SOURCES, ATTENTION = "hyp.txt", "ref.txt", "src.txt", "attention.json"
+HYPOTHESES, REFERENCES, SOURCES = "hyp.txt", "ref.txt", "src.txt"
 
 RESAMPLES = 1000
 
@@ -48,34 +48,6 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-class Attended(TypedDict):
-    """A hypothesis and the subwords that it came from: a row of `attention` for each of target, a column of source."""
-
-    hypothesis: str
-    source: list[str]
-    target: list[str]
-    attention: list[list[float]]
-
-
-class Attention(msgspec.Struct, frozen=True):
-    """What a model looked at in one sentence, as `attention.json` has it: weights [target, source], rows sum to 1.
-
-    Raises:
-        ValueError: the weights have another shape, or one is not from 0 to 1.
-    """
-
-    sentence: str
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    weights: tuple[tuple[float, ...], ...] = msgspec.field(name="attention")
-
-    def __post_init__(self) -> None:
-        if not self.weights or [len(self.source)] * len(self.target) != [len(row) for row in self.weights]:
-            raise ValueError(f"attention must have {len(self.target)} rows of {len(self.source)} weights")
-        if not all(0 <= weight <= 1 for row in self.weights for weight in row):
-            raise ValueError("each weight must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -136,18 +108,33 @@ def write(folder: Path, predictions: Sequence[str | Attended], truth: Truth) -> 
     hypotheses = "".join(f"{text.translate(_NOT_IN_A_LINE)}\n" for text in texts).lstrip(_BYTE_ORDER_MARK)
     references, sources = ("".join(f"{text}\n" for text in texts) for texts in (truth.references, truth.sources))
     contents = {HYPOTHESES: hypotheses.encode(), REFERENCES: references.encode(), SOURCES: sources.encode()}
-    attention = _first_attention(predictions, truth)
-    contents |= {ATTENTION: attention} if attention else {}
+    attention = write_attention(folder, predictions, truth.ids)
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    if not attention:
-        _remove(folder / ATTENTION)
-    return [folder / name for name in contents]
+    return [*(folder / name for name in contents), *attention]
 
 
 def files(path: Path) -> list[Path]:
     """The file of hypotheses itself, or the one in the folder."""
     return [locate(path, HYPOTHESES)]
+
+
+def split_of(path: Path, truths: Mapping[str, Truth]) -> str:
+    """The test set that hypotheses are of, which nothing but their number tells.
+
+    Raises:
+        UserError: the file is missing or no UTF-8, or its number of lines is that of none or of several test sets.
+    """
+    file = locate(path, HYPOTHESES)
+    count = len(_lines(file))
+    found = [split for split, truth in truths.items() if len(truth.ids) == count]
+    if len(found) != 1:
+        sizes = ", ".join(f"{split} {len(truth.ids):,}" for split, truth in truths.items())
+        raise UserError(
+            f"{file}: {count:,} lines, which does not tell its test set (sentences of {sizes}). Write one line a "
+            r"sentence, ended by \n, or give a folder with <test set>/hyp.txt in it."
+        )
+    return found[0]
 
 
 def read(path: Path, truth: Truth) -> Predictions:
@@ -168,8 +155,7 @@ def read(path: Path, truth: Truth) -> Predictions:
         return compared(hypotheses, truth)
     if file.with_name(REFERENCES).is_file():
         _require_references(file.with_name(REFERENCES), truth)
-    attention = _attention(file.with_name(ATTENTION), truth) if file.with_name(ATTENTION).is_file() else None
-    return replace(compared(hypotheses, truth), attention=attention)
+    return replace(compared(hypotheses, truth), attention=read_attention(file.parent, truth.ids))
 
 
 def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
@@ -251,32 +237,6 @@ def _lines(file: Path) -> list[str]:
     """The lines of a text, the last of which may lack its end."""
     lines = read_text(file).split("\n")
     return lines if lines[-1] else lines[:-1]
-
-
-def _first_attention(predictions: Sequence[str | Attended], truth: Truth) -> bytes | None:
-    """The content of `attention.json`; None where no prediction has an attention."""
-    for sentence, each in zip(truth.ids, predictions, strict=True):
-        if not isinstance(each, str):
-            weights = tuple(tuple(round(weight, 4) for weight in row) for row in each["attention"])
-            return msgspec.json.encode(Attention(sentence, tuple(each["source"]), tuple(each["target"]), weights))
-    return None
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-
-
-def _attention(file: Path, truth: Truth) -> Attention:
-    try:
-        found = msgspec.json.decode(file.read_bytes(), type=Attention)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise UserError(f"{file}: not the attention of a sentence ({error}); remove the file.") from None
-    if found.sentence not in truth.ids:
-        raise UserError(f"{file}: DATA has no sentence {shown(found.sentence)}; remove the file.")
-    return found
 
 
 def _require_references(file: Path, truth: Truth) -> None:

@@ -11,7 +11,8 @@ from sacrebleu import sentence_chrf
 
 from datamodules.layouts.wmt import truth
 from datamodules.sheets.wmt import sheet
-from results.scoring.translation import Attention, Predictions, compared, signatures
+from results.scoring.attention import Attention
+from results.scoring.translation import Predictions, compared, signatures
 
 PAIRS = [
     ("Das ist ein Haus.", "This is a house."),

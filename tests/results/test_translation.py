@@ -15,8 +15,8 @@ from sacrebleu.significance import _bootstrap_resample
 
 from benchmarks.errors import UserError
 from results.scoring import translation
+from results.scoring.attention import Attention
 from results.scoring.translation import (
-    Attention,
     Truth,
     compared,
     read,

@@ -1,0 +1,331 @@
+"""WMT's batches: what they hold, that every pair and every sentence comes once, and what identifies the data."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from types import SimpleNamespace
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.errors import UserError
+from datamodules import tokenised
+from datamodules.miniature.wmt import TRAPS, Speaker
+from datamodules.subwords import BEGIN, END, PAD
+from datamodules.wmt import Filter, WmtData
+
+SIZE, FILTER = 400, Filter(60, 1.5)
+SIDES = {"de-en": (0, 1), "en-de": (1, 0)}
+
+
+def spoken(count, seed):
+    """Pairs of German and English, each once."""
+    speaker = Speaker(np.random.default_rng(seed))
+    found = {}
+    while len(found) < count:
+        found.setdefault(speaker.said())
+    return list(found)
+
+
+PAIRS = [*spoken(240, 3), *TRAPS, ("Haus", ""), ("", "House"), ("ja", "yes, of course, whatever you say")]
+TESTS = {"newstest2013": spoken(12, 4), "newstest2014": spoken(23, 5), "newstest2015": [*spoken(6, 6), *TRAPS[:6]]}
+
+
+def put(folder, stem, pairs):
+    """A text of both languages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
+        (folder / f"{stem}.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def planted(root, train=PAIRS):
+    """A tree of everything."""
+    for name, pairs in {"train": train, **TESTS}.items():
+        put(root, name, pairs)
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_place(tmp_path_factory):
+    """For what is tokenised, which is made once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenised, "ROOT", tmp_path_factory.mktemp("root"))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return planted(tmp_path_factory.mktemp("wmt"))
+
+
+@pytest.fixture
+def copied(tree, tmp_path):
+    return shutil.copytree(tree, tmp_path / "tree")
+
+
+def data(root, seed=3, workers=0, **changes):
+    settings = {
+        "direction": "en-de", "tests": ["newstest2014", "newstest2015"], "subwords": SIZE, "pairs": FILTER,
+        "global_batch_size": 1_500, "evaluation_batch_size": 400,
+    } | changes  # fmt: skip
+    return WmtData(str(root), seed, workers=workers, **settings)
+
+
+def ready(datamodule, step=0, rank=0, world=1, accumulate=1):
+    datamodule.setup("fit")
+    datamodule.trainer = SimpleNamespace(
+        global_rank=rank, world_size=world, accumulate_grad_batches=accumulate, global_step=step
+    )
+    return datamodule
+
+
+def listed(loader):
+    """Batches as plain lists."""
+    return [[batch["source"].tolist(), batch["counts"], batch["target"].tolist()] for batch in loader]
+
+
+def rows_of(loader):
+    """Source and target of every row, without padding."""
+    return [
+        (tuple(source[:count]), tuple(token for token in target if token != PAD))
+        for sources, counts, targets in listed(loader)
+        for source, count, target in zip(sources, counts, targets, strict=True)
+    ]
+
+
+def kept_by_hand(subwords):
+    """Pairs of text that FILTER lets through."""
+    found = []
+    for german, english in PAIRS:
+        lengths = sorted([len(subwords.encode(german)), len(subwords.encode(english))])
+        if 1 <= lengths[0] and lengths[1] <= 60 and lengths[1] <= 1.5 * lengths[0]:
+            found.append((german, english))
+    return found
+
+
+@pytest.mark.parametrize("direction", SIDES)
+def test_a_batchs_ids_are_the_texts_of_a_pair(tree, direction):
+    datamodule = ready(data(tree, direction=direction))
+    decode, found = datamodule.subwords.decode, []
+    for batch in datamodule.train_dataloader():
+        source, target = batch["source"], batch["target"]
+        assert source.dtype == target.dtype == torch.int64
+        assert source.shape[1] == max(batch["counts"])
+        for ids, count, answer in zip(source.tolist(), batch["counts"], target.tolist(), strict=True):
+            length = answer.index(END) + 1
+            assert ids[count - 1] == END
+            assert answer[0] == BEGIN
+            assert not any(ids[count:]), "PAD"
+            assert not any(answer[length:]), "PAD"
+            assert {BEGIN, END, PAD}.isdisjoint(ids[: count - 1] + answer[1 : length - 1])
+            found.append((decode(ids[: count - 1]), decode(answer[1 : length - 1])))
+        assert (target != PAD).sum(dim=1).max() == target.shape[1], "no column of padding alone"
+    one, other = SIDES[direction]
+    kept = kept_by_hand(datamodule.subwords)
+    assert 200 < len(kept) < len(PAIRS)
+    assert {TRAPS[0], TRAPS[1], TRAPS[3]} <= set(kept)
+    assert Counter(found) == Counter((pair[one], pair[other]) for pair in kept)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (2, 1), (3, 1), (3, 2)])
+def test_every_kept_pair_comes_once_an_epoch(tree, world, accumulate, workers):
+    ranks = [ready(data(tree, workers=workers), 0, rank, world, accumulate) for rank in range(world)]
+    encode = ranks[0].subwords.encode
+    expected = Counter(
+        ((*encode(english), END), (BEGIN, *encode(german), END)) for german, english in kept_by_hand(ranks[0].subwords)
+    )
+    loaders = [datamodule.train_dataloader() for datamodule in ranks]
+    assert {len(loader) for loader in loaders} == {ranks[0].steps_per_epoch * accumulate}
+    assert sum(map(Counter, map(rows_of, loaders)), Counter()) == expected
+    assert set(expected.values()) == {1}
+
+
+def test_batches_do_not_depend_on_the_number_of_workers_but_on_the_seed(tree):
+    expected = listed(ready(data(tree)).train_dataloader())
+    for workers in (1, 2):
+        assert listed(ready(data(tree, workers=workers)).train_dataloader()) == expected
+    other = listed(ready(data(tree, seed=4)).train_dataloader())
+    assert len(other) == len(expected)
+    assert other != expected
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_it_goes_on_from_a_step(tree, workers):
+    whole = ready(data(tree))
+    count = whole.steps_per_epoch
+    assert count > 5
+    first = listed(whole.train_dataloader())
+    second = listed(ready(data(tree), step=count).train_dataloader())
+    assert Counter(map(str, first)) != Counter(map(str, second))
+    for step, expected in ((1, first[1:]), (4, first[4:]), (count + 3, second[3:])):
+        resumed = ready(data(tree, workers=workers), step)
+        loader = resumed.train_dataloader()
+        assert listed(loader) == expected
+        resumed.trainer.global_step = count * (step // count + 1)
+        following = ready(data(tree), resumed.trainer.global_step)
+        assert listed(loader) == listed(following.train_dataloader()), "the same loader in the next epoch"
+    halves = [ready(data(tree, workers=workers), count - 2, rank, 2).train_dataloader() for rank in (0, 1)]
+    rows = [rows_of(loader) for loader in halves]
+    assert Counter(rows[0] + rows[1]) == Counter(rows_of(whole.train_dataloader())[-len(rows[0] + rows[1]) :])
+
+
+def test_a_filter_by_hand():
+    lengths = {
+        (0, 0): False, (0, 3): False, (3, 0): False, (1, 1): True, (6, 6): True, (6, 7): False, (7, 6): False,
+        (2, 3): True, (3, 2): True, (2, 4): False, (4, 2): False, (3, 5): False, (5, 3): False, (4, 6): True,
+        (1, 2): False, (5, 7): False, (7, 7): False,
+    }  # fmt: skip
+    found = Filter(6, 1.5).kept(np.array(list(lengths)))
+    assert dict(zip(lengths, found.tolist(), strict=True)) == lengths
+    assert Filter(7, 9.0).kept(np.array([[0, 1], [1, 7], [7, 1], [8, 8]])).tolist() == [False, True, True, False]
+
+
+def test_a_text_of_which_nothing_is_kept_is_refused(tree):
+    with pytest.raises(
+        UserError, match=r"none of its 251 training pairs has 1 to 1 subwords a side and a ratio of at most 1\. "
+    ):
+        data(tree, pairs=Filter(1, 1.0)).setup("fit")
+
+
+@pytest.mark.parametrize("direction", SIDES)
+def test_lengths_are_what_batches_hold(tree, direction):
+    datamodule = ready(data(tree, direction=direction))
+    rows = rows_of(datamodule.train_dataloader())
+    # The target's begin symbol is read, never written.
+    sizes = sorted((len(source), len(target) - 1) for source, target in rows)
+    assert sorted(map(tuple, datamodule.lengths.tolist())) == sizes
+    steps = datamodule.steps_per_epoch
+    assert steps == np.ceil(sum(map(sum, sizes)) / 1_500) == len(datamodule.train_dataloader())
+    assert datamodule.step_size * steps == pytest.approx(sum(map(sum, sizes)))
+    assert datamodule.step_targets * steps == pytest.approx(sum(target for _, target in sizes))
+    for _, counts, targets in listed(datamodule.train_dataloader()):
+        tokens = sum(counts) + sum(token != PAD for target in targets for token in target[1:])
+        assert tokens <= 1_500 + max(map(sum, sizes))
+
+
+@pytest.mark.parametrize("direction", SIDES)
+@pytest.mark.parametrize("world", [1, 2, 3, 7, 40])
+def test_evaluation_gives_every_sentence_once(tree, world, direction):
+    """Forty ranks are more than there are batches."""
+    one, other = SIDES[direction]
+    ranks = [ready(data(tree, direction=direction), rank=rank, world=world) for rank in range(world)]
+    loaders = [[*each.val_dataloader(), *each.test_dataloader()] for each in ranks]
+    for place, pairs in enumerate(TESTS.values()):
+        mine = [each[place] for each in loaders]
+        assert len({len(loader) for loader in mine}) == 1
+        batches = [batch for loader in mine for batch in loader]
+        assert sum(map(len, mine)) == len(batches)
+        assert sorted(index for batch in batches for index in batch["index"]) == list(range(len(pairs)))
+        for batch in batches:
+            assert batch["sources"] == [pairs[index][one] for index in batch["index"]]
+            assert batch["references"] == [pairs[index][other] for index in batch["index"]]
+            longest = max((len(source) + 1 for source in batch["sources"]), default=0)
+            assert len(batch["sources"]) * longest <= 400 or len(batch["sources"]) == 1
+        assert sum(not batch["index"] for batch in batches) < world
+        assert any(not batch["index"] for batch in batches) or world < 40
+        assert sum(bool(batch["index"]) for batch in batches) > 1
+
+
+def test_evaluation_is_the_same_with_workers(tree):
+    alone, helped = (ready(data(tree, workers=workers)) for workers in (0, 2))
+    for one, other in zip(alone.test_dataloader(), helped.test_dataloader(), strict=True):
+        assert list(one) == list(other)
+
+
+def as_parquet(root):
+    features = datasets.Features(translation=datasets.Translation(("de", "en")))
+    for place, part in enumerate((PAIRS[:100], PAIRS[100:])):
+        rows = {"translation": [dict(zip(("de", "en"), pair, strict=True)) for pair in part]}
+        file = root / f"train-0000{place}-of-00002.parquet"
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(file)
+
+
+def as_corpora(root):
+    for name, part in (("commoncrawl.de-en", PAIRS[:99]), ("europarl-v7.de-en", PAIRS[99:130]), ("news", PAIRS[130:])):
+        put(root / "train", name, part)
+
+
+@pytest.mark.parametrize("form", [as_parquet, as_corpora])
+def test_batches_do_not_depend_on_the_form_of_the_text(copied, tree, form):
+    for side in ("de", "en"):
+        (copied / f"train.{side}").unlink()
+    form(copied)
+    found, expected = ready(data(copied, workers=2)), ready(data(tree))
+    assert listed(found.train_dataloader()) == listed(expected.train_dataloader())
+    assert found.subwords.model == expected.subwords.model
+
+
+def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenised, "ROOT", tmp_path / "nowhere")
+    for needless in ("train", "newstest2013", "newstest2015"):
+        for side in ("de", "en"):
+            (copied / f"{needless}.{side}").unlink()
+    datamodule = data(copied)
+    datamodule.verify(training=False)
+    assert datamodule.identity == {"newstest2014": 23}
+    assert list(datamodule.tests) == ["newstest2014"]
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(UserError, match="has no training text"):
+        data(copied).verify(training=True)
+
+
+def test_without_newstest2013_there_is_no_validation(copied):
+    assert len(ready(data(copied)).val_dataloader()) == 1
+    for side in ("de", "en"):
+        (copied / f"newstest2013.{side}").unlink()
+    datamodule = ready(data(copied))
+    assert datamodule.val_dataloader() == []
+    assert len(datamodule.test_dataloader()) == 2
+
+
+def test_the_headlines_test_set_comes_first(tree):
+    datamodule = ready(data(tree, tests=["newstest2015", "newstest2014"]))
+    assert list(datamodule.tests) == ["newstest2015", "newstest2014"]
+    sizes = [sum(len(batch["index"]) for batch in loader) for loader in datamodule.test_dataloader()]
+    assert sizes == [12, 23]
+
+
+def test_a_direction_that_is_none_is_refused(tree):
+    with pytest.raises(ValueError, match="direction is 'fr-en'; it is one of de-en, en-de"):
+        data(tree, direction="fr-en")
+
+
+def identity(root, **changes):
+    datamodule = data(root, **changes)
+    datamodule.setup("fit")
+    assert datamodule.state_dict() == datamodule.identity
+    json.dumps(datamodule.identity)
+    return datamodule.identity
+
+
+def test_identity_says_what_there_is(tree):
+    found = identity(tree)
+    kept = len(kept_by_hand(ready(data(tree)).subwords))
+    assert {found[key] for key in ("newstest2014", "newstest2015")} == {23, 12}
+    assert (found["training pairs"], found["used"]) == (251, kept)
+    assert found["subwords"] == hashlib.sha256(ready(data(tree)).subwords.model).hexdigest()
+    assert identity(tree) == found
+    assert identity(tree, subwords=SIZE + 1) != found
+    assert identity(tree, pairs=Filter(60, 1.2)) != found
+
+
+UNSEEN = pytest.mark.xfail(strict=True, reason="the vocabulary is the same, and nothing else of the text is in it")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param([*PAIRS, PAIRS[0]], id="one more"),
+        pytest.param([("Zyxqv " * 9 + "!", PAIRS[0][1]), *PAIRS[1:]], id="other words"),
+        pytest.param([PAIRS[1], PAIRS[0], *PAIRS[2:]], id="two change places", marks=UNSEEN),
+        pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter", marks=UNSEEN),
+    ],
+)
+def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
+    assert changed != PAIRS
+    assert identity(planted(tmp_path / "changed", changed)) != identity(tree)
