@@ -66,6 +66,8 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
             flock(lock, LOCK_EX)
             if folder.exists():
                 return
+            for stale in folder.parent.glob(f".{folder.name}.*/"):  # of makers that were killed
+                shutil.rmtree(stale)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
                 draft = Path(temporary) / folder.name
                 draft.mkdir()

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lightning_modules.networks.attention import present
 from lightning_modules.networks.recurrent import Lstm, Pair, with_data
-from lightning_modules.networks.transformer import present
 
 # N: sentences, M: hypotheses, K of each sentence, S: source tokens, T: target tokens, P: packed source tokens, D: width
 

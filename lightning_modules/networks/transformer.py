@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.networks.attention import CrossAttention, Pair, SelfAttention, present, projection
+
 # N: sentences, M: hypotheses, K of each sentence, S: source tokens, T: target tokens, D: width, H: heads, E: D / H
 
-LONGEST = 4096  # tokens of a text
+USUAL = 1024  # tokens of a text whose positions are at hand; those of a longer one are computed when it comes
 
-Pair = tuple[Tensor, Tensor]
-"""Keys and values: [N, H, S, E] of the source, [M, H, T, E] of the target."""
 State = tuple[Pair, ...]
 """Keys and values of the tokens so far, of each layer."""
 
@@ -27,14 +27,6 @@ class Memory(NamedTuple):
 
     mask: Tensor | None  # where the source has a token, bool [N, 1, 1, S]; None where it has one everywhere
     pairs: State  # keys and values of the source, of each layer
-
-
-def present(counts: Sequence[int], like: Tensor) -> Tensor | None:
-    """Where tokens [N, S] are no padding, bool [N, S]; None where none is, and no device is waited for."""
-    if min(counts) == like.shape[1]:
-        return None
-    ends = torch.tensor(counts).to(like.device, non_blocking=True)
-    return torch.arange(like.shape[1], device=like.device) < ends[:, None]
 
 
 def sinusoids(count: int, width: int) -> Tensor:
@@ -63,7 +55,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(subwords, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
-        self.register_buffer("positions", sinusoids(LONGEST, width), persistent=False)
+        self.register_buffer("positions", sinusoids(USUAL, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
         sizes = (width, heads, feedforward, dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(layers))
@@ -130,11 +122,9 @@ class Transformer(nn.Module):
 
     def _embedded(self, tokens: Tensor, start: int) -> Tensor:
         """Tokens [N, T], the first of which is at position `start`, to [N, T, D]."""
-        end = start + tokens.shape[1]
-        if end > LONGEST:
-            raise ValueError(f"a text of {end} tokens; the Transformer's positions end at {LONGEST}")
-        width = self.embedding.embedding_dim
-        return self.dropout(self.embedding(tokens) * width**0.5 + self.positions[start:end])
+        end, width = start + tokens.shape[1], self.embedding.embedding_dim
+        positions = self.positions if end <= USUAL else sinusoids(end, width).to(self.positions)
+        return self.dropout(self.embedding(tokens) * width**0.5 + positions[start:end])
 
     def _logits(self, found: Tensor) -> Tensor:
         return functional.linear(found, self.embedding.weight)
@@ -209,83 +199,3 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__(projection(width, inner), nn.ReLU(), projection(inner, width))
-
-
-class SelfAttention(nn.Module):
-    """Attention of a text to itself (section 3.2.2)."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.project = attended(width, 3)  # queries, keys, values
-        self.output = projection(width, width)
-
-    def forward(
-        self, text: Tensor, mask: Tensor | None = None, past: Pair | None = None, causal: bool = False
-    ) -> tuple[Tensor, Pair]:
-        """[M, T, D] to [M, T, D], and the keys and values, those of the past among them."""
-        queries, keys, values = split(self.project(text), 3, self.heads)
-        if past is not None:
-            keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
-        found = functional.scaled_dot_product_attention(queries, keys, values, mask, is_causal=causal)
-        return self.output(joined(found)), (keys, values)
-
-
-class CrossAttention(nn.Module):
-    """Attention of the target to the source, whose keys and values are computed once a sentence."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = attended(width, 1)
-        self.key_value = attended(width, 2)
-        self.output = projection(width, width)
-
-    def pair(self, source: Tensor) -> Pair:
-        """Keys and values of a source [N, S, D]."""
-        keys, values = split(self.key_value(source), 2, self.heads)
-        return keys, values
-
-    def forward(self, target: Tensor, pair: Pair, mask: Tensor | None) -> Tensor:
-        """[M, T, D] to [M, T, D]."""
-        found = functional.scaled_dot_product_attention(self._queries(target, len(pair[0])), *pair, mask)
-        return self.output(joined(found).view(target.shape))
-
-    def weights(self, target: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """How much each target position attends to each source position, the mean of the heads: float32 [N, T, S]."""
-        queries = self._queries(target, len(keys))
-        scores = (queries @ keys.transpose(2, 3)).float() * queries.shape[3] ** -0.5
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        return scores.softmax(dim=3).mean(dim=1)
-
-    def _queries(self, target: Tensor, sentences: int) -> Tensor:
-        """[M, T, D] to [N, H, K T, E]: the hypotheses of a sentence as more positions, which read the same source."""
-        return split(self.query(target).view(sentences, -1, target.shape[2]), 1, self.heads)[0]
-
-
-def split(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """[N, T, parts D] to as many [N, H, T, E]."""
-    count, length, _ = projected.shape
-    return projected.view(count, length, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-
-
-def joined(found: Tensor) -> Tensor:
-    """[N, H, T, E] to [N, T, D]."""
-    return found.transpose(1, 2).flatten(2)
-
-
-def projection(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer that begins after Glorot and Bengio, without bias."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def attended(width: int, parts: int) -> nn.Linear:
-    """Queries, keys or values of one input in one layer; each begins by itself, smaller than others by sqrt(2)."""
-    layer = projection(width, parts * width)
-    for part in layer.weight.detach().split(width):
-        nn.init.xavier_uniform_(part, gain=2**-0.5)
-    return layer

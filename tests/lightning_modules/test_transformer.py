@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lightning_modules.networks.transformer import LONGEST, Transformer, present, sinusoids
+from lightning_modules.networks.attention import present
+from lightning_modules.networks.transformer import USUAL, Transformer, sinusoids
 from lightning_modules.search import Search, search
 
 SUBWORDS, BEGIN = 13, 1
@@ -124,9 +125,14 @@ def test_no_mask_where_nothing_is_padded():
     assert present([7, 2, 7, 7], source).sum(dim=1).tolist() == [7, 2, 7, 7]
 
 
-def test_a_text_beyond_the_positions_is_refused():
-    with pytest.raises(ValueError, match="4097 tokens"):
-        network()(torch.ones(1, 1, dtype=torch.int64), [1], torch.ones(1, LONGEST + 1, dtype=torch.int64))
+def test_a_text_may_be_longer_than_usual():
+    found, tokens = network(), torch.randint(1, SUBWORDS, (1, USUAL + 3))
+    with torch.no_grad():
+        known = found(tokens[:, :5], [5], tokens)
+        found.positions = sinusoids(USUAL + 3, 16)
+        torch.testing.assert_close(known, found(tokens[:, :5], [5], tokens))
+        assert not torch.equal(known[:, USUAL], known[:, USUAL + 1])
+
 
 
 def test_attention_of_the_last_layer_by_hand(monkeypatch):
