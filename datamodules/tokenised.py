@@ -6,6 +6,7 @@ ranks share one folder, `data/tokenised/<hash of the text and the size>/`.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ import sentencepiece
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.files import make_once
+from benchmarks.files import make_once, sha256
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce
 from benchmarks.schema import short_hash
@@ -26,7 +27,7 @@ from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
 from datamodules.subwords import Subwords
 
-MODEL = "subwords.model"
+MODEL, DIGEST = "subwords.model", "digest.txt"
 BLOCK = 50_000  # pairs that are encoded at once
 
 
@@ -39,6 +40,7 @@ class Tokenised:
 
     def __init__(self, folder: Path) -> None:
         self.subwords = Subwords((folder / MODEL).read_bytes())
+        self.digest = (folder / DIGEST).read_text()
         self.bounds = [np.load(folder / f"{language}.bounds.npy") for language in LANGUAGES]
         self.ids = [np.memmap(folder / f"{language}.ids", _kind(len(self.subwords.pieces))) for language in LANGUAGES]
 
@@ -88,6 +90,9 @@ def _write(folder: Path, pairs: Pairs, size: int) -> None:
                 known.extend(map(len, found))
     for language, lengths in zip(LANGUAGES, counts, strict=True):
         np.save(folder / f"{language}.bounds.npy", np.fromiter(accumulate(lengths, initial=0), np.int64))
+    # Of what is trained on, so that it is the same whether the text came in plain files or in Parquet.
+    digests = "".join(sha256(file) for file in sorted(folder.iterdir()))
+    (folder / DIGEST).write_text(hashlib.sha256(digests.encode()).hexdigest())
 
 
 def _blocks(pairs: Pairs) -> Iterator[list[tuple[str, str]]]:

@@ -5,7 +5,6 @@ Training leaves out pairs by their lengths in subwords; of a test set every line
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -141,12 +140,11 @@ class WmtData(SequenceData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """How many sentences of what is open, and the vocabulary that the training text has given."""
+        """How many sentences of what is open, and a digest of the vocabulary and the training text in it."""
         sizes: dict[str, Any] = {name: len(sentences) for name, sentences in self.tests.items()}
         if self.text is None:
             return sizes
-        digest = hashlib.sha256(self.text.subwords.model).hexdigest()
-        return sizes | {"training pairs": len(self.text), "used": len(self.places), "subwords": digest}
+        return sizes | {"training pairs": len(self.text), "used": len(self.places), "training text": self.text.digest}
 
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the training text's subwords are made where no run has made them.

@@ -1,6 +1,5 @@
 """WMT's batches: what they hold, that every pair and every sentence comes once, and what identifies the data."""
 
-import hashlib
 import json
 import shutil
 from collections import Counter
@@ -102,7 +101,7 @@ def kept_by_hand(subwords):
     found = []
     for german, english in PAIRS:
         lengths = sorted([len(subwords.encode(german)), len(subwords.encode(english))])
-        if 1 <= lengths[0] and lengths[1] <= 60 and lengths[1] <= 1.5 * lengths[0]:
+        if lengths[0] > 0 and lengths[1] <= 60 and lengths[1] <= 1.5 * lengths[0]:
             found.append((german, english))
     return found
 
@@ -186,9 +185,7 @@ def test_a_filter_by_hand():
 
 
 def test_a_text_of_which_nothing_is_kept_is_refused(tree):
-    with pytest.raises(
-        UserError, match=r"none of its 251 training pairs has 1 to 1 subwords a side and a ratio of at most 1\. "
-    ):
+    with pytest.raises(UserError, match=r"none of its 251 .* has 1 to 1 subwords a side and a ratio of at most 1\. "):
         data(tree, pairs=Filter(1, 1.0)).setup("fit")
 
 
@@ -308,13 +305,9 @@ def test_identity_says_what_there_is(tree):
     kept = len(kept_by_hand(ready(data(tree)).subwords))
     assert {found[key] for key in ("newstest2014", "newstest2015")} == {23, 12}
     assert (found["training pairs"], found["used"]) == (251, kept)
-    assert found["subwords"] == hashlib.sha256(ready(data(tree)).subwords.model).hexdigest()
     assert identity(tree) == found
     assert identity(tree, subwords=SIZE + 1) != found
     assert identity(tree, pairs=Filter(60, 1.2)) != found
-
-
-UNSEEN = pytest.mark.xfail(strict=True, reason="the vocabulary is the same, and nothing else of the text is in it")
 
 
 @pytest.mark.parametrize(
@@ -322,8 +315,8 @@ UNSEEN = pytest.mark.xfail(strict=True, reason="the vocabulary is the same, and 
     [
         pytest.param([*PAIRS, PAIRS[0]], id="one more"),
         pytest.param([("Zyxqv " * 9 + "!", PAIRS[0][1]), *PAIRS[1:]], id="other words"),
-        pytest.param([PAIRS[1], PAIRS[0], *PAIRS[2:]], id="two change places", marks=UNSEEN),
-        pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter", marks=UNSEEN),
+        pytest.param([PAIRS[1], PAIRS[0], *PAIRS[2:]], id="two change places"),
+        pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter"),
     ],
 )
 def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
