@@ -118,9 +118,10 @@ def summary(claim: Claim, record: Record) -> str:
             lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
     lines += _unjudged(claim, record)
-    lines += [f"references {prefix}: {each.checked}" for prefix, each in record.references.items()]
     if record.profile == "mini":
         lines.append(MINIATURE_WARNING)
+    else:
+        lines += [f"references of {prefix}: {each.checked}" for prefix, each in record.references.items()]
     return "\n".join(lines)
 
 
