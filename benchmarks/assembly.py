@@ -130,7 +130,8 @@ class Assembly:
             UserError: it cannot.
         """
         accumulate = self._trainer["accumulate_grad_batches"]
-        device_batch_size(self.datamodule.global_batch_size, self.processes, accumulate)
+        if self.datamodule.whole_examples:
+            device_batch_size(self.datamodule.global_batch_size, self.processes, accumulate)
 
     @property
     def _on_gpu(self) -> bool:

@@ -13,10 +13,12 @@ import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment
+from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, measure, together
 from benchmarks.modules import baseline_systems, scoring, worst_examples
 from benchmarks.predictions import PredictionShards, merge_shards
+from benchmarks.runs import announce
 from benchmarks.schema import Baseline, Environment, Measurement, Signature
 from datamodules.interface import BenchmarkData
 
@@ -41,6 +43,23 @@ def quiet() -> dict[str, Any]:
     ):
         warnings.filterwarnings("ignore", message)
     return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}
+
+
+def require_same_tests(datamodule: BenchmarkData, tests: Sequence[HeldOut]) -> None:
+    """Looks whether the data are tested on what the claim asks for, before anything long begins.
+
+    Raises:
+        UserError: they are not.
+    """
+    loaded = getattr(datamodule, "tests", None)  # of a datamodule with several test sets, in the order of its loaders
+    if loaded is not None and [*loaded] != [tested.split for tested in tests]:
+        raise UserError(
+            f"the settings test on {', '.join(loaded) or 'nothing'}, but the claim is about "
+            f"{', '.join(tested.split for tested in tests)}. Leave the test sets and their direction out of ARGS."
+        )
+    for tested in tests:
+        if tested.references and tested.references.official is False:
+            announce(f"note: the references of {tested.split} {tested.references.checked}: `not comparable`")
 
 
 def shards(tests: Sequence[HeldOut], folder: Path) -> PredictionShards:

@@ -60,6 +60,8 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: the disk is full, or the place may not be written to.
     """
+    if folder.exists():
+        return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f".{folder.name}.lock").open("w") as lock:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.config import Profile
+from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.modules import present, scoring, truth
 from benchmarks.paths import relative
@@ -19,6 +20,7 @@ class HeldOut:
     """A test set of a variant: `truth` is the task's, of `split`; keys of metrics begin with `prefix`.
 
     Predictions lie in a folder called `folder` below those of the run, empty where the variant has one test set.
+    `references` says what vouches for the truth where that is references of people.
     """
 
     claim: Claim
@@ -27,20 +29,32 @@ class HeldOut:
     split: str
     folder: str
     truth: Any
+    references: References | None = None
 
 
 def held_out(claim: Claim, variant: str | None, root: str | None) -> tuple[HeldOut, ...]:
     """What a variant of the claim's benchmark is tested on, under the root of the data if it needs any.
 
-    Of several test sets those that are there; at least one is (`layouts.check`).
+    Of several test sets those that are there.
+
+    Raises:
+        UserError: none is.
     """
     splits = claim.splits(variant)
     several = len(splits) > 1
-    return tuple(
-        HeldOut(claim, root, prefix, split, split if several else "", truth(claim, root, split))
+    found = tuple(
+        _opened(claim, root, prefix, split, split if several else "")
         for prefix, split in splits
         if not several or present(claim, root, split)
     )
+    if not found:
+        raise UserError(f"{root} has none of the test sets {', '.join(split for _, split in splits)}. Put one there.")
+    return found
+
+
+def _opened(claim: Claim, root: str | None, prefix: str, split: str, folder: str) -> HeldOut:
+    held, check = truth(claim, root, split), getattr(scoring(claim), "references", None)
+    return HeldOut(claim, root, prefix, split, folder, held, check and check(held, split))
 
 
 @dataclass(frozen=True)
@@ -78,8 +92,7 @@ def is_official(
     """Whether a record may settle the claim: the committed protocol and code, on all the examples it is about."""
     about = [reading for reading in claim.testable if reading.metric in scored.metrics]
     complete = bool(about) and all(reading.examples == scored.metrics[reading.metric].n for reading in about)
-    others = any(found.official is False for found in scored.references.values())
-    return profile == "full" and not deviations and not environment.dirty and complete and not others
+    return profile == "full" and not deviations and not environment.dirty and complete
 
 
 def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[Path]) -> Scored:
@@ -98,10 +111,9 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         UserError: the file contradicts the data.
     """
     task, count = scoring(tested.claim), len(tested.truth.ids)
-    references = _references(tested)
-    for each in references.values():
-        if each.official is False:
-            signature = signature | {"references": each.checked}  # another protocol, which no reading asks for
+    references = {} if tested.references is None else {tested.prefix: tested.references}
+    if tested.references and tested.references.official is False:
+        signature = signature | {"references": tested.references.checked}  # a protocol that no reading asks for
     predictions = task.read(path, tested.truth)
     values = task.score(predictions, tested.truth)
     errors = task.standard_errors(predictions, tested.truth, values)
@@ -111,9 +123,3 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
     examples = Examples(count, predictions.scored, predictions.unique)
     return Scored(found, examples, tuple(stored(file) for file in files), references)
-
-
-def _references(tested: HeldOut) -> dict[str, References]:
-    """What a test set's references are, where the task has any, by the prefix of its metrics."""
-    check = getattr(scoring(tested.claim), "references", None)
-    return {} if check is None else {tested.prefix: check(tested.truth, tested.split)}

@@ -85,7 +85,16 @@ def _evaluate(plan: Plan, trainer: Trainer) -> float:
     started = time.perf_counter()
     trainer.validate(plan.assembly.module, datamodule=plan.assembly.datamodule, verbose=False)
     trainer.test(plan.assembly.module, datamodule=plan.assembly.datamodule, verbose=False)
-    return (time.perf_counter() - started) / (2 * BATCHES)
+    datamodule = plan.assembly.datamodule
+    return (time.perf_counter() - started) / sum(
+        min(BATCHES, batches)
+        for batches in (*_batches(datamodule.val_dataloader()), *_batches(datamodule.test_dataloader()))
+    )
+
+
+def _batches(loaders: Any) -> list[int]:
+    """How many each of one or several loaders has."""
+    return [len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders])]
 
 
 def _forecast(plan: Plan, trainer: Trainer, meter: ThroughputMeter, batch_seconds: float) -> str:
@@ -99,7 +108,7 @@ def _forecast(plan: Plan, trainer: Trainer, meter: ThroughputMeter, batch_second
         lines.append(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB on rank zero")
     if speed is not None:
         training = epochs * datamodule.steps_per_epoch * datamodule.step_size / speed.value
-        seconds = training + (epochs + 1) * len(datamodule.val_dataloader()) * batch_seconds
+        seconds = training + (epochs + 1) * sum(_batches(datamodule.val_dataloader())) * batch_seconds
         end = datetime.now().astimezone() + timedelta(seconds=seconds)
         lines += [
             f"speed: {speed.value:.0f} {speed.unit}, {speed.data_wait:.0%} of the time waiting for data",

@@ -33,7 +33,7 @@ from benchmarks.config import (
 )
 from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
-from benchmarks.evaluation import baselines, quiet, shards, surroundings, test, write_sheet
+from benchmarks.evaluation import baselines, quiet, require_same_tests, shards, surroundings, test, write_sheet
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, held_out, is_official
 from benchmarks.paths import record_file, relative, run_folder
@@ -135,6 +135,7 @@ def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
     datamodule, module = plan.assembly.datamodule, plan.assembly.module
     datamodule.setup("fit")
+    require_same_tests(datamodule, plan.tests)
     if not (plan.folder / LAST).exists():
         datamodule.verify(training=True)
         getattr(module, "verify", lambda data: None)(datamodule)

@@ -161,7 +161,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
 
     from benchmarks.assembly import Assembly
     from benchmarks.checkpointing import EndTogether
-    from benchmarks.evaluation import quiet, shards, surroundings, test
+    from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, test
 
     settings = merge(settings, machine_settings(subject.seed or 0, root))
     assembly = Assembly(merge(settings, asked.overrides))
@@ -177,6 +177,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     torch.set_num_threads(assembly.threads)
     folder = run_folder(asked.benchmark, subject.run_id)
     tests = held_out(asked.claim, subject.variant, root)
+    require_same_tests(assembly.datamodule, tests)
     trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):

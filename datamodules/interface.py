@@ -13,6 +13,8 @@ class BenchmarkData(LightningDataModule):
 
     unit: str
     global_batch_size: int
+    whole_examples = True
+    """Whether a batch is counted in examples, which must be shared out evenly, and not in what examples hold."""
     one_process = False
     """Whether a run is one process, as where an agent makes its own data; its seeds run side by side instead."""
 

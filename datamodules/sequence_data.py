@@ -27,6 +27,8 @@ class SequenceData(BenchmarkData):
         workers: processes that read examples, a device.
     """
 
+    whole_examples = False
+
     def __init__(self, seed: int, global_batch_size: int, evaluation_batch_size: int, workers: int) -> None:
         super().__init__()
         self.seed, self.workers = seed, workers

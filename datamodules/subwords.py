@@ -20,6 +20,12 @@ BLANK = 0
 PAD, UNKNOWN, BEGIN, END = range(4)
 """The first ids of a translator's vocabulary. UNKNOWN never occurs: what has no piece is written as its bytes."""
 
+TRANSLATION: dict[str, Any] = {
+    "model_type": "bpe", "character_coverage": 0.9999, "byte_fallback": True,
+    "pad_id": PAD, "unk_id": UNKNOWN, "bos_id": BEGIN, "eos_id": END,
+}  # fmt: skip
+"""How a translator's vocabulary is learnt."""
+
 
 class Subwords:
     """A trained vocabulary.
@@ -46,15 +52,12 @@ class Subwords:
         """The vocabulary of `size` pieces of both languages by byte-pair encoding (Sennrich et al. 2016, section 3.2).
 
         Characters that make up the rarest 0.01 % of the text are written as bytes, as are those that it lacks, so that
-        every text can be written, and read again but for doubled spaces.
+        every text can be written, and read again but for doubled spaces and SentencePiece's own mark, U+2581.
 
         Raises:
             UserError: the texts are too few for so many pieces.
         """
-        return _trained(
-            texts, size, model_type="bpe", character_coverage=0.9999, byte_fallback=True, pad_id=PAD, unk_id=UNKNOWN,
-            bos_id=BEGIN, eos_id=END,
-        )  # fmt: skip
+        return _trained(texts, size, **TRANSLATION)
 
     @property
     def pieces(self) -> list[str]:

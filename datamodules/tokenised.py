@@ -25,7 +25,7 @@ from benchmarks.runs import announce
 from benchmarks.schema import short_hash
 from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
-from datamodules.subwords import Subwords
+from datamodules.subwords import TRANSLATION, Subwords
 
 MODEL, DIGEST = "subwords.model", "digest.txt"
 BLOCK = 50_000  # pairs that are encoded at once
@@ -39,10 +39,16 @@ class Tokenised:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.subwords = Subwords((folder / MODEL).read_bytes())
         self.digest = (folder / DIGEST).read_text()
         self.bounds = [np.load(folder / f"{language}.bounds.npy") for language in LANGUAGES]
-        self.ids = [np.memmap(folder / f"{language}.ids", _kind(len(self.subwords.pieces))) for language in LANGUAGES]
+        kind = _kind(len(self.subwords.pieces))
+        self.ids = [np.memmap(folder / f"{language}.ids", kind, mode="r") for language in LANGUAGES]
+
+    def __reduce__(self) -> tuple[type[Tokenised], tuple[Path]]:
+        """By its folder, which a worker maps anew."""
+        return Tokenised, (self.folder,)
 
     def __len__(self) -> int:
         return len(self.bounds[0]) - 1
@@ -66,7 +72,7 @@ def tokenised(pairs: Pairs, size: int) -> Tokenised:
     Raises:
         UserError: the text is too short for so many subwords, the disk is full, or may not be written to.
     """
-    folder = ROOT / "data" / "tokenised" / short_hash([pairs.digest, size, sentencepiece.__version__])
+    folder = ROOT / "data" / "tokenised" / short_hash([pairs.digest, size, TRANSLATION, sentencepiece.__version__])
     make_once(folder, lambda draft: _write(draft, pairs, size))
     return Tokenised(folder)
 

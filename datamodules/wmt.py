@@ -153,15 +153,17 @@ class WmtData(SequenceData):
             UserError: a file is missing or malformed, or no training pair is left.
         """
         if not self.tests:
-            self.tests = {name: self._opened(name) for name in self.test_names if present(self.root, name)}
+            names = [f"{name}.{self.direction}" for name in self.test_names]
+            self.tests = {name: self._opened(name) for name in names if present(self.root, name)}
         if stage == "fit" and self.text is None:
-            self.development = self._opened(DEVELOPMENT) if present(self.root, DEVELOPMENT) else None
+            development = f"{DEVELOPMENT}.{self.direction}"
+            self.development = self._opened(development) if present(self.root, development) else None
             self.text = tokenised(open_training(self.root), self.num_subwords)
             self.places = np.flatnonzero(self.filter.kept(self.text.lengths))
             self._tell_what_is_used()
 
     def _opened(self, name: str) -> Sentences:
-        return Sentences(truth(self.root, f"{name}.{self.direction}"))
+        return Sentences(truth(self.root, name))
 
     def _tell_what_is_used(self) -> None:
         assert self.text is not None

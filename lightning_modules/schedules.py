@@ -40,6 +40,9 @@ class InverseSquareRoot:
 
     warm_up: int
 
+    def __post_init__(self) -> None:
+        _require_positive(warm_up=self.warm_up)
+
     def __call__(self, step: int, total: int) -> float:
         """At a step from 0 on."""
         return min((step + 1) / self.warm_up, (self.warm_up / (step + 1)) ** 0.5)
@@ -61,6 +64,9 @@ class Halvings:
     first: float
     times: int
 
+    def __post_init__(self) -> None:
+        _require_positive(warm_up=self.warm_up, times=self.times)
+
     def __call__(self, step: int, total: int) -> float:
         """At a step, from 0 on, of `total`."""
         if step <= self.warm_up:
@@ -70,3 +76,9 @@ class Halvings:
             return 1.0
         distance = max(1, (total - start) // self.times)
         return float(0.5 ** min(self.times, (step - start) // distance + 1))
+
+
+def _require_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it is at least 1")

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.text import Perplexity
 
-from benchmarks.errors import Failure
+from benchmarks.errors import Failure, UserError
+from benchmarks.runs import announce
 from datamodules.subwords import BEGIN, END, PAD, padded
 from lightning_modules.averaging import Averaging, MeanWeights
 from lightning_modules.search import Search, search
 from lightning_modules.translation_metric import TranslationMetric
 from lightning_modules.vocabulary import SubwordModule
+from results.scoring.translation import in_a_line
 
 AVERAGE = "average"  # the key of a checkpoint that holds the mean of weights
 MORE = 50  # tokens that a translation may have more than its source (Vaswani et al. 2017, section 6.1)
@@ -55,19 +57,30 @@ class Translator(SubwordModule):
         self.label_smoothing, self.search, self.averaging = label_smoothing, search, averaging
         self.mean = MeanWeights()
         self.scores: dict[str, TranslationMetric] = {}
-        self.perplexity = Perplexity(ignore_index=PAD)
 
     def configure_model(self) -> None:
-        """Builds the network once the datamodule knows how many subwords there are."""
+        """Builds the network once the datamodule knows how many subwords there are.
+
+        Raises:
+            UserError: its sizes do not fit each other.
+        """
         if self.scores:
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.network = self.make_network(datamodule.num_subwords)
+        try:
+            self.network = self.make_network(datamodule.num_subwords)
+        except ValueError as error:
+            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
         if self.trainer.state.fn == "fit":
             self.subwords = datamodule.subwords
-        for name in ("val", *datamodule.tests):
+        self.perplexity = Perplexity(ignore_index=PAD)  # reads a file of torch's when made
+        for name in ("val", *self._test_names()):
             self.scores[name] = TranslationMetric()
             self.add_module(f"{name}_scores", self.scores[name])  # so that it moves to the device
+
+    def _test_names(self) -> list[str]:
+        """Without their direction, as metrics go by."""
+        return [name.partition(".")[0] for name in self.trainer.datamodule.tests]  # type: ignore[attr-defined]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the vocabulary and the mean weights, as far as there are any."""
@@ -78,11 +91,15 @@ class Translator(SubwordModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the vocabulary, and the mean weights: to go on with them, or to test them in place of the last ones."""
         super().on_load_checkpoint(checkpoint)
-        if AVERAGE not in checkpoint:
+        if AVERAGE not in checkpoint or self.averaging is None:
             return
         if self.trainer.state.fn == "fit":
             self.mean.restore(checkpoint[AVERAGE], self.device)
         else:
+            if (taken := checkpoint[AVERAGE]["count"]) < self.averaging.count:
+                announce(
+                    f"note: training had not ended; the mean of {taken} of {self.averaging.count} moments is tested"
+                )
             means = {f"network.{name}": weight for name, weight in checkpoint[AVERAGE]["weights"].items()}
             checkpoint["state_dict"] = checkpoint["state_dict"] | means
 
@@ -114,7 +131,8 @@ class Translator(SubwordModule):
 
     @property
     def _total_steps(self) -> int:
-        return int(self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1))  # type: ignore[attr-defined]
+        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
+        return int(min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Perplexity of the references, and BLEU of greedy translations."""
@@ -131,11 +149,12 @@ class Translator(SubwordModule):
         if not batch["index"]:
             return {"index": [], "predictions": []}
         source, counts = self._encoded(batch["sources"])
-        with torch.autocast(self.device.type, enabled=False):  # a sentence's neighbours must not sway its translation
+        # A sentence's neighbours must not sway its translation; cuDNN would round LSTMs to TF32.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.autocast(self.device.type, enabled=False), exact:
             found = self._searched(source, counts, self.search)
             predictions: list[Any] = self._decoded(found)
-            name = list(self.trainer.datamodule.tests)[dataloader_idx]  # type: ignore[attr-defined]
-            self.scores[name].update(predictions, batch["references"])
+            self.scores[self._test_names()[dataloader_idx]].update(predictions, batch["references"])
             if SHOWN in batch["index"]:
                 row = batch["index"].index(SHOWN)
                 predictions[row] = self._with_attention(predictions[row], source[row, : counts[row]], found[row])
@@ -149,13 +168,15 @@ class Translator(SubwordModule):
     def _searched(self, source: Tensor, counts: Sequence[int], settings: Search) -> list[list[int]]:
         memory = self.network.encode(source, counts)  # type: ignore[operator]
         begun = self.network.begin(memory)  # type: ignore[operator]
-        ends = torch.tensor(counts, device=self.device)
-        padding = torch.arange(source.shape[1], device=self.device) >= ends[:, None]
+        padding = None
+        if settings.coverage_penalty:
+            ends = torch.tensor(counts, device=self.device)
+            padding = torch.arange(source.shape[1], device=self.device) >= ends[:, None]
         longest = [count + MORE for count in counts]
         return search(self.network.step, begun, memory, BEGIN, END, longest, settings, padding)  # type: ignore[arg-type]
 
     def _decoded(self, found: Sequence[Sequence[int]]) -> list[str]:
-        return [self.subwords.decode(ids) for ids in found]
+        return [in_a_line(self.subwords.decode(ids)) for ids in found]
 
     def _with_attention(self, hypothesis: str, source: Tensor, ids: Sequence[int]) -> dict[str, Any]:
         """A translation with what each of its tokens attended to."""
@@ -177,7 +198,7 @@ class Translator(SubwordModule):
 
     def on_test_epoch_end(self) -> None:
         """Logs every metric of each test set."""
-        for name in self.trainer.datamodule.tests:  # type: ignore[attr-defined]
+        for name in self._test_names():
             self._log_scores(name)
 
     def _log_scores(self, name: str) -> None:

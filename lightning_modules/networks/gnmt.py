@@ -38,14 +38,21 @@ class Gnmt(nn.Module):
     Args:
         subwords: that both languages share, with one embedding.
         width: of every layer, D; the encoder's first LSTM has as much in each direction.
-        layers: LSTMs of the encoder, and of the decoder.
+        layers: LSTMs of the encoder, and of the decoder; at least 2.
         dropout: probability that a value is dropped from what comes into an LSTM.
+
+    Raises:
+        ValueError: there are too few layers.
     """
 
     decoder: Sequence[Lstm]
 
     def __init__(self, subwords: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
+        if layers < 2:
+            raise ValueError(
+                f"GNMT has at least 2 layers, not {layers}: its first one asks, the others read the answer"
+            )
         self.embedding = nn.Embedding(subwords, width)
         self.encoder = Encoder(width, layers, dropout)
         self.attend = NormalisedAttention(width)

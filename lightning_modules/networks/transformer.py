@@ -2,7 +2,7 @@
 
 Dropout is where section 5.4 has it, on what a sublayer adds and on the sum of embedding and position, and nowhere else
 (later code also drops attention). The paper does not say how weights begin; here they begin as in
-facebookresearch/fairseq:fairseq/modules/multihead_attention.py and fairseq/models/transformer/.
+facebookresearch/fairseq:fairseq/modules/multihead_attention.py and fairseq/models/transformer/, and all biases at 0.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,9 @@ class Transformer(nn.Module):
         feedforward: inner width of the layers between attentions.
         layers: of the encoder, and of the decoder.
         dropout: probability that an activation is dropped.
+
+    Raises:
+        ValueError: the width cannot be shared out among the heads.
     """
 
     positions: Tensor
@@ -53,6 +56,8 @@ class Transformer(nn.Module):
 
     def __init__(self, subwords: int, width: int, heads: int, feedforward: int, layers: int, dropout: float) -> None:
         super().__init__()
+        if width % heads:
+            raise ValueError(f"the width of {width} cannot be shared out among {heads} heads")
         self.embedding = nn.Embedding(subwords, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.register_buffer("positions", sinusoids(USUAL, width), persistent=False)

@@ -92,9 +92,8 @@ def write(folder: Path, predictions: Sequence[str | Attended], truth: Truth) -> 
 
     Args:
         folder: where the files go; those that are there are replaced.
-        predictions: the hypothesis of each sentence, detokenised, in truth order. "\n" and NUL become a space each,
-            and a byte order mark at the start of the first is left out, since no line can hold them. The first with
-            an attention has it stored; where none has one, a stale file of it is removed.
+        predictions: the hypothesis of each sentence, detokenised, in truth order, as `in_a_line` makes it. The first
+            with an attention has it stored; where none has one, a stale file of it is removed.
         truth: the sentences.
 
     Raises:
@@ -105,13 +104,18 @@ def write(folder: Path, predictions: Sequence[str | Attended], truth: Truth) -> 
     if len(predictions) != len(truth.ids):
         raise ValueError(f"{len(predictions)} hypotheses for {len(truth.ids)} sentences")
     texts = [each if isinstance(each, str) else each["hypothesis"] for each in predictions]
-    hypotheses = "".join(f"{text.translate(_NOT_IN_A_LINE)}\n" for text in texts).lstrip(_BYTE_ORDER_MARK)
+    hypotheses = "".join(f"{in_a_line(text)}\n" for text in texts)
     references, sources = ("".join(f"{text}\n" for text in texts) for texts in (truth.references, truth.sources))
     contents = {HYPOTHESES: hypotheses.encode(), REFERENCES: references.encode(), SOURCES: sources.encode()}
     attention = write_attention(folder, predictions, truth.ids)
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [*(folder / name for name in contents), *attention]
+
+
+def in_a_line(hypothesis: str) -> str:
+    r"""A hypothesis as a file can hold it: "\n" and NUL become a space each, a byte order mark at its start goes."""
+    return hypothesis.translate(_NOT_IN_A_LINE).lstrip(_BYTE_ORDER_MARK)
 
 
 def files(path: Path) -> list[Path]:

@@ -264,8 +264,8 @@ def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
             (copied / f"{needless}.{side}").unlink()
     datamodule = data(copied)
     datamodule.verify(training=False)
-    assert datamodule.identity == {"newstest2014": 23}
-    assert list(datamodule.tests) == ["newstest2014"]
+    assert datamodule.identity == {"newstest2014.en-de": 23}
+    assert list(datamodule.tests) == ["newstest2014.en-de"]
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(UserError, match="has no training text"):
         data(copied).verify(training=True)
@@ -282,7 +282,7 @@ def test_without_newstest2013_there_is_no_validation(copied):
 
 def test_the_headlines_test_set_comes_first(tree):
     datamodule = ready(data(tree, tests=["newstest2015", "newstest2014"]))
-    assert list(datamodule.tests) == ["newstest2015", "newstest2014"]
+    assert list(datamodule.tests) == ["newstest2015.en-de", "newstest2014.en-de"]
     sizes = [sum(len(batch["index"]) for batch in loader) for loader in datamodule.test_dataloader()]
     assert sizes == [12, 23]
 
@@ -303,7 +303,7 @@ def identity(root, **changes):
 def test_identity_says_what_there_is(tree):
     found = identity(tree)
     kept = len(kept_by_hand(ready(data(tree)).subwords))
-    assert {found[key] for key in ("newstest2014", "newstest2015")} == {23, 12}
+    assert {found[f"{key}.en-de"] for key in ("newstest2014", "newstest2015")} == {23, 12}
     assert (found["training pairs"], found["used"]) == (251, kept)
     assert identity(tree) == found
     assert identity(tree, subwords=SIZE + 1) != found

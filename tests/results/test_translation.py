@@ -374,7 +374,7 @@ def test_a_hypothesis_stays_on_its_line(tmp_path, truth, hypothesis, stored):
 def test_no_byte_order_mark_is_written(tmp_path, truth, first):
     # The command line would read it as a character, and we as none.
     write(tmp_path, [first, "\ufeffDas", "", ""], truth)
-    assert read(tmp_path, truth).hypotheses == ("Das Haus", "\ufeffDas", "", "")
+    assert read(tmp_path, truth).hypotheses == ("Das Haus", "Das", "", "")
     assert (tmp_path / "hyp.txt").read_bytes().startswith(b"Das")
 
 
