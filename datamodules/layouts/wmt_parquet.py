@@ -1,21 +1,15 @@
 """WMT as Parquet shards, in a folder or on the Hugging Face hub: a column `translation` of {"de": text, "en": text}."""
 
 import hashlib
-import sys
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_parquet import SHARD
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from datamodules.layouts.parquet_shards import Shards, readable
 
 OFFICIAL = {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
 """Sentences of each test set (the cards of wmt/wmt14 and wmt/wmt15 on the Hugging Face hub)."""
@@ -23,8 +17,9 @@ OFFICIAL = {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
 FILTERED = {"newstest2014": 2_737}
 """Sentences of the subset that WMT scored in 2014; published results are on the full one."""
 
-CONFIGURATION = "de-en"
-FOLDERS = (".", "data", CONFIGURATION)
+SHARDS = Shards((".", "data", "de-en"), "de-en", "hf:wmt/wmt14 and hf:wmt/wmt15 have this form.")
+shards = SHARDS.find
+
 HELD_OUT = ("validation", "test")
 COLUMN = "translation"
 BLOCK = 10_000  # rows
@@ -78,26 +73,6 @@ class Rows:
         return f"{self.origin}, row {index} of {self.split}"
 
 
-def shards(root: Path, split: str) -> list[Path]:
-    """The Parquet files of a split in `root`, `root/data` or `root/de-en`, sorted.
-
-    Raises:
-        UserError: some are missing, or they lie in more than one of the folders.
-    """
-    named = [(path, SHARD.fullmatch(path.name)) for each in FOLDERS for path in sorted(root.glob(f"{each}/*.parquet"))]
-    found = [(path, match["count"]) for path, match in named if match and match["split"] == split]
-    folders = list(dict.fromkeys(str(path.parent) for path, _ in found))
-    if len(folders) > 1:
-        raise UserError(f"Parquet shards of {split} lie in {' and in '.join(folders)}. Remove those of one folder.")
-    counts = {int(count) for _, count in found if count}
-    if counts and counts != {len(found)}:
-        raise UserError(
-            f"{folders[0]} has {len(found)} Parquet shards of {split}, but {found[0][0].name} says there are "
-            f"{' or '.join(map(str, sorted(counts)))}. Fetch the missing ones (or remove those of another download)."
-        )
-    return [path for path, _ in found]
-
-
 def held_out(root: str) -> dict[str, str]:
     """Which of `validation` and `test` is which test set: {"newstest2013": "validation", "newstest2014": "test"}.
 
@@ -130,48 +105,14 @@ def described(root: str) -> str:
 def open_rows(root: str, split: str) -> Rows:
     """A split of the shards that are there, or of a data set of the hub.
 
-    The hub's files are named, since `datasets` would otherwise fetch every split to give one.
-
     Raises:
         UserError: they can't be had or read, lack a column, have no rows, or a sentence is missing or not UTF-8.
     """
-    import datasets
-
-    if not sys.stderr.isatty():  # its bars would be drawn into log files too
-        datasets.disable_progress_bars()
-    if root.startswith("hf:"):
-        return _checked(_fetched(root, split), root, split)
-    with _readable(root, split):
-        files = {split: [str(file) for file in shards(Path(root), split)]}
-        return _checked(datasets.load_dataset("parquet", data_files=files, split=split), root, split)
-
-
-def _fetched(root: str, split: str) -> "Dataset":
-    import datasets
-
-    files = {split: [f"{CONFIGURATION}/{split}-*.parquet"]}
-    try:
-        return datasets.load_dataset(
-            root.removeprefix("hf:"), data_files=files, split=split, verification_mode="no_checks"
-        )
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"DATA={root}: the hub gave no {files[split][0]}: {error.__cause__ or error}\nCheck name and "
-            "network. hf:wmt/wmt14 and hf:wmt/wmt15 have this form."
-        ) from error
-
-
-@contextmanager
-def _readable(root: str, split: str) -> Iterator[None]:
-    import datasets
-    import pyarrow
-
-    try:
-        yield
-    except (OSError, ValueError, pyarrow.ArrowException, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"the Parquet shards of {split} in {root} cannot be read: {error.__cause__ or error}\nFetch them again."
-        ) from error
+    dataset = SHARDS.load(root, split)
+    _require_column(dataset.data.schema, f"{root}: {split}")
+    rows = Rows(root, split, dataset)
+    _require_texts(rows)
+    return rows
 
 
 def _count(root: str, split: str) -> int:
@@ -181,15 +122,8 @@ def _count(root: str, split: str) -> int:
     if root.startswith("hf:"):
         return len(open_rows(root, split))
     files = shards(Path(root), split)
-    with _readable(root, split):
+    with readable(root, split):
         return sum(parquet.read_metadata(file).num_rows for file in files)
-
-
-def _checked(dataset: "Dataset", origin: str, split: str) -> Rows:
-    _require_column(dataset.data.schema, f"{origin}: {split}")
-    rows = Rows(origin, split, dataset)
-    _require_texts(rows)
-    return rows
 
 
 def _require_column(schema: Any, where: str) -> None:

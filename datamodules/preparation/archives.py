@@ -1,10 +1,13 @@
 """What every preparation does with archives: checksums, room on the disk, bars, hidden folders, refusals."""
 
+import gzip
 import hashlib
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -93,3 +96,44 @@ def unsafe(archive: Path, member: str, source: str) -> UserError:
         f"{archive} holds {member!r}, which is no plain file in its folder, so this is not the official archive. "
         f"Download it again from {source}"
     )
+
+
+def extract(path: Path, url: str, target: Path, belongs: Callable[[tarfile.TarInfo], bool], due: str) -> None:
+    """Unpacks a `.tar.gz` in one pass.
+
+    Args:
+        path: the archive.
+        url: where the official one is.
+        target: the folder that its members are written below.
+        belongs: whether a member may be in the archive; names that lead elsewhere must be refused.
+        due: the folder, as the archive has it, without which it is not the right one.
+
+    Raises:
+        UserError: a member does not belong, or the archive is broken or lacks `due`.
+        OSError: the file system refuses something.
+    """
+    try:
+        _extract(path, url, target, belongs, due.rpartition("/")[2])
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _broken(path, error, url) from error
+    if not (target / due).is_dir():
+        raise _broken(path, f"it holds no {due}", url)
+
+
+def _broken(archive: Path, reason: object, source: str) -> UserError:
+    """The refusal of an archive that cannot be read to its end."""
+    return UserError(f"{archive} cannot be unpacked: {reason}. Download it again from {source}")
+
+
+def _extract(path: Path, url: str, target: Path, belongs: Callable[[tarfile.TarInfo], bool], name: str) -> None:
+    """Reads on past the tar's end, where gzip's own checksum is."""
+    title = f"unpacking {name}"
+    with path.open("rb") as packed, gzip.open(packed) as stream, bar(path.stat().st_size, title, "B") as progress:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                if not belongs(member):
+                    raise unsafe(path, member.name, url)
+                tar.extract(member, target, filter="data")
+                progress.update(packed.tell() - progress.n)
+        while stream.read(CHUNK):
+            pass

@@ -5,17 +5,16 @@ already are used. Each subset is unpacked into a hidden folder beside its place 
 interrupted run is continued by the next one, and a folder with its proper name is whole.
 """
 
-import gzip
 import shutil
 import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL
-from datamodules.preparation.archives import CHUNK, bar, disk_faults, unsafe
+from datamodules.preparation.archives import disk_faults, extract
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 
 SITE = "http://www.openslr.org/resources/12"  # as OpenSLR publishes it; the SHA-256s vouch for what comes over HTTP
@@ -102,31 +101,14 @@ def _hidden(root: Path, subset: str) -> Path:
 
 
 def _unpack(root: Path, subset: str, archive: Archive) -> None:
-    path, hidden = root / archive.name, _hidden(root, subset)
+    hidden = _hidden(root, subset)
     hidden.mkdir(parents=True)
     try:
-        _extract(path, subset, archive.url, hidden)
+        belongs = partial(_belongs, subset=subset)
+        extract(root / archive.name, archive.url, hidden, belongs, f"{TOP}/{subset}")
         _put_in_place(root, subset, hidden)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} cannot be unpacked: {error}. Download it again from {archive.url}") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _extract(path: Path, subset: str, url: str, hidden: Path) -> None:
-    """One pass; reads on past the tar's end, where gzip's own checksum is."""
-    title = f"unpacking {subset}"
-    with path.open("rb") as packed, gzip.open(packed) as stream, bar(path.stat().st_size, title, "B") as progress:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                if not _belongs(member, subset):
-                    raise unsafe(path, member.name, url)
-                tar.extract(member, hidden, filter="data")
-                progress.update(packed.tell() - progress.n)
-        while stream.read(CHUNK):
-            pass
-    if not (hidden / TOP / subset).is_dir():
-        raise tarfile.ReadError(f"it holds no {TOP}/{subset}")
 
 
 def _belongs(member: tarfile.TarInfo, subset: str) -> bool:
