@@ -65,7 +65,7 @@ class Rows:
         found = hashlib.sha256()
         for side in (side for chunk in self.chunks for side in chunk):
             for start in range(0, len(side), BLOCK):
-                found.update("\n".join(side[start : start + BLOCK].to_pylist()).encode())
+                found.update("".join(f"{text}\n" for text in side[start : start + BLOCK].to_pylist()).encode())
         return found.hexdigest()
 
     def where(self, index: int) -> str:
@@ -122,6 +122,8 @@ def _count(root: str, split: str) -> int:
     if root.startswith("hf:"):
         return len(open_rows(root, split))
     files = shards(Path(root), split)
+    if not files:  # spares the import of `datasets`
+        return 0
     with readable(root, split):
         return sum(parquet.read_metadata(file).num_rows for file in files)
 
