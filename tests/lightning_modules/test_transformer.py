@@ -134,7 +134,6 @@ def test_a_text_may_be_longer_than_usual():
         assert not torch.equal(known[:, USUAL], known[:, USUAL + 1])
 
 
-
 def test_attention_of_the_last_layer_by_hand(monkeypatch):
     """The mean over heads of what torch says of the last layer's second attention."""
     ours = network().double()
