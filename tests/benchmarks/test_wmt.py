@@ -503,3 +503,28 @@ def test_one_test_set_is_enough(workshop, trained, wmt_tree, tmp_path, benchmark
     assert record["metrics"] == {key: value for key, value in whole["metrics"].items() if "2014" in key}
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert not (workshop.root / "data/tokenised").exists()
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_a_vocabulary_of_another_size_than_the_checkpoints_is_refused(workshop, trained, wmt_tree, benchmark):
+    weights = folder_of(trained, benchmark) / "weights.ckpt"
+    more = "--args=--data.init_args.subwords=345"
+    arguments = validate(wmt_tree, f"--checkpoint={weights}", more, benchmark=benchmark)
+    refused(workshop, *arguments, message="do not fit the network (size mismatch for")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "more", "message"),
+    [
+        (
+            "wmt_transformer", "--data.init_args.direction=de-en",
+            "test on newstest2014.de-en, newstest2015.de-en, but the claim is about newstest2014.en-de",
+        ),
+        ("wmt_rnn", "--data.init_args.tests=[newstest2014]", "test on newstest2014.de-en, but the claim is about"),
+        ("wmt_rnn", f"--{NETWORK}.layers=1", "GNMT has at least 2 layers, not 1"),
+        ("wmt_transformer", f"--{NETWORK}.heads=3", "cannot be shared out among 3 heads"),
+        ("wmt_transformer", "--model.init_args.schedule.init_args.warm_up=0", "warm_up is 0; it is at least 1"),
+    ],
+)  # fmt: skip
+def test_settings_that_fit_no_claim_or_no_network_are_refused(workshop, wmt_tree, benchmark, more, message):
+    refused(workshop, *command(wmt_tree, benchmark=benchmark, more=more), message=message)
