@@ -7,7 +7,7 @@ import shutil
 import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -98,26 +98,31 @@ def unsafe(archive: Path, member: str, source: str) -> UserError:
     )
 
 
-def extract(path: Path, url: str, target: Path, belongs: Callable[[tarfile.TarInfo], bool], due: str) -> None:
-    """Unpacks a `.tar.gz` in one pass.
+Belongs = Callable[[tarfile.TarInfo], bool | None]
+"""Whether a member of an archive is taken; None where it is left out, False where no such archive may hold it."""
+
+
+def extract(path: Path, url: str, target: Path, belongs: Belongs, due: Collection[str]) -> None:
+    """Unpacks a `.tar.gz`, or some of it, in one pass.
 
     Args:
         path: the archive.
         url: where the official one is.
         target: the folder that its members are written below.
-        belongs: whether a member may be in the archive; names that lead elsewhere must be refused.
-        due: the folder, as the archive has it, without which it is not the right one.
+        belongs: judges a member; names that lead elsewhere must be refused.
+        due: files and folders, as the archive has them, without which it is not the right one.
 
     Raises:
-        UserError: a member does not belong, or the archive is broken or lacks `due`.
+        UserError: a member is refused, or the archive is broken or lacks what is due.
         OSError: the file system refuses something.
     """
     try:
-        _extract(path, url, target, belongs, due.rpartition("/")[2])
+        _extract(path, url, target, belongs)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _broken(path, error, url) from error
-    if not (target / due).is_dir():
-        raise _broken(path, f"it holds no {due}", url)
+    missing = [name for name in due if not (target / name).exists()]
+    if missing:
+        raise _broken(path, f"it holds no {missing[0]}", url)
 
 
 def _broken(archive: Path, reason: object, source: str) -> UserError:
@@ -125,15 +130,17 @@ def _broken(archive: Path, reason: object, source: str) -> UserError:
     return UserError(f"{archive} cannot be unpacked: {reason}. Download it again from {source}")
 
 
-def _extract(path: Path, url: str, target: Path, belongs: Callable[[tarfile.TarInfo], bool], name: str) -> None:
+def _extract(path: Path, url: str, target: Path, belongs: Belongs) -> None:
     """Reads on past the tar's end, where gzip's own checksum is."""
-    title = f"unpacking {name}"
+    title = f"unpacking {path.name}"
     with path.open("rb") as packed, gzip.open(packed) as stream, bar(path.stat().st_size, title, "B") as progress:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
-                if not belongs(member):
+                taken = belongs(member)
+                if taken is False:
                     raise unsafe(path, member.name, url)
-                tar.extract(member, target, filter="data")
+                if taken:
+                    tar.extract(member, target, filter="data")
                 progress.update(packed.tell() - progress.n)
         while stream.read(CHUNK):
             pass

@@ -81,7 +81,7 @@ def _unpack(root: Path, part: str, archive: Archive) -> None:
     hidden = _hidden(root)
     hidden.mkdir()
     try:
-        extract(root / archive.name, archive.url, hidden, _belongs, part)
+        extract(root / archive.name, archive.url, hidden, _belongs, [part])
         (hidden / part).rename(root / part)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

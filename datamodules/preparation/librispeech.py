@@ -105,7 +105,7 @@ def _unpack(root: Path, subset: str, archive: Archive) -> None:
     hidden.mkdir(parents=True)
     try:
         belongs = partial(_belongs, subset=subset)
-        extract(root / archive.name, archive.url, hidden, belongs, f"{TOP}/{subset}")
+        extract(root / archive.name, archive.url, hidden, belongs, [f"{TOP}/{subset}"])
         _put_in_place(root, subset, hidden)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

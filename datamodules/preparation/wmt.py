@@ -10,12 +10,11 @@ archive that is put there: so they are the official ones to the last character, 
 finds them there. Its downloader is not used, since it takes a damaged archive for a good one on a second call.
 """
 
-import gzip
 import shutil
 import tarfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sacrebleu.dataset import DATASETS
@@ -25,7 +24,7 @@ from benchmarks.files import replacing
 from datamodules.layouts import wmt as layout
 from datamodules.layouts.wmt_parquet import OFFICIAL, held_out, shards
 from datamodules.layouts.wmt_text import LANGUAGES, open_text
-from datamodules.preparation.archives import CHUNK, bar, disk_faults, fresh, unsafe
+from datamodules.preparation.archives import CHUNK, disk_faults, extract, fresh
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 from results.scoring.references import SETS
 
@@ -189,48 +188,21 @@ def _take(path: Path, url: str, targets: Mapping[str, Path], hidden: Path) -> No
     """Unpacks some members of an archive to where they belong, all of them or none; `hidden` is on the same disk."""
     hidden.parent.mkdir(parents=True, exist_ok=True)
     fresh(hidden)
-    unpacked = {member: hidden / str(number) for number, member in enumerate(targets)}
     try:
-        _extract(path, url, unpacked)
+        extract(path, url, hidden, partial(_belongs, targets=targets), targets)
         for member, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            unpacked[member].replace(target)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} cannot be unpacked: {error}. Download it again from {url}") from error
+            (hidden / member).replace(target)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _extract(path: Path, url: str, targets: Mapping[str, Path]) -> None:
-    """One pass, in blocks; reads on past the tar's end, where gzip's own checksum is."""
-    title = f"unpacking {path.name}"
-    with path.open("rb") as packed, gzip.open(packed) as stream, bar(path.stat().st_size, title, "B") as progress:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                if _belongs(member, targets, path, url):
-                    _write(tar, member, targets[str(PurePosixPath(member.name))])
-                progress.update(packed.tell() - progress.n)
-        while stream.read(CHUNK):
-            pass
-    missing = [member for member, target in targets.items() if not target.is_file()]
-    if missing:
-        raise tarfile.ReadError(f"it holds no {missing[0]}")
-
-
-def _belongs(member: tarfile.TarInfo, targets: Mapping[str, Path], path: Path, url: str) -> bool:
-    """Whether it is wanted; nothing is written of the others, whatever they are."""
+def _belongs(member: tarfile.TarInfo, targets: Collection[str]) -> bool | None:
+    """Nothing is written of what is not wanted, whatever it is."""
     name = PurePosixPath(member.name)
-    wanted = str(name) in targets
-    if name.is_absolute() or ".." in name.parts or (wanted and not member.isfile()):
-        raise unsafe(path, member.name, url)
-    return wanted
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    content = tar.extractfile(member)
-    assert content
-    with target.open("wb") as file:
-        shutil.copyfileobj(content, file, CHUNK)
+    if name.is_absolute() or ".." in name.parts:
+        return False
+    return member.isfile() if str(name) in targets else None
 
 
 def _check(root: Path, release: Release) -> None:

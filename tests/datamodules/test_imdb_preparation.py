@@ -369,7 +369,7 @@ def test_the_bar_counts_compressed_bytes(offline, tmp_path, monkeypatch):
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen)
     prepare(place(tmp_path), offline)
-    assert screen.getvalue().rpartition("unpacking aclImdb:")[2].startswith(" 100%")
+    assert screen.getvalue().rpartition("unpacking aclImdb_v1.tar.gz:")[2].startswith(" 100%")
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

@@ -493,7 +493,7 @@ def test_the_bar_counts_compressed_bytes(offline, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stderr", screen)
     place(tmp_path)
     prepare(str(tmp_path), offline)
-    last = screen.getvalue().rpartition("unpacking train-clean-100:")[2]
+    last = screen.getvalue().rpartition("unpacking train-clean-100.tar.gz:")[2]
     assert len(TARS["train-clean-100"]) == pytest.approx(201_000, abs=500)
     assert last.startswith(" 100%")
     assert "201k/201k" in last

@@ -466,17 +466,21 @@ def test_links_that_nobody_wants_are_not_written(tmp_path):
 def test_an_interrupted_run_is_continued(offline, tmp_path, monkeypatch, moment):
     """Killed, with no time to clean up, half-way through each copy, of corpora, raw test sets and their texts."""
     place(tmp_path)
-    copy, calls = shutil.copyfileobj, []
+    calls = []
 
-    def stop(source, target, length):
-        calls.append(target)
-        if len(calls) == moment + 1:
-            target.write(source.read(20))
-            raise KeyboardInterrupt
-        copy(source, target, length)
+    def stopping(copy):
+        def stop(source, target, *rest, **more):
+            calls.append(target)
+            if len(calls) == moment + 1:
+                target.write(source.read(20))
+                raise KeyboardInterrupt
+            copy(source, target, *rest, **more)
+
+        return stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfileobj", stop)
+        for module in (shutil, tarfile):
+            patch.setattr(module, "copyfileobj", stopping(module.copyfileobj))
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             prepare(str(tmp_path), offline)
@@ -553,7 +557,7 @@ def test_a_disk_that_fills_up_on_the_way(offline, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", "somewhere")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfileobj", fail)
+        patch.setattr(tarfile, "copyfileobj", fail)
         with pytest.raises(UserError, match=r"somewhere: No space left on device.*run this again"):
             prepare(str(tmp_path), offline)
     assert texts(tmp_path) == {}
