@@ -3,10 +3,12 @@
 import io
 import os
 import re
+import shutil
 import socket
 import struct
 import tarfile
 import threading
+from collections import namedtuple
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -87,3 +89,9 @@ def served(server, name):
 
 def names(root):
     return sorted(path.name for path in root.iterdir())
+
+
+def full_disk(monkeypatch, free=lambda: 10**6):
+    """Lets every disk have so many bytes free."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, free()))

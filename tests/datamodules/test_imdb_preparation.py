@@ -6,7 +6,6 @@ import io
 import random
 import shutil
 import tarfile
-from collections import namedtuple
 from pathlib import Path
 
 import datasets
@@ -16,7 +15,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.imdb import OFFICIAL, open_reviews
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.imdb import Release, prepare
-from tests.datamodules.archives import dead_port, names, served, serving, tar_of
+from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
 
 NAME = "aclImdb_v1.tar.gz"
 COUNTS = {"train": 4, "test": 4, "unsupervised": 3}
@@ -100,11 +99,6 @@ def assert_complete(root):
     assert [path for path in root.glob("**/*") if path.name.startswith(".")] == []
     found = open_reviews(str(root), "test")
     assert [found.text(i).encode() for i in range(4)] == [TREE[name] for name in REVIEWS[:4]]
-
-
-def full_disk(monkeypatch, free=lambda: 10**6):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, free()))
 
 
 def test_official_facts():

@@ -6,7 +6,6 @@ import io
 import random
 import shutil
 import tarfile
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL, open_split
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.librispeech import TEXTS, Release, prepare
-from tests.datamodules.archives import dead_port, names, served, serving, tar_of
+from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
 
 CHAPTERS = {"dev-clean": ["84/121123"], "test-other": ["367/130732", "367/293981"], "train-clean-100": ["19/198"]}
 UTTERANCES = {"dev-clean": 2, "test-other": 4, "train-clean-100": 2}
@@ -107,11 +106,6 @@ def assert_complete(root):
     assert tree(root) == TREE
     assert [path for path in root.glob("**/*") if path.name.startswith(".")] == []
     assert open_split(str(root), "dev-clean").transcripts == ("GO", "DON'T GO")
-
-
-def full_disk(monkeypatch, free=lambda: 10**6):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, free()))
 
 
 def test_official_facts():

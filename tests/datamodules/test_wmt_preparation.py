@@ -5,7 +5,6 @@ import hashlib
 import random
 import shutil
 import tarfile
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from datamodules.layouts.wmt_parquet import OFFICIAL
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.wmt import CORPORA, Release, prepare
 from results.scoring.references import checked
-from tests.datamodules.archives import dead_port, names, served, serving, tar_of
+from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
 
 EUROPARL, CRAWL, NEWS = "europarl-v7.de-en", "commoncrawl.de-en", "news-commentary-v9.de-en"
 SENTENCES = {"newstest2013": 2, "newstest2014": 3, "newstest2015": 1}
@@ -173,11 +172,6 @@ def assert_complete(root):
     assert texts(root) == TEXTS
     assert list(root.glob("**/.*")) == []
     assert len(open_training(str(root))) == sum(PAIRS.values())
-
-
-def full_disk(monkeypatch, free):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, free))
 
 
 def test_official_facts():
@@ -541,11 +535,11 @@ def test_a_full_disk_is_said_before_anything_is_written(offline, tmp_path, monke
     place(tmp_path)
     before = names(tmp_path)
     needed = 2**30 + sum(map(len, TARS.values()))
-    full_disk(monkeypatch, needed - 1)
+    full_disk(monkeypatch, lambda: needed - 1)
     with pytest.raises(UserError, match=r"unpacking into .* needs 1\.1 GB"):
         prepare(str(tmp_path), offline)
     assert names(tmp_path) == before
-    full_disk(monkeypatch, needed)
+    full_disk(monkeypatch, lambda: needed)
     prepare(str(tmp_path), offline)
     assert_complete(tmp_path)
 
