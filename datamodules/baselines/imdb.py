@@ -1,0 +1,60 @@
+"""What trivial systems make of reviews: always the commoner class, and logistic regression on words and pairs of words.
+
+The latter is what networks for sentiment are held against: Wang and Manning, "Baselines and Bigrams" (ACL 2012).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.layouts.imdb import CLASSES, open_reviews, plain
+from datamodules.layouts.imdb_reviews import Reviews
+
+RAREST = 2  # reviews that a word or a pair must stand in
+STRENGTHS = (1.0, 10.0, 100.0)  # scikit-learn's C, the inverse of the penalty; training's folds choose among them
+FOLDS = 3
+ROUNDS = 1000  # at most; the real reviews take about 40
+
+Prediction = dict[str, Any]
+
+
+def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
+    """Name -> predictions for every review of `split` in its order, fitted on `train`.
+
+    Raises:
+        UserError: a split cannot be read.
+    """
+    train, test = open_reviews(root, "train"), open_reviews(root, split)
+    shares = np.bincount(train.labels, minlength=len(CLASSES)) / len(train)
+    return {
+        "majority": _best(np.tile(shares, (len(test), 1))),
+        "bag_of_words": _best(_bag_of_words(train, test)),
+    }
+
+
+def _bag_of_words(train: Reviews, test: Reviews) -> NDArray[np.float64]:
+    """Class probabilities [n, classes]. Nothing is drawn by chance: the folds are blocks of each class in its order."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=RAREST, dtype=np.float32)
+    known = words.fit_transform(_plain(train))
+    search = GridSearchCV(LogisticRegression(max_iter=ROUNDS), {"C": STRENGTHS}, cv=FOLDS)
+    search.fit(known, train.labels)
+    found: NDArray[np.float64] = search.predict_proba(words.transform(_plain(test))).astype(np.float64)
+    return found
+
+
+def _plain(reviews: Reviews) -> list[str]:
+    return [plain(reviews.text(index)) for index in range(len(reviews))]
+
+
+def _best(probabilities: NDArray[np.float64]) -> list[Prediction]:
+    """Both classes, the likelier first; of two as likely the first."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    scores = np.take_along_axis(probabilities, order, axis=1)
+    return [{"classes": c, "scores": s} for c, s in zip(order.tolist(), scores.tolist(), strict=True)]
