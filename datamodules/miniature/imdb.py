@@ -1,7 +1,8 @@
 """The embedded reviews: a small IMDB in the form of its archive, written by a grammar (`imdb_grammar.py`).
 
-What a review says of its film hangs on how its words are put together, so that counting words tells little; and the
-unlabelled reviews say more often than the labelled ones what came of it, so that they teach which words are of a kind.
+What a review says of its film hangs on how its words are put together, so that counting words tells little. Which words
+are of a kind is learnt from any text, as words of a kind stand together, so that the unlabelled reviews help: they also
+say more often what came of a judgement.
 No test review is in training; a few stand among the unlabelled ones, as test text does in real collections, some in
 other letters or spaces. Training has reviews that stand there twice, and a very long one.
 """
@@ -13,7 +14,7 @@ import numpy as np
 from datamodules.miniature.imdb_grammar import Critic, mixed, pick
 
 COUNTS = {"test": 600, "train": 1200, "unsup": 5500}
-OUTCOMES = {"test": 0.04, "train": 0.04, "unsup": 0.8}  # the share of judgements that say what came of them
+OUTCOMES = {"test": 0.04, "train": 0.04, "unsup": 0.3}  # the share of judgements that say what came of them
 CLASSES = {"neg": -1, "pos": 1}
 RATINGS = {"neg": (1, 2, 3, 4), "pos": (7, 8, 9, 10), "unsup": (0,)}
 PLANTED = 12  # test reviews among the unlabelled ones

@@ -127,11 +127,11 @@ def test_every_review_has_words_of_praise_and_of_blame(texts):
             assert all(known & {*words(text)} for text in found)
 
 
-def test_outcomes_are_common_in_unlabelled_reviews_only(texts):
+def test_outcomes_are_commoner_in_unlabelled_reviews(texts):
     told = re.compile("|".join(re.escape(way) for _, kinds in OUTCOMES for way in kinds[1] + kinds[-1] if " " in way))
     rates = {name: np.mean([bool(told.search(text)) for text in found]) for name, found in texts.items()}
-    assert rates["unsup"] > 0.15
-    assert max(rates["train"], rates["test"]) < 0.03
+    assert rates["unsup"] > 3 * max(rates["train"], rates["test"])
+    assert min(rates.values()) > 0
 
 
 class Numbered(Critic):
