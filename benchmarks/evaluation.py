@@ -57,6 +57,10 @@ def require_same_tests(datamodule: BenchmarkData, tests: Sequence[HeldOut]) -> N
             f"the settings test on {', '.join(loaded) or 'nothing'}, but the claim is about "
             f"{', '.join(tested.split for tested in tests)}. Leave the test sets and their direction out of ARGS."
         )
+
+
+def tell_of_other_references(tests: Sequence[HeldOut]) -> None:
+    """Says which references are not the official ones, before anything long begins."""
     for tested in tests:
         if tested.references and tested.references.official is False:
             announce(f"note: the references of {tested.split} {tested.references.checked}: `not comparable`")

@@ -33,7 +33,16 @@ from benchmarks.config import (
 )
 from benchmarks.curves import Curves, curves
 from benchmarks.errors import UserError
-from benchmarks.evaluation import baselines, quiet, require_same_tests, shards, surroundings, test, write_sheet
+from benchmarks.evaluation import (
+    baselines,
+    quiet,
+    require_same_tests,
+    shards,
+    surroundings,
+    tell_of_other_references,
+    test,
+    write_sheet,
+)
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, held_out, is_official
 from benchmarks.paths import record_file, relative, run_folder
@@ -134,8 +143,10 @@ def run(order: Order) -> None:
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
     datamodule, module = plan.assembly.datamodule, plan.assembly.module
-    datamodule.setup("fit")
+    datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
+    tell_of_other_references(plan.tests)
+    datamodule.setup("fit")
     if not (plan.folder / LAST).exists():
         datamodule.verify(training=True)
         getattr(module, "verify", lambda data: None)(datamodule)

@@ -161,7 +161,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
 
     from benchmarks.assembly import Assembly
     from benchmarks.checkpointing import EndTogether
-    from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, test
+    from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
 
     settings = merge(settings, machine_settings(subject.seed or 0, root))
     assembly = Assembly(merge(settings, asked.overrides))
@@ -178,6 +178,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     folder = run_folder(asked.benchmark, subject.run_id)
     tests = held_out(asked.claim, subject.variant, root)
     require_same_tests(assembly.datamodule, tests)
+    tell_of_other_references(tests)
     trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):

@@ -173,7 +173,9 @@ class WmtData(SequenceData):
                 f"side and a ratio of at most {self.filter.ratio:g}. Look at the text, or widen data.init_args.pairs "
                 "(which makes the run unofficial)."
             )
-        announce(f"training on {len(self.places):,} of {len(self.text):,} pairs; the others are too long or unlike")
+        announce(
+            f"training on {len(self.places):,} of {len(self.text):,} pairs; the others are empty, too long or unlike"
+        )
 
     @property
     def subwords(self) -> Subwords:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torchmetrics.text import Perplexity
 
@@ -18,6 +18,7 @@ from benchmarks.errors import Failure, UserError
 from benchmarks.runs import announce
 from datamodules.subwords import BEGIN, END, PAD, padded
 from lightning_modules.averaging import Averaging, MeanWeights
+from lightning_modules.networks.encoder_decoder import EncoderDecoder
 from lightning_modules.search import Search, search
 from lightning_modules.translation_metric import TranslationMetric
 from lightning_modules.vocabulary import SubwordModule
@@ -41,11 +42,11 @@ class Translator(SubwordModule):
         averaging: the moments whose mean weights are tested; None tests those of the last step.
     """
 
-    network: nn.Module
+    network: EncoderDecoder
 
     def __init__(
         self,
-        network: Callable[[int], nn.Module],
+        network: Callable[[int], EncoderDecoder],
         optimizer: OptimizerCallable,
         schedule: Callable[[int, int], float],
         label_smoothing: float,
@@ -166,14 +167,14 @@ class Translator(SubwordModule):
         return padded(sources).to(self.device), [len(source) for source in sources]
 
     def _searched(self, source: Tensor, counts: Sequence[int], settings: Search) -> list[list[int]]:
-        memory = self.network.encode(source, counts)  # type: ignore[operator]
-        begun = self.network.begin(memory)  # type: ignore[operator]
+        memory = self.network.encode(source, counts)
+        begun = self.network.begin(memory)
         padding = None
         if settings.coverage_penalty:
             ends = torch.tensor(counts, device=self.device)
             padding = torch.arange(source.shape[1], device=self.device) >= ends[:, None]
         longest = [count + MORE for count in counts]
-        return search(self.network.step, begun, memory, BEGIN, END, longest, settings, padding)  # type: ignore[arg-type]
+        return search(self.network.step, begun, memory, BEGIN, END, longest, settings, padding)
 
     def _decoded(self, found: Sequence[Sequence[int]]) -> list[str]:
         return [in_a_line(self.subwords.decode(ids)) for ids in found]
@@ -181,7 +182,7 @@ class Translator(SubwordModule):
     def _with_attention(self, hypothesis: str, source: Tensor, ids: Sequence[int]) -> dict[str, Any]:
         """A translation with what each of its tokens attended to."""
         target = torch.tensor([[BEGIN, *ids]], device=self.device)
-        weights = self.network.attention(source[None], [len(source)], target)[0]  # type: ignore[operator]
+        weights = self.network.attention(source[None], [len(source)], target)[0]
         pieces = self.subwords.pieces
         return {
             "hypothesis": hypothesis,

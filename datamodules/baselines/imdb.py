@@ -16,7 +16,7 @@ from datamodules.layouts.imdb_reviews import Reviews
 RAREST = 2  # reviews that a word or a pair must stand in
 STRENGTHS = (1.0, 10.0, 100.0)  # scikit-learn's C, the inverse of the penalty; training's folds choose among them
 FOLDS = 3
-ROUNDS = 1000  # at most; the real reviews take about 40
+ROUNDS = 1000  # at most
 
 Prediction = dict[str, Any]
 

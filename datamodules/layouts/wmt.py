@@ -76,7 +76,7 @@ def open_training(root: str) -> Pairs:
         return parquet.open_rows(root, "train")
     folder, sides = Path(root), _sides(root)
     corpora = _sides(f"{root}/train") if (folder / "train").is_dir() else {}
-    shards = parquet.shards(folder, "train")
+    shards = parquet.SHARDS.find(folder, "train")
     there = {"train.de and train.en": "train" in sides, "train/": bool(corpora), "train-*.parquet": bool(shards)}
     forms = [form for form, found in there.items() if found]
     if not forms:

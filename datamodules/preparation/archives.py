@@ -90,6 +90,22 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
+def is_no_folder(path: Path) -> bool:
+    """Whether something else lies where a folder should, be it a broken link."""
+    return (path.exists() or path.is_symlink()) and not path.is_dir()
+
+
+def require_folders(*paths: Path) -> None:
+    """Says what would be in the way before hours of downloading.
+
+    Raises:
+        UserError: something else lies in a folder's place.
+    """
+    for path in paths:
+        if is_no_folder(path):
+            raise UserError(f"{path} is a file or a broken link, not a folder. Move it away, or set DATA elsewhere.")
+
+
 def unsafe(archive: Path, member: str, source: str) -> UserError:
     """The refusal of an archive for one of its members; `source` is where the official one is."""
     return UserError(

@@ -15,7 +15,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.imdb import ARCHIVE, OFFICIAL, count
 from datamodules.layouts.imdb_parquet import SHARDS
 from datamodules.layouts.imdb_tree import TOP, find_tree
-from datamodules.preparation.archives import disk_faults, extract
+from datamodules.preparation.archives import disk_faults, extract, require_folders
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 
 COMMAND = "data-imdb"
@@ -52,20 +52,13 @@ def prepare(root: str, release: Release = Release()) -> None:
         raise UserError(f"{root} is read from the hub, unprepared. Set DATA to a folder to download IMDB to.")
     folder = Path(root)
     with disk_faults(folder):
-        _refuse_obstacles(folder)
+        require_folders(folder, folder / TOP)
         shutil.rmtree(_hidden(folder), ignore_errors=True)  # it would take the room that is looked for
         todo = {} if _there(folder) else {TOP: release.archive}
         obtain(folder, todo, COMMAND, _unpack)
         for split, expected in release.reviews.items():
             _check_count(folder, split, expected)
     say_what_may_go(folder, [release.archive])
-
-
-def _refuse_obstacles(root: Path) -> None:
-    """What would be in the way is said before anything is fetched."""
-    for path in (root, root / TOP):
-        if (path.exists() or path.is_symlink()) and not path.is_dir():
-            raise UserError(f"{path} is a file or a broken link, not a folder. Move it away, or set DATA elsewhere.")
 
 
 def _there(root: Path) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL
-from datamodules.preparation.archives import disk_faults, extract
+from datamodules.preparation.archives import disk_faults, extract, is_no_folder
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 
 SITE = "http://www.openslr.org/resources/12"  # as OpenSLR publishes it; the SHA-256s vouch for what comes over HTTP
@@ -79,20 +79,16 @@ def prepare(root: str, release: Release = Release()) -> None:
 
 def _refuse_obstacles(root: Path, release: Release) -> None:
     """What would be in the way is said before hours of downloading."""
-    if _is_no_folder(root):
+    if is_no_folder(root):
         raise UserError(f"{root} is a file, not a folder. Set DATA to the folder that holds {TOP} or shall hold it.")
     for path in (root / TOP, *(root / TOP / subset for subset in release.archives)):
-        if _is_no_folder(path):
+        if is_no_folder(path):
             raise UserError(f"{path} is a file or a broken link, not a folder. Move it away and run this again.")
     for subset in release.archives:
         if (root / subset).is_dir() and not (root / TOP / subset).is_dir():
             raise UserError(
                 f"{root / subset} lies where {root / TOP / subset} should. Set DATA to the folder above {TOP}."
             )
-
-
-def _is_no_folder(path: Path) -> bool:
-    return (path.exists() or path.is_symlink()) and not path.is_dir()
 
 
 def _hidden(root: Path, subset: str) -> Path:

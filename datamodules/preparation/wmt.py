@@ -22,9 +22,9 @@ from sacrebleu.dataset import DATASETS
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from datamodules.layouts import wmt as layout
-from datamodules.layouts.wmt_parquet import OFFICIAL, held_out, shards
+from datamodules.layouts.wmt_parquet import OFFICIAL, SHARDS, held_out
 from datamodules.layouts.wmt_text import LANGUAGES, open_text
-from datamodules.preparation.archives import CHUNK, disk_faults, extract, fresh
+from datamodules.preparation.archives import CHUNK, disk_faults, extract, fresh, require_folders
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 from results.scoring.references import SETS
 
@@ -108,12 +108,9 @@ def prepare(root: str, release: Release = Release()) -> None:
 
 
 def _folder(root: str) -> Path:
-    """What would be in the way is said before hours of downloading."""
     if root.startswith("hf:"):
         raise UserError(f"{root} is read from the hub, unprepared. Set DATA to a folder to download WMT to.")
-    for path in (Path(root), Path(root) / TRAIN):
-        if (path.exists() or path.is_symlink()) and not path.is_dir():
-            raise UserError(f"{path} is a file or a broken link, not a folder. Move it away, or set DATA elsewhere.")
+    require_folders(Path(root), Path(root) / TRAIN)
     return Path(root)
 
 
@@ -131,7 +128,7 @@ def _other_training(root: Path) -> bool:
     """Whether training text lies there that is not the archives'; with theirs it would be there twice."""
     inside = _texts(root.glob(f"{TRAIN}/*"))
     foreign = bool(inside) and not inside.intersection(_names(CORPORA))
-    return foreign or bool(_texts(root.glob(f"{TRAIN}.*"))) or bool(shards(root, TRAIN))
+    return foreign or bool(_texts(root.glob(f"{TRAIN}.*"))) or bool(SHARDS.find(root, TRAIN))
 
 
 def _texts(paths: Iterable[Path]) -> set[str]:

@@ -2,8 +2,8 @@
 
 After NVIDIA/DeepLearningExamples:PyTorch/Translation/GNMT/seq2seq/models/{gnmt,encoder,decoder,attention}.py, with its
 first weights (init_lstm_ in seq2seq/utils.py): uniform between -0.1 and 0.1, an LSTM's second bias 0; in networks that
-are not 1,024 wide, as its are, in proportion to the inverse root of the width. The source runs
-the encoder's later layers over padding; here every layer is packed, which is the same where there are tokens.
+are not 1,024 wide, as its are, in proportion to the inverse root of the width. The source runs the encoder's later
+layers over padding; here every layer is packed, which is the same where there are tokens.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lightning_modules.networks.attention import present
+from lightning_modules.networks.encoder_decoder import EncoderDecoder
 from lightning_modules.networks.recurrent import Lstm, Pair, with_data
 
 # N: sentences, M: hypotheses, K of each sentence, S: source tokens, T: target tokens, P: packed source tokens, D: width
@@ -32,7 +33,7 @@ class Memory(NamedTuple):
     mask: Tensor | None  # where the source has a token, bool [N, 1, S]; None where it has one everywhere
 
 
-class Gnmt(nn.Module):
+class Gnmt(EncoderDecoder):
     """Source and target tokens to logits of the next target token.
 
     Args:
@@ -71,22 +72,13 @@ class Gnmt(nn.Module):
                 nn.init.uniform_(weight, -reach, reach)
 
     def forward(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """Logits of the token after each.
-
-        Args:
-            source: int64 [N, S], anything beyond each sentence.
-            counts: tokens of each source sentence.
-            target: int64 [N, T], from the begin symbol on.
-
-        Returns:
-            [N, T, subwords].
-        """
+        """Logits [N, T, subwords]."""
         memory = self.encode(source, counts)
         found, _, _ = self._decoded(target, self.begin(memory), memory)
         return self.classifier(found)
 
     def encode(self, source: Tensor, counts: Sequence[int]) -> Memory:
-        """The source for the decoder: all that does not depend on the target."""
+        """The source and its projection for the attention."""
         packed = pack_padded_sequence(source, list(counts), batch_first=True, enforce_sorted=False)
         encoded = self.encoder(self.embedding(packed.data), packed.batch_sizes)
         values, _ = pad_packed_sequence(with_data(packed, encoded), batch_first=True, total_length=source.shape[1])
@@ -94,27 +86,17 @@ class Gnmt(nn.Module):
         return Memory(values, self.attend.key(values), None if mask is None else mask[:, None])
 
     def begin(self, memory: Memory) -> State:
-        """The state of one hypothesis a sentence before its first token."""
+        """Nothing remembered."""
         start = torch.zeros_like(memory.values[:, 0])
         return tuple((start, start) for _ in self.decoder)
 
     def step(self, last: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor, State]:
-        """One more token.
-
-        Args:
-            last: token of each hypothesis, int64 [M]; those of a sentence are next to each other.
-            state: of the hypotheses.
-            memory: of the sentences; each is read by M / N hypotheses.
-
-        Returns:
-            Log probabilities of the next token [M, subwords] and attention to the source [M, S], both float32; the
-            next state.
-        """
+        """One more token."""
         found, weights, state = self._decoded(last[:, None], state, memory)
         return self.classifier(found[:, 0]).float().log_softmax(dim=1), weights[:, 0], state
 
     def attention(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """For a picture: [N, T, S]."""
+        """Its own, [N, T, S]."""
         memory = self.encode(source, counts)
         _, weights, _ = self._decoded(target, self.begin(memory), memory)
         return weights

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.networks.attention import CrossAttention, Pair, SelfAttention, present, projection
+from lightning_modules.networks.encoder_decoder import EncoderDecoder
 
 # N: sentences, M: hypotheses, K of each sentence, S: source tokens, T: target tokens, D: width, H: heads, E: D / H
 
@@ -36,7 +37,7 @@ def sinusoids(count: int, width: int) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1).float()
 
 
-class Transformer(nn.Module):
+class Transformer(EncoderDecoder):
     """Source and target tokens to logits of the next target token.
 
     Args:
@@ -67,16 +68,7 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(layers))  # type: ignore[assignment]
 
     def forward(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """Logits of the token after each.
-
-        Args:
-            source: int64 [N, S], anything beyond each sentence.
-            counts: tokens of each source sentence.
-            target: int64 [N, T], from the begin symbol on.
-
-        Returns:
-            [N, T, subwords].
-        """
+        """Logits [N, T, subwords]."""
         memory = self.encode(source, counts)
         found = self._embedded(target, 0)
         for layer, pair in zip(self.decoder, memory.pairs, strict=True):
@@ -84,7 +76,7 @@ class Transformer(nn.Module):
         return self._logits(found)
 
     def encode(self, source: Tensor, counts: Sequence[int]) -> Memory:
-        """The source for the decoder: all that does not depend on the target."""
+        """Keys and values of the source, of each decoder layer."""
         mask = present(counts, source)
         if mask is not None:
             mask = mask[:, None, None]
@@ -94,20 +86,11 @@ class Transformer(nn.Module):
         return Memory(mask, tuple(layer.across.pair(found) for layer in self.decoder))
 
     def begin(self, memory: Memory) -> State:
-        """The state of one hypothesis a sentence before its first token."""
+        """Keys and values of no token."""
         return tuple((keys[:, :, :0], values[:, :, :0]) for keys, values in memory.pairs)
 
     def step(self, last: Tensor, state: State, memory: Memory) -> tuple[Tensor, None, State]:
-        """One more token.
-
-        Args:
-            last: token of each hypothesis, int64 [M]; those of a sentence are next to each other.
-            state: of the hypotheses.
-            memory: of the sentences; each is read by M / N hypotheses.
-
-        Returns:
-            Log probabilities of the next token [M, subwords], float32; no attention; the next state.
-        """
+        """One more token; no attention is given."""
         found = self._embedded(last[:, None], state[0][0].shape[2])
         after = []
         for layer, pair, past in zip(self.decoder, memory.pairs, state, strict=True):
@@ -116,7 +99,7 @@ class Transformer(nn.Module):
         return self._logits(found[:, 0]).float().log_softmax(dim=1), None, tuple(after)
 
     def attention(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """For a picture: the last layer's attention to the source, the mean of its heads, [N, T, S]."""
+        """The last layer's, the mean of its heads, [N, T, S]."""
         memory = self.encode(source, counts)
         found = self._embedded(target, 0)
         *layers, last = self.decoder

@@ -16,7 +16,7 @@ from benchmarks.errors import UserError
 from datamodules.preparation import downloads
 from datamodules.preparation.coco import Release, prepare
 from datamodules.preparation.downloads import Archive
-from tests.datamodules.archives import dead_port, names, served, serving
+from tests.datamodules.archives import names, served, serving
 
 TREE = {
     "annotations/instances_train2017.json": b'{"images": [1, 2, 3]}',
@@ -61,19 +61,6 @@ def release_at(port, zips=ZIPS):
         for part, data in zips.items()
     }
     return Release(**archives, num_val=2, num_train=3)
-
-
-@pytest.fixture
-def release(server):
-    return release_at(server.server_port)
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """A release on a port where nobody listens."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with dead_port() as port:
-        yield release_at(port)
 
 
 def place(root, zips=ZIPS):

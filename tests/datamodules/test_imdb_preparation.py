@@ -15,7 +15,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.imdb import OFFICIAL, open_reviews
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.imdb import Release, prepare
-from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
+from tests.datamodules.archives import full_disk, names, served, serving, tar_of
 
 NAME = "aclImdb_v1.tar.gz"
 COUNTS = {"train": 4, "test": 4, "unsupervised": 3}
@@ -66,19 +66,6 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving({NAME: TAR}, NAME) as running:
         yield running
-
-
-@pytest.fixture
-def release(server):
-    return release_at(server.server_port)
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """A release on a port where nobody listens."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with dead_port() as port:
-        yield release_at(port)
 
 
 def place(root, tar=TAR):

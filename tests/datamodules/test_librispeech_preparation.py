@@ -15,7 +15,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL, open_split
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.librispeech import TEXTS, Release, prepare
-from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
+from tests.datamodules.archives import full_disk, names, served, serving, tar_of
 
 CHAPTERS = {"dev-clean": ["84/121123"], "test-other": ["367/130732", "367/293981"], "train-clean-100": ["19/198"]}
 UTTERANCES = {"dev-clean": 2, "test-other": 4, "train-clean-100": 2}
@@ -74,19 +74,6 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving({f"{subset}.tar.gz": data for subset, data in TARS.items()}, TRAIN) as running:
         yield running
-
-
-@pytest.fixture
-def release(server):
-    return release_at(server.server_port)
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """A release on a port where nobody listens."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with dead_port() as port:
-        yield release_at(port)
 
 
 def place(root, tars=TARS):

@@ -17,7 +17,7 @@ from datamodules.layouts.wmt_parquet import OFFICIAL
 from datamodules.preparation.downloads import Archive
 from datamodules.preparation.wmt import CORPORA, Release, prepare
 from results.scoring.references import checked
-from tests.datamodules.archives import dead_port, full_disk, names, served, serving, tar_of
+from tests.datamodules.archives import full_disk, names, served, serving, tar_of
 
 EUROPARL, CRAWL, NEWS = "europarl-v7.de-en", "commoncrawl.de-en", "news-commentary-v9.de-en"
 SENTENCES = {"newstest2013": 2, "newstest2014": 3, "newstest2015": 1}
@@ -140,19 +140,6 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving({NAMES[part]: data for part, data in TARS.items()}, NAMES[EUROPARL]) as running:
         yield running
-
-
-@pytest.fixture
-def release(server):
-    return release_at(server.server_port)
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """A release on a port where nobody listens."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with dead_port() as port:
-        yield release_at(port)
 
 
 def place(root, tars=TARS):
