@@ -16,6 +16,7 @@ from benchmarks.strict import load_claim
 from results.collect import benchmarks
 
 LARGEST_SEED = 2**32 - 1
+DEFAULT = "default"  # VARIANT of what `config.yaml` says by itself
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,11 @@ def _profile(claim: Claim, options: Namespace, otherwise: tuple[Profile, str] | 
 def _variants(benchmark: str, claim: Claim, asked: str | None, profile: Profile) -> tuple[str | None, ...]:
     if asked is None:
         return claim.variants[:1] if profile == "mini" else claim.variants
+    if asked == DEFAULT:
+        return (None,)
     if not (benchmark_folder(benchmark) / "variants" / f"{asked}.yaml").is_file():
         there = sorted(path.stem for path in (benchmark_folder(benchmark) / "variants").glob("*.yaml"))
-        known = ", ".join(name for name in there if "." not in name) or "none"
+        known = ", ".join([DEFAULT, *(name for name in there if "." not in name)])
         raise UserError(f"{benchmark} has no variant {asked!r}. Known: {known}.")
     return (asked,)
 

@@ -8,6 +8,8 @@ SIGTERM handler starts a collective operation inside the handler, which can dead
 
 import pickle
 import signal
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +25,7 @@ from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
 
 LAST = "last.ckpt"
+BEST = "best.ckpt"  # of the epoch that was best by the claim's rule
 FAILURE = "failure.ckpt"  # what a run could not go on from
 WEIGHTS = "weights.ckpt"  # what is tested, and all that a validation needs
 SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
@@ -107,13 +110,26 @@ class Checkpoints(Callback):
         folder: where to save.
         identity: what a checkpoint says of its run.
         every_n_steps: optimizer steps between two checkpoints.
+        best_on: the validation metric, higher being better, whose best epoch is kept as `best.ckpt`; None keeps none.
     """
 
     KEPT = 3
     PREFIX = "step-"
 
-    def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int, best_on: str | None) -> None:
         self.folder, self.identity, self.every_n_steps = folder, identity, every_n_steps
+        self.best_on, self.best = best_on, -inf
+
+    @property
+    def tested(self) -> Path:
+        """The checkpoint that is tested after training."""
+        return self.folder / (LAST if self.best_on is None else BEST)
+
+    def state_dict(self) -> dict[str, float]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.best = state_dict["best"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
@@ -136,29 +152,34 @@ class Checkpoints(Callback):
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.save(trainer)
+        value = -inf if self.best_on is None else float(trainer.callback_metrics[self.best_on])
+        better = value > self.best
+        self.best = max(self.best, value)
+        self.save(trainer, (BEST, LAST) if better else (LAST,))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, Failure):
             AtomicCheckpointIO().save_checkpoint(exception.state, self.folder / FAILURE)
             exception.add_note(f"What it could not go on from is in {relative(self.folder / FAILURE)}.")
 
-    def save(self, trainer: Trainer) -> None:
-        """Saves the present state; every rank must call it, and finds `last.ckpt` in place afterwards."""
+    def save(self, trainer: Trainer, names: Sequence[str] = (LAST,)) -> None:
+        """Saves the present state, which then goes by the names, given in this order; every rank must call it."""
         path = self.folder / f"{self.PREFIX}{trainer.global_step:08d}.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
-            self._point_last_at(path)
+            for name in names:
+                self._point_at(path, name)
             for old in sorted(self.folder.glob(f"{self.PREFIX}*.ckpt"))[: -self.KEPT]:
                 old.unlink()
         trainer.strategy.barrier("the newest checkpoint is the last one")
 
-    def _point_last_at(self, path: Path) -> None:
-        # A hard link under a passing name, renamed: `last.ckpt` is at every moment a complete file.
-        passing = path.with_name(f".{LAST}")
+    @staticmethod
+    def _point_at(path: Path, name: str) -> None:
+        # A hard link under a passing name, renamed: what goes by the name is at every moment a complete file.
+        passing = path.with_name(f".{name}")
         passing.unlink(missing_ok=True)
         passing.hardlink_to(path)
-        passing.replace(path.with_name(LAST))
+        passing.replace(path.with_name(name))
 
 
 def recount(checkpoint: dict[str, Any], accumulate: int) -> None:

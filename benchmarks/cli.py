@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import Request, known_benchmark, locate_data, request, seeds
+from benchmarks.arguments import DEFAULT, Request, known_benchmark, locate_data, request, seeds
 from benchmarks.errors import Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.launch import Children, Job, slots, worst
@@ -99,7 +99,7 @@ def _command(
 def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", help="the folder of the real data, in the layout people have on disk, or hf:<name>")
     command.add_argument("--profile", help="full (the documented recipe) or mini (embedded data, two CPU cores)")
-    command.add_argument("--variant", help="a file of the benchmark's variants/, without .yaml")
+    command.add_argument("--variant", help="a file of the benchmark's variants/, without .yaml, or default: none")
     command.add_argument("--devices", help="GPUs, or CPU processes, a node")
     command.add_argument("--nodes", help="machines, under torchrun or SLURM")
     command.add_argument("--args", help='overrides, such as "--trainer.max_epochs 5"; they make a run unofficial')
@@ -154,7 +154,7 @@ def _rows(asked: Request) -> list[Row]:
 
 def _passed_on(options: argparse.Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
     values = {
-        "profile": asked.profile, "variant": variant, "data": data, "devices": options.devices,
+        "profile": asked.profile, "variant": variant or DEFAULT, "data": data, "devices": options.devices,
         "nodes": options.nodes, "args": options.args,
     }  # fmt: skip
     flags = [f"--{name}" for name in ("fresh", "rehearse") if getattr(options, name)]
@@ -180,8 +180,9 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
+    from benchmarks.plan import Order
     from benchmarks.rehearsal import rehearse
-    from benchmarks.run import Order, run
+    from benchmarks.run import run
 
     order = Order(asked.benchmark, asked.profile, variant, seed, data, asked.overrides, options.fresh)
     return _stoppable("the same command continues (without FRESH=1)", rehearse if options.rehearse else run, order)

@@ -1,7 +1,9 @@
 """From YAML files and `ARGS` to the settings of one run: pure dictionaries, no torch.
 
 Overlays apply in the order `config.yaml`, `variants/<v>.yaml`, `mini.yaml`, `variants/<v>.mini.yaml`, then `ARGS`.
-The typed constructors that the settings name are their only schema (`assembly.py`).
+The typed constructors that the settings name are their only schema (`assembly.py`). Where settings have `stages`, a
+name and an overlay each, a run fits them one after the other, and what stands beside `stages` holds for all of them.
+`controls` names variants that are trained beside a run and scored as its baselines.
 """
 
 import re
@@ -59,9 +61,32 @@ def resolve_settings(benchmark: str, profile: Profile, variant: str | None, over
         UserError: a file is missing or is no YAML mapping, or a section of the settings is none.
     """
     settings: Settings = {}
-    for where, overlay in _sources(benchmark, profile, variant, overrides):
-        settings = merge(settings, _checked(overlay, where))
-    return settings
+    for path in _overlays(benchmark, profile, variant):
+        settings = merge(settings, _checked(_read(path), relative(path)))
+    return overridden(settings, _checked(overrides, "ARGS"))
+
+
+def overridden(settings: Settings, overrides: Settings) -> Settings:
+    """Settings with the user's overrides on top; those that name no stage overrule every stage."""
+    if not (overlays := settings.get("stages")):
+        return merge(settings, overrides)
+    everywhere = {key: value for key, value in overrides.items() if key not in ("stages", "controls")}
+    kept = {name: merge(overlay, everywhere) for name, overlay in overlays.items() if overlay is not None}
+    # Of a stage that a variant leaves out, nothing can be overruled.
+    asked = {name: each for name, each in overrides.get("stages", {}).items() if overlays.get(name, {}) is not None}
+    return merge(merge(settings, {"stages": kept}), overrides | {"stages": asked})
+
+
+def stages(settings: Settings) -> dict[str, Settings]:
+    """Name -> settings of each stage, in order; one without a name where all is one. A stage set to null falls away."""
+    alone = {key: value for key, value in settings.items() if key not in ("stages", "controls")}
+    overlays = {name: overlay for name, overlay in settings.get("stages", {}).items() if overlay is not None}
+    return {name: merge(alone, overlay) for name, overlay in overlays.items()} or {"": alone}
+
+
+def last_stage(settings: Settings) -> Settings:
+    """Of the stage that is tested."""
+    return [*stages(settings).values()][-1]
 
 
 def set_where(benchmark: str, profile: Profile, variant: str | None, overrides: Settings, message: str) -> str:
@@ -85,9 +110,15 @@ def _sources(
 
 def _checked(settings: Settings, where: str) -> Settings:
     """Refuses what a launcher cannot read; the typed constructors judge the rest."""
-    for section in SECTIONS:
+    for section in (*SECTIONS, "stages"):
         if not isinstance(settings.get(section, {}), Mapping):
             raise UserError(f"{where}: {section} is {settings[section]!r}; it has keys below it, as {section}.<key>.")
+    if not isinstance(settings.get("controls", []), list):
+        raise UserError(f"{where}: controls is {settings['controls']!r}; it is a list of variants.")
+    for name, overlay in settings.get("stages", {}).items():
+        if overlay is not None and not isinstance(overlay, Mapping):
+            raise UserError(f"{where}: stages.{name} is {overlay!r}; it has keys below it, or is null.")
+        _checked(dict(overlay or {}), f"{where}, stages.{name}")
     for key, value in (
         ("threads", settings.get("threads", 1)),
         ("devices", settings.get("trainer", {}).get("devices", 1)),
@@ -190,18 +221,24 @@ def leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def config_hash(settings: Settings, resolved: Settings) -> str:
-    """A hash of what YAML and ARGS set, as the typed parser understood it, without machine keys and seed."""
-    typed = leaves(resolved)
-    values = {key: typed.get(key, value) for key, value in leaves(settings).items() if key not in MACHINE_KEYS}
+def config_hash(settings: Settings, resolved: Sequence[Settings]) -> str:
+    """A hash of what YAML and ARGS set, as the typed parser understood each stage, without machine keys and seed."""
+    values: dict[str, Any] = {}
+    for (name, of_stage), typed in zip(stages(settings).items(), map(leaves, resolved), strict=True):
+        asked = {key: typed.get(key, value) for key, value in leaves(of_stage).items() if key not in MACHINE_KEYS}
+        values |= {f"{name}/{key}" if name else key: value for key, value in asked.items()}
     return short_hash(values)
 
 
-def deviations(benchmark: str, profile: Profile, variant: str | None, overrides: Settings) -> tuple[str, ...]:
-    """What the user changed of the committed protocol, a line each; machine keys are no deviation."""
+def deviations(benchmark: str, profile: Profile, variant: str | None, settings: Settings) -> tuple[str, ...]:
+    """What settings change of the committed protocol, a line each; machine keys are no deviation."""
     committed = leaves(resolve_settings(benchmark, profile, variant, {}))
     return tuple(
         f"{key}: {committed.get(key)!r} -> {value!r}"
-        for key, value in sorted(leaves(overrides).items())
-        if key not in MACHINE_KEYS and committed.get(key) != value
+        for key, value in sorted(leaves(settings).items())
+        if _within_a_stage(key) not in MACHINE_KEYS and committed.get(key) != value
     )
+
+
+def _within_a_stage(key: str) -> str:
+    return key.split(".", 2)[2] if key.startswith("stages.") and key.count(".") > 1 else key

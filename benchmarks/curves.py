@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.files import write_atomically
 
+METRICS = "metrics.csv"
 HEADER = "step,name,value\n"
 MOST_POINTS = 200
 

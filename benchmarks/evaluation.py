@@ -32,6 +32,7 @@ def quiet() -> dict[str, Any]:
         ".*your dataloader is not resumable.*",  # its batch sampler starts at the step's position
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*``compute`` method of metric .* was called before.*",  # a rank without examples of its own
+        ".*You passed in a `val_dataloader` but have no `validation_step`.*",  # nothing is held out from pretraining
         ".*Total length of `list` across ranks is zero.*",  # no development set is no error
         ".*number of training batches.*smaller than the logging interval.*",
         ".*isinstance.*LeafSpec.*",  # Lightning uses a name that torch has deprecated

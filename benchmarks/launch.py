@@ -90,4 +90,5 @@ def slots(benchmark: str, profile: Profile, variant: str | None, overrides: Sett
         return 1
     devices = str(trainer.get("devices", 1))
     cores = int(settings.get("threads", 1)) * (int(devices) if devices.isdigit() else 1)
+    cores *= 1 + len(settings.get("controls", []))
     return max(1, (os.cpu_count() or 1) // cores)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import Request, locate_data, request
-from benchmarks.config import Settings, merge, resolve_settings
+from benchmarks.arguments import DEFAULT, Request, locate_data, request
+from benchmarks.config import Settings, overridden, resolve_settings
 from benchmarks.errors import UserError
-from benchmarks.paths import relative
+from benchmarks.paths import relative, run_folder
 from benchmarks.schema import Identity
 from benchmarks.strict import load_identity
 
@@ -44,7 +44,7 @@ def load(options: Namespace) -> Loaded:
     checkpoint = load_checkpoint(path)
     run = load_identity(checkpoint[SUITE], path)
     asked = _asked_of(run, options, relative(path))
-    return Loaded(path, checkpoint, run, asked, merge(run.settings, asked.overrides))
+    return Loaded(path, checkpoint, run, asked, overridden(run.settings, asked.overrides))
 
 
 def _asked_of(run: Identity, options: Namespace, name: str) -> Request:
@@ -57,12 +57,17 @@ def _asked_of(run: Identity, options: Namespace, name: str) -> Request:
         raise UserError(
             f"{name} is a checkpoint of {run.benchmark}, not of {options.benchmark}. Use make validate-{run.benchmark}."
         )
-    for key, of_run in (("profile", run.profile), ("variant", run.variant)):
+    if run.stage is not None:
+        raise UserError(
+            f"{name} is of the stage {run.stage}, after which the run goes on. Give the run's own checkpoint, in "
+            f"{relative(run_folder(run.benchmark, run.run_id))}."
+        )
+    for key, of_run in (("profile", run.profile), ("variant", run.variant or DEFAULT)):
         given = getattr(options, key)
         if given not in (None, of_run):
             raise UserError(f"{name} is of a run with {key} {of_run}, which it keeps. Leave {key.upper()}={given} out.")
     asked = request(
-        options.benchmark, Namespace(**vars(options) | {"variant": run.variant}),
+        options.benchmark, Namespace(**vars(options) | {"variant": run.variant or DEFAULT}),
         (run.profile, "as the checkpoint's own run"),
     )  # fmt: skip
     ours = class_paths(resolve_settings(run.benchmark, run.profile, run.variant, {}))

@@ -13,19 +13,22 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, StopOnSignal
+from benchmarks.checkpointing import LAST, WEIGHTS, StopOnSignal, write_weights
 from benchmarks.config import merge
 from benchmarks.evaluation import quiet
+from benchmarks.paths import run_folder
+from benchmarks.plan import Order, Plan, Stage, work_out
 from benchmarks.processes import Stopped
-from benchmarks.run import Order, Plan, callbacks, work_out
 from benchmarks.runs import first_process
 from benchmarks.throughput import ThroughputMeter
+from benchmarks.training import callbacks
 
 STEPS = 20
 BATCHES = 2  # of validation and of testing
@@ -43,53 +46,73 @@ class StopAt(Callback):
 
 
 def rehearse(order: Order) -> None:
-    """Rehearses what is ordered, at its full world size.
+    """Rehearses what is ordered, stage by stage, at its full world size.
 
     Raises:
         UserError: bad input, as the run itself would find it.
     """
     plan = work_out(order)
-    settings = merge(plan.assembly.settings, {"data": {"init_args": plan.assembly.datamodule.hardest}})
-    plan = replace(plan, run_id=f"rehearsal-{order.profile}-s{order.seed}", assembly=Assembly(settings))
+    run_id = f"rehearsal-{order.profile}-s{order.seed}"
+    plan = replace(plan, run_id=run_id, folder=run_folder(order.benchmark, run_id))
     if first_process():
         shutil.rmtree(plan.folder, ignore_errors=True)
         plan.folder.mkdir(parents=True)
-    plan.assembly.require_devices()
-    plan.assembly.require_even_batch()
-    torch.manual_seed(order.seed)
-    with suppress(Stopped):
-        _fit(plan, STEPS // 2)
-    plan = replace(plan, assembly=Assembly(settings))
-    trainer, meter = _fit(plan, None)
-    seconds = _evaluate(plan, trainer)
-    if trainer.is_global_zero:
-        print(_forecast(plan, trainer, meter, seconds))
+    for stage in plan.stages:
+        stage.assembly.require_devices()
+        stage.assembly.require_even_batch()
+    weights: Path | None = None
+    for stage in plan.stages:
+        _rehearse(plan, stage, weights)
+        weights = stage.folder / WEIGHTS
+    if first_process():
         shutil.rmtree(plan.folder, ignore_errors=True)
 
 
-def _fit(plan: Plan, stop_at: int | None) -> tuple[Trainer, ThroughputMeter]:
-    meter, last = ThroughputMeter(), plan.folder / LAST
-    chain = callbacks(plan, meter)
+def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> None:
+    """One stage, which begins with the weights of the one before."""
+    torch.manual_seed(plan.order.seed)
+    with suppress(Stopped):
+        _fit(plan, _hardest(stage, weights), STEPS // 2)
+    stage = _hardest(stage, None)
+    trainer, meter = _fit(plan, stage, None)
+    seconds = _evaluate(stage, trainer, tested=stage.folder == plan.folder)
+    if trainer.is_global_zero:
+        write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
+        print(_forecast(stage, trainer, meter, seconds), flush=True)
+    trainer.strategy.barrier("the weights are there")
+
+
+def _hardest(stage: Stage, weights: Path | None) -> Stage:
+    """A stage built anew, with examples as large as they get."""
+    hardest = {"data": {"init_args": stage.assembly.datamodule.hardest}}
+    assembly = Assembly(merge(stage.assembly.settings, hardest))
+    if weights is not None:
+        assembly.module.init_from = str(weights)  # type: ignore[assignment]
+    return replace(stage, assembly=assembly)
+
+
+def _fit(plan: Plan, stage: Stage, stop_at: int | None) -> tuple[Trainer, ThroughputMeter]:
+    meter, last = ThroughputMeter(), stage.folder / LAST
+    chain = callbacks(plan, stage, meter)
     if stop_at is not None:
         stop = next(callback for callback in chain if isinstance(callback, StopOnSignal))
         chain.insert(0, StopAt(stop_at, stop))
     limits = {"limit_val_batches": BATCHES, "limit_test_batches": BATCHES, "num_sanity_val_steps": 0}
-    trainer = plan.assembly.trainer(chain, max_steps=STEPS, **limits, **quiet())
-    module, datamodule = plan.assembly.module, plan.assembly.datamodule
-    trainer.fit(module, datamodule=datamodule, ckpt_path=last if last.exists() else None)
+    trainer = stage.assembly.trainer(chain, max_steps=STEPS, **limits, **quiet())
+    ckpt_path = last if last.exists() else None
+    trainer.fit(stage.assembly.module, datamodule=stage.assembly.datamodule, ckpt_path=ckpt_path)
     return trainer, meter
 
 
-def _evaluate(plan: Plan, trainer: Trainer) -> float:
-    """Seconds that a batch of evaluation takes."""
+def _evaluate(stage: Stage, trainer: Trainer, tested: bool) -> float:
+    """Seconds that a batch of evaluation takes; 0 where there is none."""
+    module, datamodule = stage.assembly.module, stage.assembly.datamodule
     started = time.perf_counter()
-    trainer.validate(plan.assembly.module, datamodule=plan.assembly.datamodule, verbose=False)
-    trainer.test(plan.assembly.module, datamodule=plan.assembly.datamodule, verbose=False)
-    datamodule = plan.assembly.datamodule
-    return (time.perf_counter() - started) / sum(
-        min(BATCHES, batches)
-        for batches in (*_batches(datamodule.val_dataloader()), *_batches(datamodule.test_dataloader()))
-    )
+    trainer.validate(module, datamodule=datamodule, verbose=False)
+    if tested:
+        trainer.test(module, datamodule=datamodule, verbose=False)
+    batches = [*_batches(datamodule.val_dataloader()), *(_batches(datamodule.test_dataloader()) if tested else [])]
+    return (time.perf_counter() - started) / max(1, sum(min(BATCHES, count) for count in batches))
 
 
 def _batches(loaders: Any) -> list[int]:
@@ -97,11 +120,12 @@ def _batches(loaders: Any) -> list[int]:
     return [len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders])]
 
 
-def _forecast(plan: Plan, trainer: Trainer, meter: ThroughputMeter, batch_seconds: float) -> str:
-    datamodule: Any = plan.assembly.datamodule
-    epochs = plan.assembly.resolved["trainer"]["max_epochs"]
+def _forecast(stage: Stage, trainer: Trainer, meter: ThroughputMeter, batch_seconds: float) -> str:
+    datamodule: Any = stage.assembly.datamodule
+    epochs = stage.assembly.resolved["trainer"]["max_epochs"]
     speed = meter.measured(datamodule.unit)
-    lines = [f"rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part"]
+    name = f"{stage.name}: " if stage.name else ""
+    lines = [f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part"]
     if torch.cuda.is_available():
         lines.append(f"peak memory: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the GPU of rank zero")
     else:

@@ -1,120 +1,38 @@
-"""One run: claim and config -> fit -> test -> predictions -> record. The only place that does so."""
+"""One run: claim and config -> fit, stage by stage -> test -> predictions -> record. The only place that does so."""
 
 import os
-from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from benchmarks.artefacts import keep_with_record
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import (
-    LAST,
-    WEIGHTS,
-    Checkpoints,
-    SharedBuffers,
-    StepSeeds,
-    StopOnSignal,
-    write_weights,
-)
-from benchmarks.config import (
-    Profile,
-    Settings,
-    config_hash,
-    deviations,
-    machine_settings,
-    merge,
-    resolve_settings,
-    set_where,
-)
-from benchmarks.curves import Curves, curves
-from benchmarks.errors import UserError
+from benchmarks.checkpointing import LAST, WEIGHTS
+from benchmarks.config import deviations
+from benchmarks.controls import Controls
+from benchmarks.curves import METRICS, curves
 from benchmarks.evaluation import (
     baselines,
-    quiet,
     require_same_tests,
-    shards,
     surroundings,
     tell_of_other_references,
-    test,
     write_sheet,
 )
 from benchmarks.files import write_atomically
-from benchmarks.measure import HeldOut, Scored, held_out, is_official
-from benchmarks.paths import record_file, relative, run_folder
-from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, choose_run, first_process, first_start, now, occupied
-from benchmarks.schema import SCHEMA, Baseline, Claim, Record, StoredFile
-from benchmarks.strict import load_claim, load_record, write_record
-from benchmarks.throughput import ThroughputMeter
+from benchmarks.measure import Scored, is_official
+from benchmarks.paths import record_file, relative
+from benchmarks.plan import Order, Plan, work_out
+from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, first_process, first_start, now, occupied
+from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
+from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
+from benchmarks.training import Trained, ended_stages, train_and_test
 from results.collect import verdicts
 from results.render import summary
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for: one variant and one seed of a benchmark."""
-
-    benchmark: str
-    profile: Profile
-    variant: str | None
-    seed: int
-    data: str | None  # the root of the data; None where the benchmark needs none
-    overrides: Settings
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An order worked out: what is assembled, and where it goes."""
-
-    order: Order
-    claim: Claim
-    settings: Settings
-    assembly: Assembly
-    config_hash: str
-    run_id: str
-
-    @property
-    def folder(self) -> Path:
-        """Of the run."""
-        return run_folder(self.order.benchmark, self.run_id)
-
-    @cached_property
-    def tests(self) -> tuple[HeldOut, ...]:
-        """What the run is tested on; read once, as annotations and transcripts may be long."""
-        return held_out(self.claim, self.order.variant, self.order.data)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint says of its run: enough to build it again."""
-        order = self.order
-        return {
-            "benchmark": order.benchmark, "profile": order.profile, "variant": order.variant, "seed": order.seed,
-            "settings": self.settings, "config_hash": self.config_hash, "run_id": self.run_id,
-        }  # fmt: skip
-
-
-def work_out(order: Order) -> Plan:
-    """Parses the configuration and finds the run that it means.
-
-    Raises:
-        UserError: the configuration is not valid.
-    """
-    settings = resolve_settings(order.benchmark, order.profile, order.variant, order.overrides)
-    try:
-        assembly = Assembly(merge(settings, machine_settings(order.seed, order.data)))
-    except UserError as error:
-        where = set_where(order.benchmark, order.profile, order.variant, order.overrides, str(error))
-        raise UserError(f"{str(error).rstrip('.')}. {where}") from None
-    hashed = config_hash(settings, assembly.resolved)
-    middle = "" if order.variant is None else f"{order.variant}-"
-    run_id = choose_run(order.benchmark, f"{order.profile}-{middle}s{order.seed}-{hashed}", order.fresh)
-    return Plan(order, load_claim(order.benchmark), settings, assembly, hashed, run_id)
 
 
 def run(order: Order) -> None:
@@ -130,60 +48,65 @@ def run(order: Order) -> None:
         announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
         announce(f"{summary(plan.claim, load_record(record_path))}\nrecord     {relative(record_path)}")
         return
-    plan.assembly.require_devices()
-    plan.assembly.require_even_batch()
+    for stage in plan.stages:
+        stage.assembly.require_devices()
+        stage.assembly.require_even_batch()
     if not first_process():
         train_and_test(plan)  # the part of every other rank
         return
     with occupied(plan.folder):
-        os.environ[FOLLOWED_RUN] = plan.run_id
         finish(plan, record_path)
 
 
 def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    datamodule, module = plan.assembly.datamodule, plan.assembly.module
-    datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
-    require_same_tests(datamodule, plan.tests)
-    tell_of_other_references(plan.tests)
-    datamodule.setup("fit")
-    if not (plan.folder / LAST).exists():
-        datamodule.verify(training=True)
-        getattr(module, "verify", lambda data: None)(datamodule)
-    beginning = first_start(plan.folder, datamodule.identity, lambda: getattr(module, "initialised_from", None))
-    write_atomically(plan.folder / "config.yaml", yaml.safe_dump(plan.assembly.resolved, sort_keys=False).encode())
-    trainer, meter, scored = train_and_test(plan)
-    assert scored is not None, "rank zero has the scores"
+    beginning = begin(plan)
+    with Controls(plan) as controls:
+        os.environ[FOLLOWED_RUN] = plan.run_id
+        trained = train_and_test(plan)
+        compared = baselines(plan.tests, plan.folder) | controls.scores()
+    assert trained.scored is not None, "rank zero has the scores"
     sheet = write_sheet(plan.tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
-    scored, weights = keep_with_record(plan.order.profile, record_path, scored, plan.folder / WEIGHTS, sheet)
-    record = make_record(plan, trainer, meter, scored, weights, baselines(plan.tests, plan.folder), beginning)
+    scored, weights = keep_with_record(plan.order.profile, record_path, trained.scored, plan.folder / WEIGHTS, sheet)
+    record = make_record(plan, trained, scored, weights, compared, beginning)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
 
 
-def callbacks(plan: Plan, meter: ThroughputMeter) -> list[Callback]:
-    """In the order they must run: a step's row is on disk before its checkpoint."""
-    checkpoints = Checkpoints(plan.folder, plan.identity, plan.assembly.checkpoint_every_n_steps)
-    return [
-        StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(plan.folder / "metrics.csv"), checkpoints,
-        StopOnSignal(checkpoints), shards(plan.tests, plan.folder),
-    ]  # fmt: skip
+def begin(plan: Plan) -> Beginning:
+    """Looks at everything that can be wrong before anything long begins, and writes down how the run began.
+
+    Raises:
+        UserError: data or settings do not fit.
+    """
+    datamodule = plan.last.assembly.datamodule
+    datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
+    require_same_tests(datamodule, plan.tests)
+    tell_of_other_references(plan.tests)
+    identity: dict[str, Any] = {}
+    for stage in plan.stages:
+        data, module = stage.assembly.datamodule, stage.assembly.module
+        data.setup("fit")
+        if not (stage.folder / LAST).exists():
+            data.verify(training=True)
+            getattr(module, "verify", lambda data: None)(data)
+        own = stage.folder == plan.folder
+        identity |= {key if own else f"{stage.name}/{key}": value for key, value in data.identity.items()}
+    first = plan.stages[0].assembly.module
+    beginning = first_start(plan.folder, identity, lambda: getattr(first, "initialised_from", None))
+    resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
+    write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
+    return beginning
 
 
-def train_and_test(plan: Plan) -> tuple[Trainer, ThroughputMeter, Scored | None]:
-    """Every rank's part; scores on rank zero only."""
-    assembly, last, meter = plan.assembly, plan.folder / LAST, ThroughputMeter()
-    torch.manual_seed(plan.order.seed)
-    trainer = assembly.trainer(callbacks(plan, meter), **quiet())
-    if trainer.is_global_zero:
-        print(f"{plan.run_id}: {'continuing from ' + relative(last) if last.exists() else 'training'}", flush=True)
-    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
-    if trainer.is_global_zero:
-        write_weights(last, plan.folder / WEIGHTS)
-    trainer.strategy.barrier("the weights are there")
-    scored = test(trainer, assembly.module, assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS)
-    return trainer, meter, scored
+def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Those of the last stage by their names, those of the others behind the stage's name."""
+    earlier = chain.from_iterable(
+        ((f"{stage.name}/{name}", points) for name, points in curves(stage.folder / METRICS).items())
+        for stage in plan.earlier
+    )
+    return dict(earlier) | curves(plan.folder / METRICS)
 
 
 def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
@@ -195,21 +118,24 @@ def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
 
 
 def make_record(
-    plan: Plan, trainer: Trainer, meter: ThroughputMeter, scored: Scored, weights: StoredFile,
-    compared: dict[str, Baseline], beginning: Beginning,
+    plan: Plan, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
+    beginning: Beginning,
 ) -> Record:  # fmt: skip
     """The record of a finished training run."""
-    order, claim, assembly = plan.order, plan.claim, plan.assembly
-    changed = deviations(order.benchmark, order.profile, order.variant, order.overrides)
-    around = surroundings(trainer, normalised_batch(assembly, trainer))
+    order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
+    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings)
+    around = surroundings(trained.trainer, normalised_batch(assembly, trained.trainer))
+    left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
-        run_id=plan.run_id, seed=order.seed, started=beginning.started, finished=now(), seconds=meter.elapsed,
-        metrics=scored.metrics, baselines=compared, examples=scored.examples,
-        checkpoint=weights, predictions=scored.predictions, config=assembly.portable(),
+        run_id=plan.run_id, seed=order.seed, started=beginning.started, finished=now(),
+        seconds=trained.meter.elapsed + sum(stage.seconds for stage in stages.values()),
+        metrics=scored.metrics, baselines=compared, examples=scored.examples, checkpoint=weights,
+        predictions=scored.predictions,
+        config=plan.together([stage.assembly.portable() for stage in plan.stages]),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
         official=is_official(claim, order.profile, changed, around, scored), environment=around,
-        throughput=meter.measured(assembly.datamodule.unit), curves=curves(plan.folder / "metrics.csv"),
-        wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from,
-        references=scored.references,
+        throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
+        wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
+        stages=stages, left_out=tuple(sorted(set(left_out))),
     )  # fmt: skip

@@ -96,8 +96,23 @@ class Claim:
     audit: str
     neighbours: tuple[Neighbour, ...]
     readings: tuple[Reading, ...]
-    checkpoint: Literal["last"]
+    checkpoint: str
     seeds: tuple[int, ...]
+
+    @property
+    def best_on(self) -> str | None:
+        """The metric, higher being better, whose best epoch is tested; None where the last one is.
+
+        Raises:
+            ValueError: `checkpoint` says neither.
+        """
+        if self.checkpoint == "last":
+            return None
+        if not self.checkpoint.startswith("best val/"):
+            raise ValueError(
+                f"checkpoint is {self.checkpoint!r}; it is `last`, or `best` and a metric such as val/accuracy"
+            )
+        return self.checkpoint.partition(" ")[2]
 
     @property
     def testable(self) -> tuple[Reading, ...]:
@@ -230,11 +245,23 @@ class Tracking:
 
 
 @dataclass(frozen=True)
+class StageRecord:
+    """A stage that ended: its weights, with which the next one began, and what its training took."""
+
+    __pydantic_config__ = STRICT
+    checkpoint: StoredFile
+    seconds: float
+    throughput: Throughput | None
+
+
+@dataclass(frozen=True)
 class Record:
     """What one run measured; written once, never edited.
 
     `initialised_from` are the weights that training began with, None where it began from scratch. `references` are
-    those of each test set, by the prefix of its metrics, where the task compares with references of people.
+    those of each test set, by the prefix of its metrics, where the task compares with references of people. `stages`
+    are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
+    training examples that were not trained on because they stand in the test set.
     """
 
     __pydantic_config__ = STRICT
@@ -264,11 +291,13 @@ class Record:
     wandb: Tracking
     initialised_from: StoredFile | None = None
     references: dict[str, References] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a checkpoint says of its run: enough to build it again."""
+    """What a checkpoint says of its run: enough to build it again; `stage` is one before the last."""
 
     __pydantic_config__ = STRICT
     benchmark: str
@@ -278,3 +307,4 @@ class Identity:
     settings: dict[str, Any]
     config_hash: str
     run_id: str
+    stage: str | None = None

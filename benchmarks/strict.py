@@ -13,7 +13,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, benchmark_folder, relative
-from benchmarks.schema import Claim, Identity, Record
+from benchmarks.schema import Claim, Identity, Record, StageRecord
 
 MOST_PROBLEMS = 4
 
@@ -44,6 +44,8 @@ def _remedy(kind: type, error: ValidationError) -> str:
     """What to do: a record is restored, a claim is mended by the keys that are known where the first problem is."""
     if kind is Record:
         return "Records are never edited: restore the file, or move it away."
+    if kind is StageRecord:
+        return "It was changed since it was written: move it away, and the stage is fitted again."
     if kind is Identity:
         return "Another version of this suite wrote it, or it was changed since; use one that this version wrote."
     here, name = kind, kind.__name__.lower()
@@ -86,6 +88,10 @@ def _problems(claim: Claim) -> list[str]:
         found.append("readings and seeds need at least one entry each")
     if not (ROOT / "datamodules" / f"{claim.dataset}.py").is_file():
         found.append(f"dataset: there is no datamodules/{claim.dataset}.py; name one that is there")
+    try:
+        _ = claim.best_on
+    except ValueError as error:
+        found.append(str(error))
     for reading in claim.readings:
         if not reading.margin.reason.strip():
             found.append(f"reading {reading.name!r}: margin.reason is empty; say why this margin, before any run")
@@ -125,3 +131,17 @@ def write_record(record: Record, path: Path) -> None:
     text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
     _parse(Record, text, path)
     write_atomically(path, (text + "\n").encode())
+
+
+def load_stage(path: Path) -> StageRecord:
+    """What a stage that has ended came to.
+
+    Raises:
+        UserError: the file breaks the schema.
+    """
+    return _parse(StageRecord, path.read_bytes(), path)
+
+
+def write_stage(stage: StageRecord, path: Path) -> None:
+    """Writes down that a stage has ended, whole or not at all."""
+    write_atomically(path, json.dumps(dataclasses.asdict(stage), indent=1, allow_nan=False).encode())

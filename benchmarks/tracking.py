@@ -7,10 +7,11 @@ Offline mode cannot resume (every start writes another folder), so an offline ru
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.curves import rows
+from benchmarks.curves import METRICS, rows
 from benchmarks.paths import ROOT, record_file
 from benchmarks.schema import Record, Tracking
 
@@ -75,9 +76,8 @@ def publish(record: Record, folder: Path, verdicts: dict[str, str]) -> None:
 
 
 def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> None:
-    if (folder / "metrics.csv").exists():
-        for step, values in _by_step(folder / "metrics.csv").items():
-            run.log(values, step=step)
+    for step, values in _curves(folder, record):
+        run.log(values, step=step)
     run.summary.update({key: measured.value for key, measured in record.metrics.items()})
     run.summary.update({f"verdict/{reading}": words for reading, words in verdicts.items()})
     kept = record_file(record.benchmark, record.run_id).with_suffix("")
@@ -88,6 +88,17 @@ def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> No
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         run.save(str(copy), base_path=run.dir, policy="now")
+
+
+def _curves(folder: Path, record: Record) -> Iterator[tuple[int, dict[str, float]]]:
+    """Step and values, the steps of each stage counted from the end of the one before."""
+    begun = 0
+    for name in (*record.stages, ""):
+        path = folder / name / METRICS
+        steps = _by_step(path) if path.exists() else {}
+        for step, values in steps.items():
+            yield begun + step, {f"{name}/{key}" if name else key: value for key, value in values.items()}
+        begun += max(steps, default=0)
 
 
 def _by_step(path: Path) -> dict[int, dict[str, float]]:

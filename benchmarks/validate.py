@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.arguments import Request, locate_data, request
-from benchmarks.config import Settings, deviations, machine_settings, merge, resolve_settings
+from benchmarks.config import Settings, deviations, last_stage, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.loaded import load
@@ -33,13 +33,13 @@ WAYS = ("checkpoint", "weights", "predictions")
 class Subject:
     """What is scored: the request, the hashes or names it goes by, and what a checkpoint knows of its run.
 
-    `changes` are the settings that may deviate from the committed protocol: the user's, and those of the run that
-    wrote a checkpoint. `state` is what a checkpoint remembers of its data.
+    `settings` may deviate from the committed protocol: by the user's overrides, and by those of the run that wrote a
+    checkpoint. `state` is what a checkpoint remembers of its data.
     """
 
     asked: Request
     what: tuple[str, ...]
-    changes: Settings
+    settings: Settings
     checkpoint: StoredFile | None = None
     state: Mapping[str, Any] | None = None
     variant: str | None = None
@@ -105,7 +105,9 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     scored = together(_scored(tested, file, signature) for tested, file in _predicted(asked, variant, path, root))
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
-    return Subject(asked, hashes, asked.overrides, variant=options.variant), Outcome(scored, around, None)
+    named = None if options.variant is None else asked.variants[0]
+    settings = resolve_settings(asked.benchmark, asked.profile, named, asked.overrides)
+    return Subject(asked, hashes, settings, variant=named), Outcome(scored, around, None)
 
 
 def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
@@ -148,8 +150,10 @@ def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
 def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:
     asked = _full_unless_mini(options)
     _announce(asked, options.weights)
-    settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], {})
-    subject = Subject(asked, (options.weights,), asked.overrides)
+    settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
+    subject = Subject(
+        asked, (options.weights,), resolve_settings(asked.benchmark, asked.profile, None, asked.overrides)
+    )
     return subject, _test(subject, settings, options.weights)
 
 
@@ -163,8 +167,8 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     from benchmarks.checkpointing import EndTogether
     from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
 
-    settings = merge(settings, machine_settings(subject.seed or 0, root))
-    assembly = Assembly(merge(settings, asked.overrides))
+    settings = merge(last_stage(settings), machine_settings(subject.seed or 0, root))
+    assembly = Assembly(settings)
     if weights is not None:
         published = _published(assembly, weights)
         # Published numbers are of float32, and of the pixels that the weights' own preset prepares.
@@ -225,7 +229,7 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
     asked, scored = subject.asked, outcome.scored
-    changed = deviations(asked.benchmark, asked.profile, subject.variant, subject.changes)
+    changed = deviations(asked.benchmark, asked.profile, subject.variant, subject.settings)
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
         run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,

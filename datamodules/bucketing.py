@@ -28,14 +28,15 @@ def num_batches(lengths: Floats, batch_size: float) -> int:
     return ceil(float(lengths.sum()) / batch_size)
 
 
-def epoch_batches(lengths: Floats, batch_size: float, seed: int, epoch: int) -> list[Integers]:
+def epoch_batches(lengths: Floats, batch_size: float, seed: int, epoch: int, jitter: float = JITTER) -> list[Integers]:
     """Indices of the examples of each optimizer step of an epoch; every example once, largest first within a step.
 
-    The examples are ordered by their lengths, a little shaken, and the order is cut into equal shares of the sizes,
-    of which none is over `batch_size` by more than one example. Then the shares are shuffled.
+    The examples are ordered by their lengths, a little shaken (those of one side by `jitter`), and the order is cut
+    into equal shares of the sizes, of which none is over `batch_size` by more than one example. Then the shares are
+    shuffled.
     """
     generator = example_generator(seed, epoch, "lengths")
-    order = _order(lengths, generator)
+    order = _order(lengths, jitter, generator)
     sizes = _sizes(lengths)
     ends = np.cumsum(sizes[order])
     count = num_batches(lengths, batch_size)
@@ -48,10 +49,10 @@ def _sizes(lengths: Floats) -> Floats:
     return lengths if lengths.ndim == 1 else lengths.sum(axis=1)
 
 
-def _order(lengths: Floats, generator: np.random.Generator) -> Integers:
+def _order(lengths: Floats, jitter: float, generator: np.random.Generator) -> Integers:
     """Neighbours are alike. Pairs go row by row, through every other row backwards, so that no step has a jump."""
     if lengths.ndim == 1:
-        return np.argsort(np.log(lengths) + generator.uniform(-JITTER, JITTER, len(lengths)), kind="stable")
+        return np.argsort(np.log(lengths) + generator.uniform(-jitter, jitter, len(lengths)), kind="stable")
     shaken = np.log(lengths) + generator.uniform(-PAIR_JITTER, PAIR_JITTER, lengths.shape)
     rows, second = np.floor(shaken[:, 0] / ROW), shaken[:, 1]
     return np.lexsort((np.where(rows % 2, -second, second), rows))
@@ -88,6 +89,7 @@ class LengthBatches(Sampler[list[Key]]):
         accumulate: batches accumulated into one optimizer step.
         seed: of the run.
         step: the number of optimizer steps done, asked anew at the start of every epoch.
+        jitter: how far the logarithms of lengths of one side are shaken.
 
     Raises:
         UserError: a step may have fewer examples than there are ranks and accumulated batches.
@@ -103,8 +105,10 @@ class LengthBatches(Sampler[list[Key]]):
         accumulate: int,
         seed: int,
         step: Callable[[], int],
+        jitter: float = JITTER,
     ) -> None:
         self.lengths, self.batch_size, self.seed, self.step = lengths, batch_size, seed, step
+        self.jitter = jitter
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
         self.steps_per_epoch = num_batches(lengths, batch_size)
         sizes = _sizes(lengths)
@@ -123,7 +127,7 @@ class LengthBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, first = divmod(self.step(), self.steps_per_epoch)
         shares = self.world_size * self.accumulate
-        for batch in epoch_batches(self.lengths, self.batch_size, self.seed, epoch)[first:]:
+        for batch in epoch_batches(self.lengths, self.batch_size, self.seed, epoch, self.jitter)[first:]:
             for turn in range(self.accumulate):
                 share = batch[turn * self.world_size + self.rank :: shares]
                 yield [(epoch, int(index)) for index in share]

@@ -39,6 +39,11 @@ class BenchmarkData(LightningDataModule):
         return self.global_batch_size
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Training examples that are left out because they stand in the test set, once `setup("fit")` has run."""
+        return ()
+
+    @property
     def hardest(self) -> dict[str, object]:
         """Arguments under which a rehearsal meets the most memory and time of a run whose examples grow."""
         return {}

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
-from datamodules.bucketing import Floats, LengthBatches, evaluation_batches, num_batches
+from datamodules.bucketing import JITTER, Floats, LengthBatches, evaluation_batches, num_batches
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import EvaluationBatches, Key
 
@@ -28,6 +28,8 @@ class SequenceData(BenchmarkData):
     """
 
     whole_examples = False
+    jitter = JITTER
+    """How far training shakes the logarithms of lengths of one side: the less, the less padding."""
 
     def __init__(self, seed: int, global_batch_size: int, evaluation_batch_size: int, workers: int) -> None:
         super().__init__()
@@ -59,7 +61,7 @@ class SequenceData(BenchmarkData):
         assert trainer is not None
         batches = LengthBatches(
             self.lengths, self.unit, self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step, self.jitter,
         )  # fmt: skip
         return self._loader(examples, batches, collate)
 

@@ -1,4 +1,4 @@
-"""Subwords by SentencePiece: what a recogniser writes instead of letters, and a translator reads and writes."""
+"""Subwords by SentencePiece: what a recogniser writes instead of letters, and what a translator or a reader reads."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ TRANSLATION: dict[str, Any] = {
     "pad_id": PAD, "unk_id": UNKNOWN, "bos_id": BEGIN, "eos_id": END,
 }  # fmt: skip
 """How a translator's vocabulary is learnt."""
+
+MASK = 4
+"""What stands for a word that has to be guessed, in a vocabulary of reviews; its other first ids are a translator's."""
+
+REVIEWS: dict[str, Any] = TRANSLATION | {"control_symbols": ["<mask>"], "max_sentence_length": 2**30}
+"""How a vocabulary of reviews is learnt. SentencePiece would pass over texts of more than 4,192 bytes by itself."""
 
 
 class Subwords:
@@ -58,6 +64,15 @@ class Subwords:
             UserError: the texts are too few for so many pieces.
         """
         return _trained(texts, size, **TRANSLATION)
+
+    @staticmethod
+    def for_reviews(texts: Iterable[str], size: int) -> Subwords:
+        """The vocabulary of `size` pieces of reviews, as `for_translation` has it, and with MASK, which no text gives.
+
+        Raises:
+            UserError: the texts are too few for so many pieces.
+        """
+        return _trained(texts, size, **REVIEWS)
 
     @property
     def pieces(self) -> list[str]:

@@ -78,6 +78,25 @@ class Halvings:
         return float(0.5 ** min(self.times, (step - start) // distance + 1))
 
 
+@dataclass(frozen=True)
+class Cosine:
+    """Share of the peak: a linear rise, then half a cosine; all steps count, as neither the first nor the last is at 0.
+
+    Args:
+        warm_up: share of all steps in which it rises; 0 begins at the peak.
+    """
+
+    warm_up: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up < 1:
+            raise ValueError(f"warm_up is {self.warm_up}; it is a share of all steps, at least 0 and less than 1")
+
+    def __call__(self, step: int, total: int) -> float:
+        """At a step, from 0 on, of `total`."""
+        return warmed_cosine(step + 1, max(1, round(self.warm_up * total)), total + 1)
+
+
 def _require_positive(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:

@@ -26,6 +26,11 @@ def source_file(init_from: str) -> Path:
     return path
 
 
+def of_network(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a module's network alone, by their names in it."""
+    return {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
+
+
 def load_backbone(body: nn.Module, init_from: str) -> None:
     """Loads all weights of a network without its classifier.
 
@@ -38,7 +43,7 @@ def load_backbone(body: nn.Module, init_from: str) -> None:
         load_checkpoint(path)["state_dict"] if own else torch.load(path, weights_only=True, map_location="cpu")
     )
     if own:
-        weights = {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
+        weights = of_network(weights)
     wanted = body.state_dict()
     unlike = [
         name

@@ -14,14 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.text import Perplexity
 
-from benchmarks.errors import Failure, UserError
 from benchmarks.runs import announce
 from datamodules.subwords import BEGIN, END, PAD, padded
 from lightning_modules.averaging import Averaging, MeanWeights
 from lightning_modules.networks.encoder_decoder import EncoderDecoder
 from lightning_modules.search import Search, search
+from lightning_modules.steps import StepModule
 from lightning_modules.translation_metric import TranslationMetric
-from lightning_modules.vocabulary import SubwordModule
 from results.scoring.translation import in_a_line
 
 AVERAGE = "average"  # the key of a checkpoint that holds the mean of weights
@@ -30,7 +29,7 @@ GREEDY = Search(beam=1)
 SHOWN = 0  # the sentence of a test set whose attention is kept
 
 
-class Translator(SubwordModule):
+class Translator(StepModule):
     """A network and the recipe that trains it.
 
     Args:
@@ -53,8 +52,7 @@ class Translator(SubwordModule):
         search: Search,
         averaging: Averaging | None = None,
     ) -> None:
-        super().__init__()
-        self.make_network, self.make_optimizer, self.schedule = network, optimizer, schedule
+        super().__init__(network, optimizer, schedule)
         self.label_smoothing, self.search, self.averaging = label_smoothing, search, averaging
         self.mean = MeanWeights()
         self.scores: dict[str, TranslationMetric] = {}
@@ -67,13 +65,7 @@ class Translator(SubwordModule):
         """
         if self.scores:
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        try:
-            self.network = self.make_network(datamodule.num_subwords)
-        except ValueError as error:
-            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
-        if self.trainer.state.fn == "fit":
-            self.subwords = datamodule.subwords
+        self.build_network()
         self.perplexity = Perplexity(ignore_index=PAD)  # reads a file of torch's when made
         for name in ("val", *self._test_names()):
             self.scores[name] = TranslationMetric()
@@ -113,27 +105,14 @@ class Translator(SubwordModule):
         target = batch["target"]
         logits = self.network(batch["source"], batch["counts"], target[:, :-1])
         loss = smoothed_loss(logits, target[:, 1:], self.label_smoothing)
-        if not torch.isfinite(loss):
-            found = {"step": self.trainer.global_step, "source": batch["source"].cpu(), "target": target.cpu()}
-            raise Failure(f"at step {found['step']} the loss is not finite", found)
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        # Gradients are averaged over ranks and accumulated batches.
-        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        share = loss * shares / datamodule.step_targets
-        self.log("train/loss", share.detach(), prog_bar=True, batch_size=1)
-        return share
+        return self.share_of_step(loss, {"source": batch["source"], "target": target})
 
     def optimizer_step(self, *arguments: Any, **more: Any) -> None:
         """A step; then the weights are taken into the mean where they are to be."""
         super().optimizer_step(*arguments, **more)
         # The trainer counts the step after this, and a checkpoint of it may be written right after that.
-        if self.averaging is not None and self.averaging.due(self.trainer.global_step + 1, self._total_steps):
+        if self.averaging is not None and self.averaging.due(self.trainer.global_step + 1, self.total_steps):
             self.mean.take(self.network)
-
-    @property
-    def _total_steps(self) -> int:
-        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
-        return int(min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Perplexity of the references, and BLEU of greedy translations."""
@@ -210,10 +189,7 @@ class Translator(SubwordModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and its schedule at every step."""
-        optimizer = self.make_optimizer(self.parameters())
-        total = self._total_steps
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(step, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return self.scheduled(self.make_optimizer(self.parameters()))
 
 
 def smoothed_loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import locate, read_rows, shown
+from results.scoring.words import Words, read_words, write_words
 from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
@@ -56,26 +57,28 @@ class Truth:
 class Predictions:
     """Predictions in truth order: classes [n, k], best first, and their probabilities [n, k].
 
-    `scored` counts the rows read, `unique` the distinct examples among them.
+    `scored` counts the rows read, `unique` the distinct examples among them; `words` may say of some ids what moved
+    their scores.
     """
 
     classes: NDArray[np.int64]
     scores: Floats
     scored: int
     unique: int
+    words: Mapping[str, Words] = field(default_factory=dict)
 
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
-    """Write `predictions.csv` into an existing folder, whole or not at all; scores get 7 significant digits.
+    """Write `predictions.csv`, maybe `words.json`, into an existing folder, each whole or not; scores in 7 digits.
 
     Args:
-        folder: where the file goes; one that is there is replaced.
+        folder: where the files go; those that are there are replaced.
         predictions: in truth order, each with `classes` (the min(5, num_classes) best, best first) and `scores`
-            (their probabilities).
+            (their probabilities). Some may have `words`; where none has any, a stale file of them is removed.
         truth: the examples predicted.
 
     Raises:
-        ValueError: a prediction too many or too few, for the test set or for an example.
+        ValueError: a prediction too many or too few, for the test set or for an example; or its words are none.
         UserError: the disk is full, or the folder may not be written to.
     """
     columns = _columns(truth)
@@ -88,8 +91,9 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         if len(row) != len(columns):
             raise ValueError(f"expected {len(columns)} fields for {example!r}, got {len(row)}")
         writer.writerow(row)
+    words = write_words(folder, predictions, truth.ids)
     write_atomically(folder / FILE_NAME, text.getvalue().encode())
-    return [folder / FILE_NAME]
+    return [folder / FILE_NAME, *words]
 
 
 def files(path: Path) -> list[Path]:
@@ -101,7 +105,8 @@ def read(path: Path, truth: Truth) -> Predictions:
     """Read `predictions.csv` (the file, or the folder that holds it), rows in any order.
 
     Raises:
-        UserError: the file is missing or malformed, or contradicts the truth; the message names file and line.
+        UserError: the file is missing or malformed, or contradicts the truth; the message names file and line. Or a
+            `words.json` beside it is malformed.
     """
     file = locate(path, FILE_NAME)
     depth = _depth(truth)
@@ -119,7 +124,8 @@ def read(path: Path, truth: Truth) -> Predictions:
             raise UserError(f"{file}, line {line}: {error}") from None
         lines[place] = line
     _refuse_missing(file, truth, lines)
-    return Predictions(classes, scores, scored=len(lines), unique=len(places))
+    words = read_words(file.parent, places) if file.name == FILE_NAME else {}
+    return Predictions(classes, scores, scored=len(lines), unique=len(places), words=words)
 
 
 def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:

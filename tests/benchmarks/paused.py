@@ -20,7 +20,9 @@ import torch
 from benchmarks.cli import main
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.detection import Detector
+from lightning_modules.language_model import MaskedLanguageModel
 from lightning_modules.speech import SpeechRecognizer
+from lightning_modules.text_classifier import TextClassifier
 from lightning_modules.translation import Translator
 
 MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
@@ -68,7 +70,8 @@ def stepping(original, moment, sanity=False):
 
 
 torch.save = saving(torch.save)
-for system in (ImageClassifier, Detector, SpeechRecognizer, Translator):
+MaskedLanguageModel.training_step = stepping(MaskedLanguageModel.training_step, "step")
+for system in (ImageClassifier, Detector, SpeechRecognizer, TextClassifier, Translator):
     system.training_step = stepping(system.training_step, "step")
     system.validation_step = stepping(system.validation_step, "validation")
     system.validation_step = stepping(system.validation_step, "sanity", sanity=True)

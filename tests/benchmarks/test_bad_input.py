@@ -203,7 +203,7 @@ CASES = [
     Case("SEEDS=", REPRODUCE + " --seeds=", ("SEEDS= is no list of integers",)),
     Case("a SEED too large for a generator", REPRODUCE + f" --seeds={2**64}", (str(2**64), "from 0 to 4294967295")),
     Case("run with two seeds", TRAIN.replace("=0 ", "=0,1 "), ("exactly one seed",)),
-    Case("unknown VARIANT", REPRODUCE + " --variant=tiny", ("imagenet has no variant 'tiny'", "Known: none")),
+    Case("unknown VARIANT", REPRODUCE + " --variant=tiny", ("imagenet has no variant 'tiny'", "Known: default")),
     # ARGS
     Case(
         "a typo in an override", TRAIN + " --args=--trainer.max_epoch=3", ("max_epoch", "configuration"), early=False

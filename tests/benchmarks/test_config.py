@@ -4,21 +4,26 @@ import builtins
 import importlib
 import io
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import config
 from benchmarks.assembly import Assembly
 from benchmarks.config import (
     config_hash,
     deviations,
+    last_stage,
     leaves,
     machine_settings,
     merge,
+    overridden,
     parse_overrides,
     resolve_settings,
+    stages,
 )
 from benchmarks.errors import UserError
 from benchmarks.modules import needs_data
@@ -78,6 +83,78 @@ def test_a_variant_without_a_miniature_of_its_own(small_benchmark):
     assert resolve_settings("any", "mini", "v", {})["d"] == "mini"
 
 
+# Stages.
+
+STAGED = {
+    "trainer": {"max_epochs": 9, "devices": 1},
+    "controls": ["scratch"],
+    "stages": {
+        "first": {"trainer": {"max_epochs": 3}, "model": {"class_path": "A"}},
+        "second": {"model": {"class_path": "B"}},
+    },
+}
+
+
+def test_what_stands_beside_stages_holds_for_all_of_them():
+    first, second = stages(STAGED).values()
+    assert first == {"trainer": {"max_epochs": 3, "devices": 1}, "model": {"class_path": "A"}}
+    assert second == last_stage(STAGED) == {"trainer": {"max_epochs": 9, "devices": 1}, "model": {"class_path": "B"}}
+    assert stages(first) == {"": first}
+    assert last_stage(first) == first
+
+
+def test_a_stage_set_to_null_falls_away():
+    without = merge(STAGED, {"stages": {"first": None}})
+    assert [*stages(without)] == ["second"]
+    assert [*stages(overridden(without, {"threads": 2, "stages": {"first": {"threads": 1}}}))] == ["second"]
+
+
+def test_an_override_overrules_every_stage_or_the_one_it_names():
+    everywhere = stages(overridden(STAGED, {"trainer": {"max_epochs": 1}, "threads": 2}))
+    assert [each["trainer"]["max_epochs"] for each in everywhere.values()] == [1, 1]
+    assert [each["threads"] for each in everywhere.values()] == [2, 2]
+    one = stages(overridden(STAGED, {"stages": {"first": {"trainer": {"max_epochs": 1}}}}))
+    assert [each["trainer"]["max_epochs"] for each in one.values()] == [1, 9]
+    both = stages(
+        overridden(STAGED, {"trainer": {"max_epochs": 2}, "stages": {"first": {"trainer": {"max_epochs": 1}}}})
+    )
+    assert [each["trainer"]["max_epochs"] for each in both.values()] == [1, 2]
+
+
+def test_overrides_of_stages_are_deviations_and_their_machine_keys_are_not(small_benchmark):
+    (small_benchmark / "config.yaml").write_text(yaml.safe_dump(STAGED))
+    changed = resolve_settings("any", "full", None, {"trainer": {"devices": 2}})
+    assert deviations("any", "full", None, changed) == ()
+    changed = resolve_settings("any", "full", None, {"stages": {"first": {"trainer": {"max_epochs": 4}}}})
+    assert deviations("any", "full", None, changed) == ("stages.first.trainer.max_epochs: 3 -> 4",)
+
+
+def test_the_hash_of_stages_is_of_each(small_benchmark):
+    def hashed(settings):
+        return config_hash(settings, [*stages(settings).values()])
+
+    changed = [
+        {"trainer": {"max_epochs": 1}}, {"stages": {"first": {"trainer": {"max_epochs": 1}}}},
+        {"stages": {"second": {"trainer": {"max_epochs": 1}}}}, {"stages": {"first": None}},
+    ]  # fmt: skip
+    assert len({hashed(overridden(STAGED, each)) for each in ({}, *changed)}) == 5
+    assert hashed(overridden(STAGED, {"trainer": {"devices": 2}})) == hashed(STAGED)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stages: [a, b]", "stages is ['a', 'b']"),
+        ("stages: {first: 3}", "stages.first is 3"),
+        ("stages: {first: {model: 3}}", "stages.first: model is 3"),
+    ],
+)
+def test_malformed_stages_are_refused(small_benchmark, text, words):
+    (small_benchmark / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=re.escape(words)):
+        resolve_settings("any", "full", None, {})
+
+
 # ARGS.
 
 
@@ -113,14 +190,18 @@ def test_overrides(text, settings):
 )
 def test_machine_keys_and_the_committed_values_are_no_deviation(harmless):
     overrides = parse_overrides(harmless)
-    assert deviations("imagenet", "full", None, overrides) == ()
+    assert deviations("imagenet", "full", None, resolved(overrides)) == ()
     assert hashed(overrides) == hashed({})
 
 
+def resolved(overrides):
+    return resolve_settings("imagenet", "full", None, overrides)
+
+
 def hashed(overrides, seed=0, root="/data"):
-    settings = resolve_settings("imagenet", "full", None, overrides)
+    settings = resolved(overrides)
     assembly = Assembly(merge(settings, machine_settings(seed, root)))
-    return config_hash(settings, assembly.resolved)
+    return config_hash(settings, [assembly.resolved])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +217,7 @@ def hashed(overrides, seed=0, root="/data"):
 )
 def test_every_other_override_is_a_deviation_and_another_configuration(override, line):
     overrides = parse_overrides(override)
-    assert deviations("imagenet", "full", None, overrides) == (line,)
+    assert deviations("imagenet", "full", None, resolved(overrides)) == (line,)
     assert hashed(overrides) != hashed({})
 
 
@@ -204,13 +285,14 @@ def no_disk_no_network(monkeypatch):
 def test_every_committed_config_is_instantiated_without_disk_and_network(
     benchmark, profile, variant, no_disk_no_network
 ):
-    settings = resolve_settings(benchmark, profile, variant, {})
     root = "/there/is/no/such/folder" if needs_data(load_claim(benchmark)) else None
-    assembly = Assembly(merge(settings, machine_settings(3, root)))
-    assert type(assembly.module).__module__ + "." + type(assembly.module).__name__ == settings["model"]["class_path"]
-    assert type(assembly.datamodule).__name__ == settings["data"]["class_path"].rpartition(".")[2]
-    assert assembly.resolved["trainer"]["use_distributed_sampler"] is False
-    assert {key: leaves(assembly.resolved)[key] for key in leaves(settings)} == leaves(settings)
+    for settings in stages(resolve_settings(benchmark, profile, variant, {})).values():
+        assembly = Assembly(merge(settings, machine_settings(3, root)))
+        module = type(assembly.module)
+        assert module.__module__ + "." + module.__name__ == settings["model"]["class_path"]
+        assert type(assembly.datamodule).__name__ == settings["data"]["class_path"].rpartition(".")[2]
+        assert assembly.resolved["trainer"]["use_distributed_sampler"] is False
+        assert {key: leaves(assembly.resolved)[key] for key in leaves(settings)} == leaves(settings)
 
 
 def test_the_guard_sees_a_disk_that_is_touched(no_disk_no_network):

@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from datamodules import tokenised as module
+from datamodules.columns import kind
 from datamodules.layouts.wmt import open_training
 from datamodules.miniature.wmt import TRAPS, Speaker
 from datamodules.subwords import BEGIN, END, PAD, UNKNOWN
@@ -87,8 +88,8 @@ def test_every_pair_is_there_in_its_place(root, text, monkeypatch):
 
 def test_ids_are_as_small_as_the_vocabulary_allows(root, text):
     found = tokenised(text, SIZE)
-    assert [ids.dtype for ids in found.ids] == [np.uint16] * 2
-    assert [module._kind(size) for size in (256, 257, 65_536, 65_537)] == [np.uint8, np.uint16, np.uint16, np.uint32]
+    assert [column.ids.dtype for column in found.columns] == [np.uint16] * 2
+    assert [kind(size) for size in (256, 257, 65_536, 65_537)] == [np.uint8, np.uint16, np.uint16, np.uint32]
 
 
 def test_the_vocabulary_begins_with_its_symbols_and_no_text_has_them(root, text):
@@ -96,7 +97,7 @@ def test_the_vocabulary_begins_with_its_symbols_and_no_text_has_them(root, text)
     assert len(found.subwords.pieces) == SIZE
     assert [PAD, UNKNOWN, BEGIN, END] == [0, 1, 2, 3]
     assert found.subwords.pieces[:4] == ["<pad>", "<unk>", "<s>", "</s>"]
-    assert min(ids.min() for ids in found.ids) > END
+    assert min(column.ids.min() for column in found.columns) > END
     assert found.subwords.decode([BEGIN, *found.subwords.encode("Haus"), END]) == "Haus"
 
 
@@ -247,5 +248,5 @@ def test_parquet_is_tokenised_alike_and_read_by_a_forked_process(root, tmp_path,
     assert [pickle.loads(pickle.dumps(rows)).pair(place) for place in range(len(rows))] == PAIRS
     plain, other = tokenised(text, SIZE), tokenised(rows, SIZE)
     assert other.subwords.model == plain.subwords.model
-    for one, two in zip([*plain.ids, *plain.bounds], [*other.ids, *other.bounds], strict=True):
-        assert one.tolist() == two.tolist()
+    for one, two in zip(plain.columns, other.columns, strict=True):
+        assert (one.ids.tolist(), one.bounds.tolist()) == (two.ids.tolist(), two.bounds.tolist())

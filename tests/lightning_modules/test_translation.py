@@ -20,7 +20,7 @@ from datamodules.subwords import BEGIN, END, PAD, Subwords
 from lightning_modules.averaging import Averaging, MeanWeights
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.transformer import Transformer
-from lightning_modules.schedules import Halvings, InverseSquareRoot
+from lightning_modules.schedules import Cosine, Halvings, InverseSquareRoot
 from lightning_modules.search import Search
 from lightning_modules.translation import AVERAGE, Translator, smoothed_loss
 from lightning_modules.translation_metric import TranslationMetric
@@ -233,6 +233,24 @@ def test_halvings_are_nvidias(total, warm_up, first, times):
     schedule = Halvings(warm_up, first, times)
     expected = [by_nvidia(step, total, warm_up, first, times) for step in range(total + 5)]
     assert [schedule(step, total) for step in range(total + 5)] == pytest.approx(expected)
+
+
+def test_cosine_by_hand():
+    """Ten steps, of which two rise: at the peak at the second, then nine steps of 20 degrees to 0, after the last."""
+    found = [Cosine(0.2)(step, 10) for step in range(12)]
+    assert found == pytest.approx(
+        [0.5, 1, 0.969846, 0.883022, 0.75, 0.586824, 0.413176, 0.25, 0.116978, 0.030154, 0, 0], abs=1e-6
+    )
+    assert [Cosine(0)(step, 2) for step in range(3)] == pytest.approx([1, 0.5, 0])
+    assert [Cosine(0.5)(step, 4) for step in range(4)] == pytest.approx([0.5, 1, 0.75, 0.25])
+
+
+@pytest.mark.parametrize("warm_up", [-0.1, 1, 1.5, math.nan])
+def test_a_warm_up_that_is_no_share(warm_up):
+    with pytest.raises(
+        ValueError, match=f"^warm_up is {warm_up}; it is a share of all steps, at least 0 and less than 1$"
+    ):
+        Cosine(warm_up)
 
 
 class Rates(Callback):

@@ -1,0 +1,95 @@
+"""A plan carried out: each stage by a Trainer of its own, the last one tested."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from benchmarks.checkpointing import LAST, WEIGHTS, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal, write_weights
+from benchmarks.curves import METRICS, Curves
+from benchmarks.evaluation import quiet, shards, test
+from benchmarks.measure import Scored, stored
+from benchmarks.paths import relative
+from benchmarks.plan import Plan, Stage
+from benchmarks.runs import announce
+from benchmarks.schema import StageRecord
+from benchmarks.strict import load_stage, write_stage
+from benchmarks.throughput import ThroughputMeter
+
+ENDED = "stage.json"  # in the folder of a stage that has ended
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training and testing came to; scores on rank zero only."""
+
+    trainer: Trainer
+    meter: ThroughputMeter
+    scored: Scored | None
+
+
+def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter) -> list[Callback]:
+    """In the order they must run: a step's row is on disk before its checkpoint."""
+    tested = stage.folder == plan.folder
+    checkpoints = Checkpoints(
+        stage.folder, plan.identity(stage), stage.assembly.checkpoint_every_n_steps,
+        plan.claim.best_on if tested else None,
+    )  # fmt: skip
+    return [
+        StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS), checkpoints,
+        StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if tested else []),
+    ]  # fmt: skip
+
+
+def train_and_test(plan: Plan) -> Trained:
+    """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds."""
+    launcher = None
+    for stage, following in pairwise(plan.stages):
+        if not (stage.folder / ENDED).exists():
+            trainer, meter = fit(plan, stage, launcher)
+            launcher = trainer.strategy.launcher
+            end_stage(stage, trainer, meter)
+        following.assembly.module.init_from = str(stage.folder / WEIGHTS)  # type: ignore[assignment]
+    last = plan.last
+    trainer, meter = fit(plan, last, launcher)
+    scored = test(
+        trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
+    )
+    return Trained(trainer, meter, scored)
+
+
+def fit(plan: Plan, stage: Stage, launcher: Any = None) -> tuple[Trainer, ThroughputMeter]:
+    """Fits a stage from where it stands and writes the weights that are tested or handed on.
+
+    Args:
+        plan: the run.
+        stage: of the plan.
+        launcher: what started the other ranks for the stage before, to be told if this one ends early.
+    """
+    assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
+    torch.manual_seed(plan.order.seed)
+    chain = callbacks(plan, stage, meter)
+    trainer = assembly.trainer(chain, **quiet())
+    if launcher is not None:
+        trainer.strategy._launcher = launcher
+    announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
+    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
+    if trainer.is_global_zero:
+        tested = next(callback.tested for callback in chain if isinstance(callback, Checkpoints))
+        write_weights(tested, stage.folder / WEIGHTS)
+    trainer.strategy.barrier("the weights are there")
+    return trainer, meter
+
+
+def end_stage(stage: Stage, trainer: Trainer, meter: ThroughputMeter) -> None:
+    """Notes that a stage has ended, and what it took, so that a resume goes on with the next one."""
+    if trainer.is_global_zero:
+        speed = meter.measured(stage.assembly.datamodule.unit)
+        write_stage(StageRecord(stored(stage.folder / WEIGHTS), meter.elapsed, speed), stage.folder / ENDED)
+
+
+def ended_stages(plan: Plan) -> dict[str, StageRecord]:
+    """What each stage before the last came to."""
+    return {stage.name: load_stage(stage.folder / ENDED) for stage in plan.earlier}

@@ -1,0 +1,202 @@
+"""IMDB's reviews: masked ones to learn the language from, labelled ones to learn to judge; in batches of tokens.
+
+Training leaves out reviews that stand in the test set; of the test set every review is judged.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from benchmarks.errors import UserError
+from benchmarks.runs import announce
+from benchmarks.schema import Signature
+from datamodules.imdb_choice import Choice, all_texts, labelled, name
+from datamodules.imdb_examples import (
+    JudgedReviews,
+    LabelledReviews,
+    MaskedReviews,
+    collate_evaluation,
+    collate_labelled,
+    collate_masked,
+    cut,
+)
+from datamodules.layouts.imdb import CLASSES, open_reviews, plain
+from datamodules.layouts.imdb_reviews import Reviews
+from datamodules.masking import Masking
+from datamodules.sequence_data import SequenceData
+from datamodules.subwords import BEGIN, Subwords
+from datamodules.tokenised_reviews import TokenisedReviews, tokenised
+
+
+def encoded(subwords: Subwords, text: str, longest: int) -> list[int]:
+    """BEGIN and the ids of a review, as `plain` has it, cut to `longest` tokens."""
+    return cut([BEGIN, *subwords.encode(plain(text))], longest)
+
+
+class ImdbData(SequenceData):
+    """Reviews to train on, a held-out part of the labelled ones to select by, and the test set.
+
+    The held-out part is the same for every seed, so that seeds are comparable. With a masking all training and
+    unlabelled reviews are trained on, the texts of the held-out ones among them, without any label.
+
+    Args:
+        root: the folder with the reviews, or hf:<name>.
+        seed: of the run; decides order and masking.
+        subwords: of the vocabulary.
+        longest: tokens of a review, from 2 on; of a longer one the middle is left out.
+        held_out: share of the labelled training reviews that is kept for selection.
+        global_batch_size: tokens in one optimizer step, over all devices.
+        evaluation_batch_size: characters that a device sees at once in evaluation, padding included.
+        masking: what has to be guessed; None to train on labels.
+        workers: processes that read reviews, a device.
+
+    Raises:
+        ValueError: `longest` or `held_out` is out of its range.
+    """
+
+    unit = "tokens"
+    jitter = 0.05  # lengths vary more than those of recordings: 0.1 would pad by 7 %, this by 4 %
+
+    def __init__(
+        self,
+        root: str,
+        seed: int,
+        subwords: int,
+        longest: int,
+        held_out: float,
+        global_batch_size: int,
+        evaluation_batch_size: int,
+        masking: Masking | None = None,
+        workers: int = 2,
+    ) -> None:
+        super().__init__(seed, global_batch_size, evaluation_batch_size, workers)
+        if longest < 2:
+            raise ValueError(f"longest is {longest}; it must be 2 at least")
+        if not 0 < held_out < 1:
+            raise ValueError(f"held_out is {held_out}; it must be above 0 and below 1")
+        self.root, self.num_subwords, self.longest = root, subwords, longest
+        self.share, self.masking = held_out, masking
+        self.text: TokenisedReviews | None = None
+        self.train: Reviews | None = None
+        self.test: Reviews | None = None
+        self.choice = all_texts(0, np.empty(0, np.int64))
+        self.names: tuple[str, ...] = ()
+
+    @property
+    def signature(self) -> Signature:
+        """The protocol: how many classes there are, and that no text but IMDB's own is learnt from."""
+        return {"classes": len(CLASSES), "outside_text": "none"}
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Reviews that are not trained on since they stand in the test set, such as `train/pos/0_10`."""
+        return self.names
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """How many reviews of what is open, and a digest of the vocabulary and the training text in it."""
+        sizes: dict[str, Any] = {} if self.test is None else {"test": len(self.test)}
+        if self.text is None or self.train is None:
+            return sizes
+        used, labelled_ones = len(self.choice.used), int(np.sum(self.choice.used < len(self.train)))
+        return sizes | {
+            "train": labelled_ones,
+            "unsupervised": used - labelled_ones,
+            "left out": len(self.choice.left_out),
+            "held out": len(self.choice.held_out),
+            "held out twice": len(self.choice.doubled),
+            "reviews": self.text.digest,
+        }
+
+    def setup(self, stage: str) -> None:
+        """Opens what the stage needs; the reviews' subwords are made where no run has made them.
+
+        Raises:
+            UserError: a split is missing or malformed, or no review is left to train on.
+        """
+        if self.test is None:
+            self.test = open_reviews(self.root, "test")
+        if stage == "fit" and self.text is None:
+            train, unsupervised = (open_reviews(self.root, split) for split in ("train", "unsupervised"))
+            self.text, self.train = tokenised(train, unsupervised, self.test, self.num_subwords), train
+            self.choice = self._choice(self.text, train)
+            self.names = tuple(name(place, train.ids, unsupervised.ids) for place in self.choice.left_out.tolist())
+            self._tell_what_is_used()
+
+    def _choice(self, text: TokenisedReviews, train: Reviews) -> Choice:
+        if self.masking is None:
+            return labelled(train, text.in_test, self.share)
+        return all_texts(len(text), text.in_test)
+
+    def _tell_what_is_used(self) -> None:
+        choice = self.choice
+        if not len(choice.used):
+            raise UserError(
+                f"{self.root}: no review is left to train on: {len(choice.left_out):,} stand in the test set, "
+                f"{len(choice.held_out):,} are held out. Look at the data, or lower data.init_args.held_out (which "
+                "makes the run unofficial)."
+            )
+        told = f"training on {len(choice.used):,} {'labelled' if self.masking is None else 'masked'} reviews"
+        told += f"; left out, as they stand in the test set: {len(choice.left_out):,}"
+        if self.masking is None:
+            told += f"; held out: {len(choice.held_out):,}, and {len(choice.doubled):,} that stand there twice"
+        announce(told)
+
+    @property
+    def subwords(self) -> Subwords:
+        """The vocabulary, once `setup("fit")` has run."""
+        assert self.text is not None, "setup has not run"
+        return self.text.subwords
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float64]:
+        """Tokens of each review that is trained on, BEGIN among them, once `setup("fit")` has run."""
+        assert self.text is not None, "setup has not run"
+        whole = self.text.reviews.lengths[self.choice.used] + 1
+        return np.minimum(whole, self.longest).astype(np.float64)
+
+    @cached_property
+    def step_targets(self) -> float:
+        """What is guessed in a step on the average: masked tokens, or labels."""
+        if self.masking is None:
+            return len(self.lengths) / self.steps_per_epoch
+        return float(self.masking.counts(self.lengths.astype(np.int64)).sum()) / self.steps_per_epoch
+
+    def verify(self, training: bool) -> None:
+        """Opening has read and decoded every review.
+
+        Raises:
+            UserError: as `setup`.
+        """
+        self.setup("fit" if training else "test")
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Batches of this rank, from the step on where training stands."""
+        assert self.text is not None
+        assert self.train is not None
+        used = self.choice.used
+        if self.masking is None:
+            labels = LabelledReviews(self.text, used, self.longest, self.train.labels)
+            return self.training_loader(labels, collate_labelled)
+        hidden = MaskedReviews(self.text, used, self.longest, self.masking, self.seed)
+        return self.training_loader(hidden, collate_masked)
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """This rank's share of the held-out reviews; none where words are guessed."""
+        assert self.train is not None
+        if self.masking is not None:
+            return []
+        return [self._judged(JudgedReviews(self.train, self.choice.held_out))]
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """This rank's share of the test set."""
+        assert self.test is not None
+        return self._judged(JudgedReviews(self.test, np.arange(len(self.test))))
+
+    def _judged(self, reviews: JudgedReviews) -> DataLoader[dict[str, Any]]:
+        return self.evaluation_loader(reviews, reviews.lengths, collate_evaluation)

@@ -1,0 +1,88 @@
+"""What modules share that read texts: a network for a vocabulary, a batch's part of a step, the rate of each step."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from benchmarks.errors import Failure, UserError
+from lightning_modules.vocabulary import SubwordModule
+
+
+class StepModule(SubwordModule):
+    """Its loss is a sum over targets, and its learning rate is set at every step.
+
+    Args:
+        network: makes the network for a number of subwords.
+        optimizer: makes the optimizer for parameters.
+        schedule: the share of the learning rate at a step of so many.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        network: Callable[[int], nn.Module],
+        optimizer: OptimizerCallable,
+        schedule: Callable[[int, int], float],
+    ) -> None:
+        super().__init__()
+        self.make_network, self.make_optimizer, self.schedule = network, optimizer, schedule
+
+    def build_network(self) -> None:
+        """Builds the network for the datamodule's vocabulary, and takes this where weights are to be trained for it.
+
+        Raises:
+            UserError: the network's sizes do not fit each other.
+        """
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        try:
+            self.network = self.make_network(datamodule.num_subwords)
+        except ValueError as error:
+            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
+        if self.trainer.state.fn == "fit":
+            self.subwords = datamodule.subwords
+
+    def share_of_step(self, loss: Tensor, seen: dict[str, Tensor]) -> Tensor:
+        """A batch's sum of losses, over the targets that an optimizer step has on the average; it is logged.
+
+        Args:
+            loss: the sum, a scalar.
+            seen: what it came from, kept where it is not finite.
+
+        Raises:
+            Failure: it is not finite.
+        """
+        if not torch.isfinite(loss):
+            step = self.trainer.global_step
+            found = {"step": step} | {name: value.cpu() for name, value in seen.items()}
+            raise Failure(f"at step {step} the loss is not finite", found)
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        # Gradients are averaged over ranks and accumulated batches.
+        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        share = loss * shares / datamodule.step_targets
+        self.log("train/loss", share.detach(), prog_bar=True, batch_size=1)
+        return share
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
+        return int(min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps)
+
+    def scheduled(self, optimizer: torch.optim.Optimizer) -> OptimizerLRScheduler:
+        """The optimizer and its schedule at every step; each group keeps its own rate as the peak."""
+        total = self.total_steps
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def by_decay(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    """Groups for an optimizer: matrices, which decay as it has it, and norms and biases, which do not."""
+    known = list(parameters)
+    matrices = {"params": [p for p in known if p.ndim > 1]}
+    others = {"params": [p for p in known if p.ndim <= 1], "weight_decay": 0.0}
+    return [group for group in (matrices, others) if group["params"]]

@@ -1,0 +1,65 @@
+"""`words.json` beside the predictions of a model: which words of some examples moved its scores, for the sheet."""
+
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from benchmarks.errors import UserError
+from benchmarks.files import cannot_write, write_atomically
+from results.scoring.rows import shown
+
+FILE_NAME = "words.json"
+DIGITS = 4  # of a change, beyond the point
+
+Change = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+Words = tuple[tuple[str, Change], ...]
+"""Words of a text in their order, and by how much the probability of the predicted class falls without each."""
+
+
+def write_words(folder: Path, predictions: Iterable[Mapping[str, Any]], ids: Iterable[str]) -> list[Path]:
+    """Stores the `words` of those predictions that have any, by id; where none has, a stale file is removed.
+
+    Raises:
+        ValueError: a change is not from -1 to 1, or there are more or fewer predictions than ids.
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    file = folder / FILE_NAME
+    pairs = zip(ids, predictions, strict=True)
+    found = {example: _rounded(prediction["words"]) for example, prediction in pairs if "words" in prediction}
+    if found:
+        write_atomically(file, msgspec.json.encode(found))
+        return [file]
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    return []
+
+
+def _rounded(words: Iterable[tuple[str, float]]) -> Words:
+    found = tuple((word, round(float(change), DIGITS)) for word, change in words)
+    for word, change in found:
+        if not -1 <= change <= 1:  # true for NaN as well
+            raise ValueError(f"the word {word!r} changes a probability by {change}")
+    return found
+
+
+def read_words(folder: Path, ids: Container[str]) -> dict[str, Words]:
+    """The words that are stored there, by id; none where no file is.
+
+    Raises:
+        UserError: the file is malformed, or of an example that is not in the test set.
+    """
+    file = folder / FILE_NAME
+    if not file.is_file():
+        return {}
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Words])
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise UserError(f"{file}: not the words of examples ({error}); remove the file.") from None
+    for example in found:
+        if example not in ids:
+            raise UserError(f"{file}: DATA has no example {shown(example)}; remove the file.")
+    return found
