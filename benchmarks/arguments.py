@@ -83,11 +83,12 @@ def _profile(claim: Claim, options: Namespace, otherwise: tuple[Profile, str] | 
 def _variants(benchmark: str, claim: Claim, asked: str | None, profile: Profile) -> tuple[str | None, ...]:
     if asked is None:
         return claim.variants[:1] if profile == "mini" else claim.variants
-    if asked == DEFAULT:
+    if asked == DEFAULT and None in claim.variants:
         return (None,)
     if not (benchmark_folder(benchmark) / "variants" / f"{asked}.yaml").is_file():
         there = sorted(path.stem for path in (benchmark_folder(benchmark) / "variants").glob("*.yaml"))
-        known = ", ".join([DEFAULT, *(name for name in there if "." not in name)])
+        default = [DEFAULT] if None in claim.variants else []
+        known = ", ".join([*default, *(name for name in there if "." not in name)])
         raise UserError(f"{benchmark} has no variant {asked!r}. Known: {known}.")
     return (asked,)
 

@@ -123,15 +123,19 @@ class Assembly:
                 "Give DEVICES=<processes a node> and NODES=<nodes> as it started them."
             )
 
+    @property
+    def accumulate(self) -> int:
+        """Batches of a device that make an optimizer step."""
+        return int(self._trainer["accumulate_grad_batches"])
+
     def require_even_batch(self) -> None:
         """Refuses to train where the global batch cannot be shared out evenly, before any process starts.
 
         Raises:
             UserError: it cannot.
         """
-        accumulate = self._trainer["accumulate_grad_batches"]
         if self.datamodule.whole_examples:
-            device_batch_size(self.datamodule.global_batch_size, self.processes, accumulate)
+            device_batch_size(self.datamodule.global_batch_size, self.processes, self.accumulate)
 
     @property
     def _on_gpu(self) -> bool:

@@ -119,11 +119,22 @@ class Checkpoints(Callback):
     def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int, best_on: str | None) -> None:
         self.folder, self.identity, self.every_n_steps = folder, identity, every_n_steps
         self.best_on, self.best = best_on, -inf
+        self.judged = -inf  # the value of this epoch, once it has been validated
 
     @property
     def tested(self) -> Path:
-        """The checkpoint that is tested after training."""
-        return self.folder / (LAST if self.best_on is None else BEST)
+        """The checkpoint that is tested after training.
+
+        Raises:
+            UserError: no epoch was validated.
+        """
+        path = self.folder / (LAST if self.best_on is None else BEST)
+        if not path.exists():
+            raise UserError(
+                f"the epoch that is best by {self.best_on} is to be tested, but no epoch was ever validated. Leave "
+                "trainer.max_steps and the validation's options out of ARGS."
+            )
+        return path
 
     def state_dict(self) -> dict[str, float]:
         return {"best": self.best}
@@ -151,10 +162,14 @@ class Checkpoints(Callback):
         if trainer.global_step % self.every_n_steps == 0:
             self.save(trainer)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.best_on is not None and not trainer.sanity_checking:
+            self.judged = float(trainer.callback_metrics[self.best_on])
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        value = -inf if self.best_on is None else float(trainer.callback_metrics[self.best_on])
-        better = value > self.best
-        self.best = max(self.best, value)
+        if better := self.judged > self.best:
+            self.best = self.judged
+        self.judged = -inf
         self.save(trainer, (BEST, LAST) if better else (LAST,))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

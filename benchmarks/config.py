@@ -68,13 +68,24 @@ def resolve_settings(benchmark: str, profile: Profile, variant: str | None, over
 
 def overridden(settings: Settings, overrides: Settings) -> Settings:
     """Settings with the user's overrides on top; those that name no stage overrule every stage."""
-    if not (overlays := settings.get("stages")):
+    overlays = settings.get("stages", {})
+    _require_stages(overlays, overrides.get("stages", {}))
+    if not overlays:
         return merge(settings, overrides)
     everywhere = {key: value for key, value in overrides.items() if key not in ("stages", "controls")}
     kept = {name: merge(overlay, everywhere) for name, overlay in overlays.items() if overlay is not None}
     # Of a stage that a variant leaves out, nothing can be overruled.
-    asked = {name: each for name, each in overrides.get("stages", {}).items() if overlays.get(name, {}) is not None}
+    asked = {name: each for name, each in overrides.get("stages", {}).items() if overlays[name] is not None}
     return merge(merge(settings, {"stages": kept}), overrides | {"stages": asked})
+
+
+def _require_stages(overlays: Settings, asked: Settings) -> None:
+    """Refuses overrides of stages that are not there, or that would leave nothing to test."""
+    if unknown := [name for name in asked if name not in overlays]:
+        known = f"Its stages are {', '.join(overlays)}" if overlays else "It has no stages"
+        raise UserError(f"ARGS: there is no stage {unknown[0]!r} of this benchmark. {known}.")
+    if asked and asked.get(last := [*overlays][-1], overlays[last]) is None:
+        raise UserError(f"ARGS: the stage {last} is the one that is tested; it cannot be left out.")
 
 
 def stages(settings: Settings) -> dict[str, Settings]:
@@ -234,10 +245,16 @@ def deviations(benchmark: str, profile: Profile, variant: str | None, settings: 
     """What settings change of the committed protocol, a line each; machine keys are no deviation."""
     committed = leaves(resolve_settings(benchmark, profile, variant, {}))
     return tuple(
-        f"{key}: {committed.get(key)!r} -> {value!r}"
+        f"{key}: {_said(committed, key)} -> {value!r}"
         for key, value in sorted(leaves(settings).items())
-        if _within_a_stage(key) not in MACHINE_KEYS and committed.get(key) != value
+        if _within_a_stage(key) not in MACHINE_KEYS and _said(committed, key) != repr(value)
     )
+
+
+def _said(committed: Settings, key: str) -> str:
+    """What the committed settings have at a key; of many values below it, how many there are."""
+    below = sum(other.startswith(f"{key}.") for other in committed)
+    return f"{below} settings" if below else repr(committed.get(key))
 
 
 def _within_a_stage(key: str) -> str:

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 
 from benchmarks.arguments import DEFAULT
@@ -22,35 +23,32 @@ from benchmarks.strict import load_record
 
 
 class Controls:
-    """The controls of a run: started here, in processes that end with this one, but for those that have a record.
+    """The controls of a run: trained in processes that end with this one, but for those that have a record.
 
     Args:
         plan: of the run.
-
-    Raises:
-        UserError: torchrun or SLURM started this process, whose part a control would take itself to be.
     """
 
     def __init__(self, plan: Plan) -> None:
-        names = plan.settings.get("controls", [])
-        if names and externally_launched():
-            raise UserError('controls are not trained under torchrun or SLURM. Leave them out: ARGS="--controls []".')
         self.plan = plan
-        self.orders = {name: replace(plan.order, variant=name, fresh=False) for name in names}
-        run_ids = {name: work_out(order).run_id for name, order in self.orders.items()}
-        self.records = {name: record_file(plan.order.benchmark, run_id) for name, run_id in run_ids.items()}
-        self.children = {name: _started(self.orders[name]) for name, path in self.records.items() if not path.exists()}
-        for name in self.children:
-            announce(f"beside it, as a control: {run_ids[name]}")
+        order = replace(plan.order, fresh=False, overrides=plan.order.overrides | {"controls": []})
+        self.orders = {name: replace(order, variant=name) for name in plan.settings.get("controls", [])}
+        run_ids = {name: work_out(each).run_id for name, each in self.orders.items()}
+        self.records = {name: record_file(order.benchmark, run_id) for name, run_id in run_ids.items()}
+        self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Controls:
+        for name, path in self.records.items():
+            if not path.exists():
+                announce(f"beside it, as a control: {path.stem}")
+                self.children[name] = Child(self.orders[name])
         return self
 
     def __exit__(self, *_: object) -> None:
         for child in self.children.values():
-            child.terminate()  # which one that has ended does not notice
+            child.process.terminate()  # which one that has ended does not notice
         for child in self.children.values():
-            child.wait()
+            child.process.wait()
 
     def scores(self) -> dict[str, Baseline]:
         """What each control scored on the test sets of the run, once all have ended.
@@ -61,25 +59,48 @@ class Controls:
         """
         found = {}
         for name, path in self.records.items():
-            if name in self.children and (code := self.children[name].wait()):
-                raise (UserError if code == MISTAKE else RuntimeError)(
-                    f"the control {name} ended with code {code}. Run it alone, as VARIANT={name}, to see why."
-                )
+            if name in self.children:
+                self.children[name].require_success(name)
             for key, measured in load_record(path).metrics.items():
                 metric = key if len(self.plan.tests) > 1 else key.partition("/")[2]
                 found[f"{name}/{metric}"] = Baseline(measured.value, key)
         return found
 
 
-def _started(order: Order) -> subprocess.Popen[bytes]:
-    """The command that runs an order; it says nothing but its mistakes."""
-    overrides = (f"--{key}={json.dumps(value)}" for key, value in leaves(order.overrides).items())
-    options = {
-        "profile": order.profile, "variant": order.variant or DEFAULT, "data": order.data, "seeds": order.seed,
-        "args": shlex.join(overrides),
-    }  # fmt: skip
-    command = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks", "run", order.benchmark, *command],
-        cwd=ROOT, env=os.environ | {PARENT: str(os.getpid())}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+class Child:
+    """The process that runs an order; what it says of mistakes and failures is kept."""
+
+    def __init__(self, order: Order) -> None:
+        overrides = (f"--{key}={json.dumps(value)}" for key, value in leaves(order.overrides).items())
+        options = {
+            "profile": order.profile, "variant": order.variant or DEFAULT, "data": order.data, "seeds": order.seed,
+            "args": shlex.join(overrides),
+        }  # fmt: skip
+        command = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115 (for as long as the process)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", "run", order.benchmark, *command],
+            cwd=ROOT, env=os.environ | {PARENT: str(os.getpid())}, stdout=subprocess.DEVNULL, stderr=self.said,
+        )  # fmt: skip
+
+    def require_success(self, name: str) -> None:
+        """Waits for the end.
+
+        Raises:
+            UserError: it was a mistake of the user's.
+            RuntimeError: it was a failure.
+        """
+        if code := self.process.wait():
+            self.said.seek(0)
+            said = self.said.read().decode(errors="replace").strip().removeprefix("error: ") or "it said nothing"
+            raise (UserError if code == MISTAKE else RuntimeError)(f"the control {name} ended with code {code}: {said}")
+
+
+def require_launcher(plan: Plan) -> None:
+    """Refuses controls under torchrun or SLURM, as a control would take itself to be one of their processes.
+
+    Raises:
+        UserError: there are some.
+    """
+    if plan.settings.get("controls") and externally_launched():
+        raise UserError('controls are not trained under torchrun or SLURM. Leave them out: ARGS="--controls []".')

@@ -110,6 +110,7 @@ def work_out(order: Order) -> Plan:
     try:
         assemblies = {name: Assembly(merge(each, machine)) for name, each in stages(settings).items()}
         _require_one_beginning(assemblies)
+        _require_one_machine(assemblies)
     except UserError as error:
         where = set_where(order.benchmark, order.profile, order.variant, order.overrides, str(error))
         raise UserError(f"{str(error).rstrip('.')}. {where}") from None
@@ -128,3 +129,12 @@ def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:
                 f"stages.{name}.model.init_args.init_from is set, but the stage begins with the weights of the one "
                 "before it. Leave it out, or set the stages before it to null."
             )
+
+
+def _require_one_machine(assemblies: dict[str, Assembly]) -> None:
+    """Refuses stages that would be fitted by other processes than those that the first one starts."""
+    for key in ("accelerator", "devices", "num_nodes", "strategy"):
+        values = {name: assembly.resolved["trainer"][key] for name, assembly in assemblies.items()}
+        if len({str(value) for value in values.values()}) > 1:
+            told = ", ".join(f"{value} in {name}" for name, value in values.items())
+            raise UserError(f"trainer.{key} is {told}; all stages of a run have the same. Set it for none by itself.")

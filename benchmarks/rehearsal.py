@@ -71,6 +71,8 @@ def rehearse(order: Order) -> None:
 def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> None:
     """One stage, which begins with the weights of the one before."""
     torch.manual_seed(plan.order.seed)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     with suppress(Stopped):
         _fit(plan, _hardest(stage, weights), STEPS // 2)
     stage = _hardest(stage, None)
@@ -107,11 +109,12 @@ def _fit(plan: Plan, stage: Stage, stop_at: int | None) -> tuple[Trainer, Throug
 def _evaluate(stage: Stage, trainer: Trainer, tested: bool) -> float:
     """Seconds that a batch of evaluation takes; 0 where there is none."""
     module, datamodule = stage.assembly.module, stage.assembly.datamodule
-    started = time.perf_counter()
-    trainer.validate(module, datamodule=datamodule, verbose=False)
+    started, validated = time.perf_counter(), _batches(datamodule.val_dataloader())
+    if validated:
+        trainer.validate(module, datamodule=datamodule, verbose=False)
     if tested:
         trainer.test(module, datamodule=datamodule, verbose=False)
-    batches = [*_batches(datamodule.val_dataloader()), *(_batches(datamodule.test_dataloader()) if tested else [])]
+    batches = [*validated, *(_batches(datamodule.test_dataloader()) if tested else [])]
     return (time.perf_counter() - started) / max(1, sum(min(BATCHES, count) for count in batches))
 
 

@@ -1,7 +1,7 @@
 """One run: claim and config -> fit, stage by stage -> test -> predictions -> record. The only place that does so."""
 
 import os
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from benchmarks.artefacts import keep_with_record
 from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, WEIGHTS
 from benchmarks.config import deviations
-from benchmarks.controls import Controls
+from benchmarks.controls import Controls, require_launcher
 from benchmarks.curves import METRICS, curves
+from benchmarks.errors import UserError
 from benchmarks.evaluation import (
     baselines,
     require_same_tests,
@@ -43,6 +44,7 @@ def run(order: Order) -> None:
         Stopped: a signal ended the run, which the same command continues.
     """
     plan = work_out(order)
+    require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
     if record_path.exists():
         announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
@@ -91,13 +93,32 @@ def begin(plan: Plan) -> Beginning:
         if not (stage.folder / LAST).exists():
             data.verify(training=True)
             getattr(module, "verify", lambda data: None)(data)
+        data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
         own = stage.folder == plan.folder
         identity |= {key if own else f"{stage.name}/{key}": value for key, value in data.identity.items()}
+    require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = first_start(plan.folder, identity, lambda: getattr(first, "initialised_from", None))
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning
+
+
+def require_one_network(plan: Plan) -> None:
+    """Refuses a stage whose network the weights of the stage before do not fit, before these are trained.
+
+    Raises:
+        UserError: there is one.
+    """
+    for before, after in pairwise(plan.stages):
+        assemblies: list[Any] = [before.assembly, after.assembly]
+        theirs, ours = (each.module.shapes(each.datamodule) for each in assemblies)
+        for name in theirs.keys() | ours.keys():
+            if theirs.get(name) != ours.get(name):
+                raise UserError(
+                    f"the stages {before.name} and {after.name} have different networks: {name} is {theirs.get(name)} "
+                    f"and {ours.get(name)}. Set options of the network that shape its weights for both."
+                )
 
 
 def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:

@@ -77,8 +77,8 @@ def fit(plan: Plan, stage: Stage, launcher: Any = None) -> tuple[Trainer, Throug
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
     if trainer.is_global_zero:
-        tested = next(callback.tested for callback in chain if isinstance(callback, Checkpoints))
-        write_weights(tested, stage.folder / WEIGHTS)
+        checkpoints = next(callback for callback in chain if isinstance(callback, Checkpoints))
+        write_weights(checkpoints.tested, stage.folder / WEIGHTS)
     trainer.strategy.barrier("the weights are there")
     return trainer, meter
 

@@ -230,6 +230,8 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
     asked, scored = subject.asked, outcome.scored
     changed = deviations(asked.benchmark, asked.profile, subject.variant, subject.settings)
+    if asked.claim.best_on is not None and subject.state is not None and "optimizer_states" in subject.state:
+        changed += (f"checkpoint: {asked.claim.checkpoint} -> one of any moment; that moment's is weights.ckpt",)
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
         run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,

@@ -74,6 +74,23 @@ def evaluation_batches(lengths: Floats, batch_size: float) -> list[list[int]]:
     return batches
 
 
+def require_shares(lengths: Floats, unit: str, batch_size: float, world_size: int, accumulate: int) -> None:
+    """Refuses steps that may have fewer examples than there are ranks and accumulated batches.
+
+    Raises:
+        UserError: one may.
+    """
+    sizes = _sizes(lengths)
+    fewest = max(0, int(sizes.sum() / num_batches(lengths, batch_size) / sizes.max()) - 1)
+    if fewest < world_size * accumulate:
+        raise UserError(
+            f"an optimizer step of {batch_size:g} {unit} may hold {fewest} of the longest training examples (no. "
+            f"{sizes.argmax()} has {sizes.max():g}), too few for {world_size} device(s) x {accumulate} "
+            "accumulated batch(es). Choose fewer of these, shorter examples, or larger steps "
+            "(data.init_args.global_batch_size, which makes the run unofficial)."
+        )
+
+
 class LengthBatches(Sampler[list[Key]]):
     """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
 
@@ -111,15 +128,7 @@ class LengthBatches(Sampler[list[Key]]):
         self.jitter = jitter
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
         self.steps_per_epoch = num_batches(lengths, batch_size)
-        sizes = _sizes(lengths)
-        fewest = max(0, int(sizes.sum() / self.steps_per_epoch / sizes.max()) - 1)
-        if fewest < world_size * accumulate:
-            raise UserError(
-                f"an optimizer step of {batch_size:g} {unit} may hold {fewest} of the longest training examples (no. "
-                f"{sizes.argmax()} has {sizes.max():g}), too few for {world_size} device(s) x {accumulate} "
-                "accumulated batch(es). Choose fewer of these, shorter examples, or larger steps "
-                "(data.init_args.global_batch_size, which makes the run unofficial)."
-            )
+        require_shares(lengths, unit, batch_size, world_size, accumulate)
 
     def __len__(self) -> int:
         return self.steps_per_epoch * self.accumulate

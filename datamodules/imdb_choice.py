@@ -29,13 +29,13 @@ class Choice:
         used: what is trained on.
         left_out: what is not, since it stands in the test set.
         held_out: what training is looked at by.
-        doubled: what is not trained on, since it stands in the held-out part too.
+        duplicates: what is not trained on, since it stands in the held-out part too.
     """
 
     used: Places
     left_out: Places
     held_out: Places = field(default_factory=_none)
-    doubled: Places = field(default_factory=_none)
+    duplicates: Places = field(default_factory=_none)
 
 
 def all_texts(count: int, in_test: Places) -> Choice:
@@ -45,9 +45,6 @@ def all_texts(count: int, in_test: Places) -> Choice:
 
 def labelled(train: Reviews, in_test: Places, share: float) -> Choice:
     """Labelled reviews that are not in the test set; of each class the last ones are held out, at least one.
-
-    They are a block, so that reviews of one film that stand together stay on one side, as no film is in both `train`
-    and `test` (the archive's README).
 
     Args:
         train: the labelled reviews.
@@ -60,8 +57,8 @@ def labelled(train: Reviews, in_test: Places, share: float) -> Choice:
         np.concatenate([_last(free[train.labels[free] == label], share) for label in range(len(CLASSES))])
     )
     rest = _without(free, held_out)
-    doubled = rest[overlap(map(train.text, rest.tolist()), map(train.text, held_out.tolist()))]
-    return Choice(_without(rest, doubled), left_out, held_out, doubled)
+    duplicates = rest[overlap(map(train.text, rest.tolist()), map(train.text, held_out.tolist()))]
+    return Choice(_without(rest, duplicates), left_out, held_out, duplicates)
 
 
 def _last(places: Places, share: float) -> Places:

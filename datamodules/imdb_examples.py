@@ -59,7 +59,7 @@ class LabelledReviews(TrainingReviews):
 class MaskedReviews(TrainingReviews):
     """(epoch, position) -> tokens with masks put in, where those to be guessed are, and what stood there.
 
-    A function of (seed, epoch, place of the review), since its place is the same in every form of the data.
+    A function of (seed, epoch, place of the review): ids differ between the forms of the data, places do not.
     """
 
     def __init__(self, text: TokenisedReviews, places: Places, longest: int, masking: Masking, seed: int) -> None:

@@ -38,6 +38,13 @@ class BenchmarkData(LightningDataModule):
         """What an optimizer step holds on the average, in `unit`, once `setup("fit")` has run."""
         return self.global_batch_size
 
+    def require_shares(self, world_size: int, accumulate: int) -> None:
+        """Refuses a step that cannot be shared out, once `setup("fit")` has run and before anything long begins.
+
+        Raises:
+            UserError: it cannot.
+        """
+
     @property
     def left_out(self) -> tuple[str, ...]:
         """Training examples that are left out because they stand in the test set, once `setup("fit")` has run."""

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
-from datamodules.bucketing import JITTER, Floats, LengthBatches, evaluation_batches, num_batches
+from datamodules.bucketing import JITTER, Floats, LengthBatches, evaluation_batches, num_batches, require_shares
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import EvaluationBatches, Key
 
@@ -50,6 +50,14 @@ class SequenceData(BenchmarkData):
     def step_size(self) -> float:
         """What a step holds on the average."""
         return float(self.lengths.sum()) / self.steps_per_epoch
+
+    def require_shares(self, world_size: int, accumulate: int) -> None:
+        """Refuses steps that may have no example for some rank or accumulated batch.
+
+        Raises:
+            UserError: one may.
+        """
+        require_shares(self.lengths, self.unit, self.global_batch_size, world_size, accumulate)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of its data."""

@@ -18,7 +18,7 @@ from benchmarks.paths import ROOT
 from benchmarks.runs import announce
 from benchmarks.schema import short_hash
 from datamodules.columns import MODEL, Column, Corpus, blocks, progress, seal, written
-from datamodules.layouts.imdb import overlap, plain
+from datamodules.layouts.imdb import BREAK, overlap, plain
 from datamodules.layouts.imdb_reviews import Reviews
 from datamodules.subwords import REVIEWS, Subwords
 
@@ -50,7 +50,9 @@ def tokenised(train: Reviews, unsupervised: Reviews, test: Reviews, size: int) -
         UserError: the reviews are too few for so many subwords, the disk is full, or may not be written to.
     """
     digests = [split.digest for split in (train, unsupervised, test)]
-    folder = ROOT / "data" / "tokenised" / short_hash([*digests, size, REVIEWS, sentencepiece.__version__])
+    folder = (
+        ROOT / "data" / "tokenised" / short_hash([*digests, size, REVIEWS, BREAK.pattern, sentencepiece.__version__])
+    )
     make_once(folder, lambda draft: _write(draft, (train, unsupervised), test, size))
     return TokenisedReviews(folder)
 

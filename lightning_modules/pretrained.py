@@ -7,25 +7,10 @@ from torch import Tensor, nn
 
 from benchmarks.checkpointing import load_checkpoint
 from benchmarks.errors import UserError
-from benchmarks.paths import ROOT, relative
+from benchmarks.paths import relative
 from datamodules.subwords import Subwords
 from lightning_modules.transfer import of_network
 from lightning_modules.vocabulary import SUBWORDS
-
-
-def pretraining_file(init_from: str) -> Path:
-    """The checkpoint that first weights come from; a relative path begins at the repository.
-
-    Raises:
-        UserError: there is no such file.
-    """
-    path = ROOT / Path(init_from).expanduser()
-    if not path.is_file():
-        raise UserError(
-            f"model.init_args.init_from={init_from}: there is no file {relative(path)}. Give the checkpoint of a "
-            "pretraining."
-        )
-    return path
 
 
 def load_encoder(network: nn.Module, path: Path, subwords: Subwords) -> None:

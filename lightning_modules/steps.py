@@ -39,12 +39,32 @@ class StepModule(SubwordModule):
             UserError: the network's sizes do not fit each other.
         """
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        try:
-            self.network = self.make_network(datamodule.num_subwords)
-        except ValueError as error:
-            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
+        self.network = self._made(datamodule)
         if self.trainer.state.fn == "fit":
             self.subwords = datamodule.subwords
+
+    def _made(self, datamodule: Any) -> nn.Module:
+        try:
+            return self.make_network(datamodule.num_subwords)
+        except ValueError as error:
+            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
+
+    def shapes(self, datamodule: Any) -> dict[str, list[int]]:
+        """Of all weights of the network for a datamodule's vocabulary, of which nothing is computed.
+
+        Raises:
+            UserError: the network's sizes do not fit each other.
+        """
+        with torch.device("meta"):
+            return {name: [*weights.shape] for name, weights in self._made(datamodule).state_dict().items()}
+
+    def verify(self, datamodule: Any) -> None:
+        """Looks at the network's sizes before anything long begins.
+
+        Raises:
+            UserError: they do not fit each other.
+        """
+        self.shapes(datamodule)
 
     def share_of_step(self, loss: Tensor, seen: dict[str, Tensor]) -> Tensor:
         """A batch's sum of losses, over the targets that an optimizer step has on the average; it is logged.

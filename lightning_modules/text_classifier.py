@@ -23,10 +23,10 @@ from datamodules.subwords import padded
 from lightning_modules.networks.attention import projection
 from lightning_modules.networks.encoder import Encoder, pooled
 from lightning_modules.occlusion import word_changes
-from lightning_modules.pretrained import load_encoder, pretraining_file
+from lightning_modules.pretrained import load_encoder
 from lightning_modules.steps import StepModule, by_decay
-
-SHOWN = 12  # mistakes of a rank whose words are looked into
+from lightning_modules.transfer import own_file
+from results.scoring.words import SHOWN
 
 
 class TextClassifier(StepModule):
@@ -71,7 +71,7 @@ class TextClassifier(StepModule):
         Raises:
             UserError: it is not there.
         """
-        return None if self.init_from is None else pretraining_file(self.init_from)
+        return None if self.init_from is None else own_file(self.init_from)
 
     def configure_model(self) -> None:
         """Builds the network once the datamodule knows how many subwords there are; to fit, with its first weights.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from benchmarks.checkpointing import load_checkpoint
 from benchmarks.errors import UserError
+from benchmarks.paths import ROOT, relative
 from lightning_modules.published import cached_file, find_weights
 
 PREFIX = "network."
@@ -18,11 +19,20 @@ def source_file(init_from: str) -> Path:
     Raises:
         UserError: it is neither a name that torchvision publishes nor a file, or the published file cannot be had.
     """
-    path = Path(init_from).expanduser()
-    if path.suffix != ".ckpt":
+    if not init_from.endswith(".ckpt"):
         return cached_file(find_weights(init_from))
+    return own_file(init_from)
+
+
+def own_file(init_from: str) -> Path:
+    """A checkpoint of this suite that first weights come from; a relative path begins at the repository.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = ROOT / Path(init_from).expanduser()
     if not path.is_file():
-        raise UserError(f"model.init_args.init_from={init_from}: there is no such file.")
+        raise UserError(f"model.init_args.init_from={init_from}: there is no file {relative(path)}.")
     return path
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,16 @@ class Reviews:
         found.update(self.bounds.tobytes())
         found.update(self.data)
         return found.hexdigest()
+
+
+def by_text(reviews: Reviews) -> Reviews:
+    """The same reviews, class by class in the order of a hash of their texts, which is the same in every form."""
+    texts = [reviews.data[start:end] for start, end in pairwise(reviews.bounds.tolist())]
+    keys = [(label, hashlib.sha256(text).digest()) for label, text in zip(reviews.labels.tolist(), texts, strict=True)]
+    order = sorted(range(len(reviews)), key=keys.__getitem__)
+    ids, places = (tuple(names[place] for place in order) for names in (reviews.ids, reviews.listing.places))
+    bounds = np.cumsum([0, *(len(texts[place]) for place in order)], dtype=np.int64)
+    return Reviews(Listing(ids, reviews.labels[order], places), b"".join(texts[place] for place in order), bounds)
 
 
 def pack(listing: Listing, raw: Iterable[bytes]) -> Reviews:

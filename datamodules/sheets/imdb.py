@@ -14,9 +14,8 @@ from rapidfuzz.distance import Indel
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
 from results.scoring.classification import Predictions
-from results.scoring.words import Words
+from results.scoring.words import SHOWN, Words
 
-SHOWN = 12
 LARGEST_TEXT = 6_000  # bytes; 12 such texts and the lists beside them are under 300 kB
 LONGEST_WORD = 30  # characters
 AROUND = 12  # words on either side of a strong one, where a review is shortened

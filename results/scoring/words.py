@@ -11,6 +11,7 @@ from benchmarks.files import cannot_write, write_atomically
 from results.scoring.rows import shown
 
 FILE_NAME = "words.json"
+SHOWN = 12  # examples on the sheet, those with the highest probability on a wrong class
 DIGITS = 4  # of a change, beyond the point
 
 Change = Annotated[float, msgspec.Meta(ge=-1, le=1)]

@@ -127,6 +127,20 @@ def test_overrides_of_stages_are_deviations_and_their_machine_keys_are_not(small
     assert deviations("any", "full", None, changed) == ()
     changed = resolve_settings("any", "full", None, {"stages": {"first": {"trainer": {"max_epochs": 4}}}})
     assert deviations("any", "full", None, changed) == ("stages.first.trainer.max_epochs: 3 -> 4",)
+    changed = resolve_settings("any", "full", None, {"stages": {"first": None}})
+    assert deviations("any", "full", None, changed) == ("stages.first: 2 settings -> None",)
+    changed = resolve_settings("any", "full", None, {"controls": []})
+    assert deviations("any", "full", None, changed) == ("controls: ['scratch'] -> []",)
+
+
+def test_a_block_that_is_left_out_is_a_deviation():
+    settings = resolve_settings("wmt_transformer", "full", None, parse_overrides("--model.init_args.averaging null"))
+    assert deviations("wmt_transformer", "full", None, settings) == ("model.init_args.averaging: 2 settings -> None",)
+
+
+def test_stages_of_a_benchmark_that_has_none_are_refused():
+    with pytest.raises(UserError, match="there is no stage 'x' of this benchmark"):
+        resolve_settings("wmt_transformer", "full", None, parse_overrides("--stages.x.trainer.max_epochs 1"))
 
 
 def test_the_hash_of_stages_is_of_each(small_benchmark):

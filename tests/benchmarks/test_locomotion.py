@@ -160,7 +160,7 @@ def newest(workshop):
         ((*COMMAND, "--devices=2"), "DEVICES x NODES is 2, but a run of this benchmark is one process"),
         (
             (*COMMAND[:2], "--variant=hopper-sac", "--seeds=0"),
-            "no variant 'hopper-sac'. Known: default, hopper-decqn, hopper-ppo",
+            "no variant 'hopper-sac'. Known: hopper-decqn, hopper-ppo",
         ),
         (
             (*COMMAND[:4], "--args=--data.init_args.environment=Hoper-v5"),

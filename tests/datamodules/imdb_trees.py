@@ -1,5 +1,7 @@
 """A small IMDB that tests write: reviews drawn from a list of words, in the form of the archive or as Parquet."""
 
+import hashlib
+
 import datasets
 import numpy as np
 
@@ -22,13 +24,19 @@ def reviews(seed=1):
     return found
 
 
+def hashed(text):
+    """By which reviews are ordered, and of each class the last ones held out."""
+    return hashlib.sha256(text.encode()).digest()
+
+
 def planted(texts):
     """Of which some stand in the test set as well, and two pairs are the same but for their letters and spaces."""
+    held_out = max((texts[name] for name in texts if name.startswith("train/pos/")), key=hashed)
     return texts | {
         "train/neg/3_2": texts["test/pos/4_9"],
         "train/unsup/7_0": texts["test/neg/0_2"].upper(),
         "train/unsup/9_0": texts["test/neg/1_2"].replace(" ", "  "),
-        "train/pos/0_9": texts["train/pos/49_9"].title(),  # the last tenth of a class is held out
+        "train/pos/0_9": min((held_out.title(), held_out.upper(), held_out.capitalize()), key=hashed),
         "train/pos/2_9": texts["train/pos/1_9"],
         "train/pos/5_9": "a very long film " * 300,
         "train/neg/5_2": "<br /><br />",
@@ -45,10 +53,13 @@ def put(root, texts):
 
 
 def as_parquet(tree, root):
-    """The reviews of a tree, in its order."""
+    """The reviews of a tree; those of training in another order."""
     root.mkdir()
     for split in ("train", "test", "unsupervised"):
         found = open_reviews(str(tree), split)
-        rows = {"text": [found.text(place) for place in range(len(found))], "label": found.labels.tolist()}
+        order = range(len(found))
+        if split != "test":
+            order = np.random.default_rng(5).permutation(len(found)).tolist()
+        rows = {"text": [found.text(place) for place in order], "label": found.labels[order].tolist()}
         datasets.Dataset.from_dict(rows, features=FEATURES).to_parquet(root / f"{split}-00000-of-00001.parquet")
     return root

@@ -16,9 +16,10 @@ from datamodules.bucketing import LengthBatches, num_batches
 from datamodules.imdb import ImdbData, encoded
 from datamodules.imdb_choice import labelled, name
 from datamodules.layouts.imdb import open_reviews, plain
+from datamodules.layouts.imdb_reviews import by_text
 from datamodules.masking import Masking
 from datamodules.subwords import BEGIN, MASK, PAD, Subwords
-from tests.datamodules.imdb_trees import WORDS, as_parquet, planted, put, reviews
+from tests.datamodules.imdb_trees import WORDS, as_parquet, hashed, planted, put, reviews
 
 SIZE, LONGEST = 340, 50
 TEXTS = planted(reviews())
@@ -132,8 +133,10 @@ def used_by_hand(names):
 
 def test_labelled_ones_come_once_with_their_labels_but_for_those_left_out(tree):
     datamodule = ready(data(tree))
-    held = {f"train/neg/{n}_2" for n in range(36, 40)} | {f"train/pos/{n}_9" for n in range(45, 50)}
     gone = {"train/neg/3_2", "train/pos/0_9"}  # in the test set; held out as well
+    held: set[str] = set()
+    for folder, count in {"train/neg": 4, "train/pos": 5}.items():  # a tenth
+        held |= set(sorted(set(used_by_hand(folder)) - gone, key=lambda name: hashed(TEXTS[name]))[-count:])
     names = [each for each in used_by_hand(("train/neg", "train/pos")) if each not in held | gone]
     encode = datamodule.subwords
     expected = Counter((tuple(encoded(encode, TEXTS[each], LONGEST)), int("/pos/" in each)) for each in names)
@@ -160,23 +163,23 @@ def test_masked_ones_are_all_but_those_in_the_test_set(tree):
 def test_the_held_out_part_is_of_each_class_and_the_same_for_every_seed(tree):
     found = [ready(data(tree, seed)).choice.held_out.tolist() for seed in (0, 1, 7)]
     assert found[0] == [*range(36, 40), *range(85, 90)] == found[1] == found[2]
-    train = open_reviews(str(tree), "train")
+    train = by_text(open_reviews(str(tree), "train"))
     nothing = np.empty(0, np.int64)
     for share, counts in {0.5: [20, 25], 0.25: [10, 12], 0.001: [1, 1]}.items():
         assert np.bincount(train.labels[labelled(train, nothing, share).held_out]).tolist() == counts
 
 
 def test_no_text_is_on_both_sides_of_the_split_nor_in_the_test_set(tree):
-    train, test = open_reviews(str(tree), "train"), open_reviews(str(tree), "test")
+    train, test = by_text(open_reviews(str(tree), "train")), open_reviews(str(tree), "test")
     choice = ready(data(tree)).choice
     normal = [" ".join(train.text(place).lower().split()) for place in range(len(train))]
     sides = [{normal[place] for place in places} for places in (choice.used, choice.held_out)]
     tested = {test.text(place).lower() for place in range(len(test))}
     assert sides[0].isdisjoint(sides[1])
     assert tested.isdisjoint(sides[0] | sides[1])
-    every = np.sort(np.concatenate([choice.used, choice.held_out, choice.left_out, choice.doubled]))
+    every = np.sort(np.concatenate([choice.used, choice.held_out, choice.left_out, choice.duplicates]))
     assert every.tolist() == list(range(len(train)))
-    assert choice.doubled.tolist() == [40]
+    assert [train.ids[place] for place in choice.duplicates] == ["pos/0_9"]
 
 
 def test_names_of_both_forms():
@@ -232,13 +235,13 @@ def test_masks_are_a_function_of_seed_epoch_and_review(tree):
     def masks(seed, epoch, size):
         datamodule = ready(data(tree, seed, global_batch_size=size, **MASKED))
         datamodule.trainer.global_step = epoch * datamodule.steps_per_epoch
-        return {restored(*row): row for row in rows_of(datamodule.train_dataloader())}
+        return Counter((restored(*row), *row) for row in rows_of(datamodule.train_dataloader()))
 
     first = masks(3, 0, 600)
     assert masks(3, 0, 1_100) == first, "whatever batch it is in"
     for other in (masks(3, 1, 600), masks(4, 0, 600)):
-        assert other.keys() == first.keys()
-        assert sum(other[key] == first[key] for key in first) < 0.1 * len(first)
+        assert Counter(text for text, *_ in other.elements()) == Counter(text for text, *_ in first.elements())
+        assert (first & other).total() < 0.1 * first.total()
 
 
 @BOTH
@@ -296,7 +299,9 @@ def test_batches_do_not_depend_on_the_form_of_the_data(tree, tmp_path, changes):
     ):
         assert listed(ours) == listed(theirs)
     assert one.identity == other.identity
-    assert other.left_out[0] == "train-3"
+    assert one.left_out[0] == "train/neg/3_2"
+    shown = open_reviews(str(shards), "train")
+    assert shown.text(shown.ids.index(other.left_out[0])) == TEXTS["train/neg/3_2"]
     assert len(one.left_out) == len(other.left_out)
 
 
@@ -324,16 +329,17 @@ def test_evaluation_is_the_same_with_workers(tree):
 
 
 @pytest.mark.parametrize("world", [1, 8])
-def test_little_of_a_step_is_padding(world):
-    """Of lengths as IMDB's reviews have them, cut at 512 tokens."""
-    words = np.exp(np.random.default_rng(0).normal(np.log(174), np.sqrt(2 * np.log(234 / 174)), 20_000)).clip(10, 2_470)
+@pytest.mark.parametrize(("count", "step"), [(75_000, 65_536), (22_500, 8_192)])
+def test_little_of_a_step_is_padding(world, count, step):
+    """Of lengths as IMDB's reviews have them, cut at 512 tokens, in the steps of both stages."""
+    words = np.exp(np.random.default_rng(0).normal(np.log(174), np.sqrt(2 * np.log(234 / 174)), count)).clip(10, 2_470)
     lengths = np.minimum(1 + np.round(1.3 * words), 512)
     held = padded = 0.0
     for rank in range(world):
-        for batch in LengthBatches(lengths, "tokens", 32_768, rank, world, 1, 1, lambda: 0, ImdbData.jitter):
+        for batch in LengthBatches(lengths, "tokens", step, rank, world, 1, 1, lambda: 0, ImdbData.jitter):
             found = lengths[[index for _, index in batch]]
             held, padded = held + found.sum(), padded + len(found) * found.max()
-    assert num_batches(lengths, 32_768) > 100
+    assert num_batches(lengths, step) > 100
     assert 0.01 < 1 - held / padded < 0.05
 
 

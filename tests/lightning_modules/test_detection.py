@@ -140,7 +140,7 @@ def test_weights_of_another_network_are_refused(tmp_path, changes, message):
     body = FasterRCNN(7, 64, 96, SMALL, channels=16).backbone.body
     with pytest.raises(UserError, match=message):
         load_backbone(body, str(tmp_path / "last.ckpt"))
-    with pytest.raises(UserError, match="there is no such file"):
+    with pytest.raises(UserError, match="there is no file"):
         load_backbone(body, str(tmp_path / "other.ckpt"))
     with pytest.raises(UserError, match="unknown to torchvision"):
         load_backbone(body, "ResNet51_Weights.V1")

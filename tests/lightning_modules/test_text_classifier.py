@@ -12,7 +12,7 @@ from benchmarks.errors import Failure, UserError
 from benchmarks.paths import ROOT
 from datamodules.imdb import encoded
 from datamodules.subwords import BEGIN, Subwords, padded
-from lightning_modules import pretrained
+from lightning_modules import transfer
 from lightning_modules.networks.encoder import pooled
 from lightning_modules.schedules import Cosine
 from lightning_modules.text_classifier import SHOWN, TextClassifier, ranked
@@ -224,7 +224,7 @@ def test_a_resume_and_a_test_have_weights_of_their_own(pretraining, tmp_path):
 def test_where_it_begins(pretraining, tmp_path, monkeypatch):
     assert classifier().initialised_from is None
     assert classifier(init_from=str(pretraining)).initialised_from == pretraining
-    monkeypatch.setattr(pretrained, "ROOT", pretraining.parents[1])
+    monkeypatch.setattr(transfer, "ROOT", pretraining.parents[1])
     assert classifier(init_from=f"{pretraining.parent.name}/last.ckpt").initialised_from == pretraining
 
 
@@ -237,10 +237,7 @@ def refusal(init_from, **network):
 
 
 def test_no_such_file():
-    expected = (
-        "model.init_args.init_from=results/gone.ckpt: there is no file results/gone.ckpt. Give the checkpoint of a "
-        "pretraining."
-    )
+    expected = "model.init_args.init_from=results/gone.ckpt: there is no file results/gone.ckpt."
     assert not (ROOT / "results/gone.ckpt").exists()
     assert refusal("results/gone.ckpt") == expected
 
