@@ -124,7 +124,7 @@ class ImdbData(SequenceData):
             self.test = open_reviews(self.root, "test")
         if stage == "fit" and self.text is None:
             train, unsupervised = (by_text(open_reviews(self.root, split)) for split in ("train", "unsupervised"))
-            self.text, self.train = tokenised(train, unsupervised, self.test, self.num_subwords), train
+            self.text, self.train = tokenised(train, unsupervised, by_text(self.test), self.num_subwords), train
             self.choice = self._choice(self.text, train)
             self.names = tuple(name(place, train.ids, unsupervised.ids) for place in self.choice.left_out.tolist())
             self._tell_what_is_used()

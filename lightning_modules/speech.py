@@ -23,6 +23,7 @@ from lightning_modules.beam_search import BeamSearch
 from lightning_modules.networks.deep_speech import num_outputs
 from lightning_modules.schedules import warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
+from lightning_modules.steps import by_decay
 from lightning_modules.vocabulary import SubwordModule
 from results.scoring.speech import normalised
 
@@ -164,11 +165,7 @@ class SpeechRecognizer(SubwordModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
-        groups = [
-            {"params": [p for p in self.parameters() if p.ndim > 1]},
-            {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = self.make_optimizer(groups)
+        optimizer = self.make_optimizer(by_decay(self.parameters()))
         steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps)

@@ -53,13 +53,11 @@ def put(root, texts):
 
 
 def as_parquet(tree, root):
-    """The reviews of a tree; those of training in another order."""
+    """The reviews of a tree, in another order."""
     root.mkdir()
     for split in ("train", "test", "unsupervised"):
         found = open_reviews(str(tree), split)
-        order = range(len(found))
-        if split != "test":
-            order = np.random.default_rng(5).permutation(len(found)).tolist()
+        order = np.random.default_rng(5).permutation(len(found)).tolist()
         rows = {"text": [found.text(place) for place in order], "label": found.labels[order].tolist()}
         datasets.Dataset.from_dict(rows, features=FEATURES).to_parquet(root / f"{split}-00000-of-00001.parquet")
     return root

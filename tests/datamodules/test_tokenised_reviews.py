@@ -12,6 +12,7 @@ import pytest
 from benchmarks.errors import UserError
 from datamodules import tokenised_reviews as module
 from datamodules.layouts.imdb import open_reviews, plain
+from datamodules.layouts.imdb_reviews import by_text
 from datamodules.subwords import BEGIN, END, MASK, PAD, UNKNOWN, Subwords
 from datamodules.tokenised_reviews import tokenised
 from tests.datamodules.imdb_trees import as_parquet, planted, put, reviews
@@ -23,7 +24,7 @@ SPLITS = ("train", "unsupervised", "test")
 
 
 def opened(root):
-    return [open_reviews(str(root), split) for split in SPLITS]
+    return [by_text(open_reviews(str(root), split)) for split in SPLITS]
 
 
 @pytest.fixture(scope="module")
