@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -45,35 +44,27 @@ def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter) -> list[Callback
 
 def train_and_test(plan: Plan) -> Trained:
     """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds."""
-    launcher = None
     for stage, following in pairwise(plan.stages):
         if not (stage.folder / ENDED).exists():
-            trainer, meter = fit(plan, stage, launcher)
-            launcher = trainer.strategy.launcher
-            end_stage(stage, trainer, meter)
+            end_stage(stage, *fit(plan, stage))
         following.assembly.module.init_from = str(stage.folder / WEIGHTS)  # type: ignore[assignment]
     last = plan.last
-    trainer, meter = fit(plan, last, launcher)
+    trainer, meter = fit(plan, last)
     scored = test(
         trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
     )
     return Trained(trainer, meter, scored)
 
 
-def fit(plan: Plan, stage: Stage, launcher: Any = None) -> tuple[Trainer, ThroughputMeter]:
+def fit(plan: Plan, stage: Stage) -> tuple[Trainer, ThroughputMeter]:
     """Fits a stage from where it stands and writes the weights that are tested or handed on.
 
-    Args:
-        plan: the run.
-        stage: of the plan.
-        launcher: what started the other ranks for the stage before, to be told if this one ends early.
+    The first Trainer of several processes starts the other ranks; the next ones find them there.
     """
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
     chain = callbacks(plan, stage, meter)
     trainer = assembly.trainer(chain, **quiet())
-    if launcher is not None:
-        trainer.strategy._launcher = launcher
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
     if trainer.is_global_zero:
