@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce tables test test-all check
+.PHONY: help install peers reproduce tables verify test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
@@ -22,6 +22,7 @@ help:
 	@echo "make watch-<benchmark>        gait.gif of CHECKPOINT=run.ckpt (robots)"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make tables                   results/tables/ from the records alone"
+	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
 	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
 
@@ -62,6 +63,9 @@ data-%: install
 
 tables: install
 	@$(RUN) tables
+
+verify: install
+	@$(RUN) verify
 
 test: install
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow"

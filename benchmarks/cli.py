@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--data", help="the folder of the data")
 
     _command(commands, "tables", tables_command, "results/tables/ from the records alone")
+    _command(commands, "verify", verify_command, "score every record again from what is stored, by foreign tools too")
     return main_parser
 
 
@@ -229,6 +230,15 @@ def data_command(options: argparse.Namespace) -> int:
         raise UserError(f"give the folder for the data: make data-{options.benchmark} DATA=/path")
     preparation(claim).prepare(options.data)
     return 0
+
+
+def verify_command(options: argparse.Namespace) -> int:
+    """`verify`: a line a record; 1 where what is stored contradicts one."""
+    from results.verify import verify  # which loads the scoring of every task
+
+    told, agreed = verify()
+    print(told)
+    return 0 if agreed else 1
 
 
 def tables_command(options: argparse.Namespace) -> int:

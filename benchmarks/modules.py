@@ -56,6 +56,12 @@ def preparation(claim: Claim) -> Any:
     return _named_module("datamodules.preparation", claim.dataset)
 
 
+def foreign(claim: Claim) -> Any | None:
+    """The module by which other people's programs score the claim's task; None where there is none."""
+    there = (ROOT / "results" / "foreign" / f"{claim.task}.py").is_file()
+    return _named_module("results.foreign", claim.task) if there else None
+
+
 @cache
 def _named_module(package: str, name: str) -> Any:
     if not (ROOT / package.replace(".", "/") / f"{name}.py").is_file():

@@ -1,0 +1,22 @@
+"""Accuracy by scikit-learn; top-5, of which it wants all classes' scores, by the label's place among the five."""
+
+import csv
+from pathlib import Path
+
+TOOL = "scikit-learn"
+
+
+def score(folder: Path) -> dict[str, float]:
+    """Percentages from the labels and predictions in `predictions.csv`."""
+    from sklearn.metrics import accuracy_score
+
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    labels = [row["label"] for row in rows]
+    best = 100 * float(accuracy_score(labels, [row["pred1"] for row in rows], normalize=False)) / len(rows)
+    if "pred3" not in rows[0]:
+        return {"accuracy": best}
+    if "pred5" not in rows[0]:
+        return {"top1": best}
+    named = [label in [row[f"pred{rank}"] for rank in range(1, 6)] for label, row in zip(labels, rows, strict=True)]
+    return {"top1": best, "top5": 100 * float(accuracy_score([True] * len(rows), named, normalize=False)) / len(rows)}

@@ -1,0 +1,22 @@
+"""BLEU and chrF by sacreBLEU's own command."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+TOOL = "sacrebleu"
+
+
+def score(folder: Path) -> dict[str, float]:
+    """Of `hyp.txt` against `ref.txt`."""
+    hypotheses, references = folder / "hyp.txt", folder / "ref.txt"
+    if not references.is_file():
+        raise FileNotFoundError(references)
+    if find_spec(TOOL) is None:
+        raise ModuleNotFoundError(name=TOOL)
+    command = [sys.executable, "-m", TOOL, str(references), "-i", str(hypotheses), "-m", "bleu", "chrf", "-w", "17"]
+    said = subprocess.run([*command, "-f", "json"], check=True, capture_output=True, text=True).stdout
+    bleu, chrf = json.loads(said)
+    return {"bleu": float(bleu["score"]), "chrf": float(chrf["score"])}

@@ -1,0 +1,159 @@
+"""`verify`: every record held against what is stored beside it. No torch, no network, no training code.
+
+Of each record: are the files that it vouches for unchanged; does somebody else's program find the same in the
+predictions; does our own scoring, where no data are needed or those of the run are there; has the claim changed since.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.config import Profile
+from benchmarks.errors import UserError
+from benchmarks.files import sha256
+from benchmarks.measure import HeldOut, measure
+from benchmarks.modules import foreign, needs_data, truth
+from benchmarks.paths import ROOT
+from benchmarks.schema import Claim, Measurement, Record
+from benchmarks.strict import load_claim
+from results.collect import benchmarks, records_of
+from results.render import number
+
+TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
+PROFILES: tuple[Profile, ...] = ("full", "mini")
+
+Kind = Literal["agrees", "contradicts", "unchecked"]
+Finding = tuple[Kind, str]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A folder of predictions: the test set that they are of, and what the record says of it."""
+
+    prefix: str
+    split: str
+    folder: Path
+    metrics: dict[str, Measurement]
+
+
+def verify() -> tuple[str, bool]:
+    """Checks all records.
+
+    Returns:
+        What to print, a line a record, and whether none is contradicted.
+    """
+    lines, failed = [], 0
+    for name in benchmarks():
+        claim = load_claim(name)
+        for record in chain.from_iterable(records_of(name, profile) for profile in PROFILES):
+            findings = list(check(claim, record))
+            failed += any(kind == "contradicts" for kind, _ in findings)
+            lines.append(f"{_verdict(findings)} {name} {record.run_id}: {'; '.join(words for _, words in findings)}")
+    return "\n".join([*lines, f"{len(lines)} records, {failed} of them contradicted by what is stored"]), not failed
+
+
+def _verdict(findings: Iterable[Finding]) -> str:
+    kinds = {kind for kind, _ in findings}
+    return "FAILED" if "contradicts" in kinds else "ok    " if "agrees" in kinds else "-     "
+
+
+def check(claim: Claim, record: Record) -> Iterator[Finding]:
+    """What can be said of one record."""
+    yield from _files(record)
+    for tested in _test_sets(claim, record):
+        yield from _by_foreign_tool(claim, tested)
+        yield from _by_us(claim, record, tested)
+    if record.claim_hash != claim.hash:
+        yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
+
+
+def _files(record: Record) -> Iterator[Finding]:
+    """Those that the record vouches for, as far as they are here."""
+    checkpoints = [record.checkpoint, *(stage.checkpoint for stage in record.stages.values())]
+    stored = [*record.predictions, *(each for each in checkpoints if each is not None)]
+    there = [each for each in stored if (ROOT / each.path).is_file()]
+    changed = [each for each in there if sha256(ROOT / each.path) != each.sha256]
+    for each in changed:
+        yield "contradicts", f"{each.path} is not the file that was recorded (SHA-256)"
+    if same := len(there) - len(changed):
+        yield "agrees", f"{same} of {len(stored)} files as recorded"
+    if missing := len(stored) - len(there):
+        yield "unchecked", f"{missing} of {len(stored)} files are not in this clone"
+
+
+def _test_sets(claim: Claim, record: Record) -> Iterator[Tested]:
+    """Each whose predictions are here."""
+    splits = claim.splits(record.variant)
+    folders = {(ROOT / each.path).parent for each in record.predictions if (ROOT / each.path).is_file()}
+    for prefix, split in splits:
+        for folder in sorted(folders):
+            if len(splits) == 1 or folder.name == split:
+                metrics = {key: value for key, value in record.metrics.items() if key.startswith(prefix)}
+                yield Tested(prefix, split, folder, metrics)
+
+
+def _by_foreign_tool(claim: Claim, tested: Tested) -> Iterator[Finding]:
+    module = foreign(claim)
+    if module is None:
+        yield "unchecked", "no foreign tool scores this without the data"
+        return
+    tool = module.TOOL or "Python"
+    try:
+        found = module.score(tested.folder)
+        name = f"{tool} {importlib.metadata.version(tool)}" if module.TOOL else tool
+    except ModuleNotFoundError:
+        yield "unchecked", f"{tool} is not installed"
+    except FileNotFoundError as error:
+        yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name} beside the predictions"
+    else:
+        known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
+        yield from _compared(tested, name, known)
+
+
+def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
+    root = _root(record)
+    if needs_data(claim) and root is None:
+        yield "unchecked", "our own scoring needs the data: give them to `make validate-<benchmark> PREDICTIONS=`"
+        return
+    try:
+        held = HeldOut(claim, root, tested.prefix, tested.split, "", truth(claim, root, tested.split))
+        scored = measure(held, tested.folder, {}, [])
+    except UserError as error:
+        yield "contradicts", f"our own scoring refuses the predictions: {error}"
+        return
+    ours = {key.removeprefix(f"{tested.prefix}/"): value for key, value in scored.metrics.items()}
+    again = {key: ours[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in ours}
+    yield from _compared(tested, "our own scoring", {key: value.value for key, value in again.items()})
+    for key, value in again.items():
+        if not all(map(_same, value.ci95, tested.metrics[key].ci95)):
+            yield "contradicts", f"the interval of {key} is {tested.metrics[key].ci95}, by our own scoring {value.ci95}"
+
+
+def _root(record: Record) -> str | None:
+    """Where the run's data lie, if they still do."""
+    config: dict[str, Any] = record.config or {}
+    *_, last = config.get("stages", {"": config}).values()
+    root = last.get("data", {}).get("init_args", {}).get("root")
+    return str(ROOT / root) if root is not None and (ROOT / root).is_dir() else None
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _compared(tested: Tested, by: str, found: dict[str, float]) -> Iterator[Finding]:
+    same = []
+    for key, value in found.items():
+        recorded = tested.metrics[key].value
+        if _same(value, recorded):
+            same.append(f"{key} {number(recorded)}")
+        else:
+            yield "contradicts", f"{key} is {recorded} in the record and {value} by {by}"
+    if same:
+        yield "agrees", f"{', '.join(same)} by {by}"
