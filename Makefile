@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce tables verify test test-all check
+.PHONY: help install peers reproduce doctor tables verify test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
@@ -21,6 +21,7 @@ help:
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
 	@echo "make watch-<benchmark>        gait.gif of CHECKPOINT=run.ckpt (robots)"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
+	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
@@ -63,6 +64,12 @@ data-%: install
 
 tables: install
 	@$(RUN) tables
+
+doctor: install
+	@$(RUN) doctor $(call option,DATA,data) $(call option,DEVICES,devices)
+
+doctor-%: install
+	@$(RUN) doctor $* $(call option,DATA,data) $(call option,DEVICES,devices)
 
 verify: install
 	@$(RUN) verify

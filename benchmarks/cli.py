@@ -3,14 +3,14 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import DEFAULT, Request, known_benchmark, locate_data, request, seeds
+from benchmarks.arguments import DEFAULT, Request, known_benchmark, locate_data, positive, request, seeds
 from benchmarks.errors import Failure, UserError
 from benchmarks.files import cannot_write, refused_write
-from benchmarks.launch import Children, Job, slots, worst
+from benchmarks.launch import MISTAKE, Children, Job, slots, worst
 from benchmarks.modules import needs_data, preparation
 from benchmarks.paths import ROOT
 from benchmarks.processes import Stopped, die_with_parent, stoppable
@@ -81,6 +81,11 @@ def parser() -> argparse.ArgumentParser:
     data = _command(commands, "data", data_command, "what to download where; verifies and unpacks it")
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
+
+    doctor = _command(commands, "doctor", doctor_command, "what this machine can run and why not, with remedies")
+    doctor.add_argument("benchmark", nargs="?", help="default: every benchmark that has a folder below --data")
+    doctor.add_argument("--data", help="the data of the benchmark, or the folder that holds a folder for each")
+    doctor.add_argument("--devices", help="how many GPUs this machine should have")
 
     _command(commands, "tables", tables_command, "results/tables/ from the records alone")
     _command(commands, "verify", verify_command, "score every record again from what is stored, by foreign tools too")
@@ -230,6 +235,28 @@ def data_command(options: argparse.Namespace) -> int:
         raise UserError(f"give the folder for the data: make data-{options.benchmark} DATA=/path")
     preparation(claim).prepare(options.data)
     return 0
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    """`doctor`: a line a finding; 2 where something that is asked for cannot work."""
+    from benchmarks.doctor import examine
+
+    names = benchmarks() if options.benchmark is None else [known_benchmark(options.benchmark)]
+    devices = None if options.devices is None else positive("DEVICES", options.devices)
+    roots = {} if options.data is None else _roots(options.data, options.benchmark, names)
+    found = examine({name: load_claim(name) for name in names}, roots, devices)
+    print("\n".join(map(str, found)))
+    return MISTAKE if any(each.verdict == "WRONG" for each in found) else 0
+
+
+def _roots(data: str, benchmark: str | None, names: Sequence[str]) -> dict[str, str]:
+    """Where the data of each benchmark lie, as `reproduce` finds them."""
+    if benchmark is not None:
+        return {benchmark: data}
+    found = {name: str(Path(data) / name) for name in names if (Path(data) / name).is_dir()}
+    if not found:
+        raise UserError(f"DATA={data} has no folder called like a benchmark ({', '.join(names)}).")
+    return found
 
 
 def verify_command(options: argparse.Namespace) -> int:

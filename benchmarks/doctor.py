@@ -1,0 +1,172 @@
+"""`doctor`: what this machine can run and why not, a line a finding, each with its remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import resource
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.markers import Marker
+
+from benchmarks import environment, tracking
+from benchmarks.errors import UserError
+from benchmarks.modules import layouts, needs_data
+from benchmarks.paths import ROOT
+from benchmarks.schema import Claim
+
+LOCKED = re.compile(r"^(?P<name>[\w.\-]+)==(?P<version>[^\s;\\]+)( ; (?P<marker>[^\\\n]+))?", re.MULTILINE)
+GIGABYTE = 10**9
+FREE = 10 * GIGABYTE  # of disk: a full run's checkpoints and predictions
+SHARED = 2 * GIGABYTE  # of shared memory for the loaders of a GPU
+FILES = 4096  # open at once by the loaders of eight GPUs
+
+Verdict = Literal["ok", "note", "WRONG"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at and found; WRONG where something that was asked for cannot work."""
+
+    verdict: Verdict
+    what: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict:6}{self.what:17}{self.words}"
+
+
+def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None) -> list[Finding]:
+    """Everything, the quick looks first.
+
+    Args:
+        claims: of the benchmarks that are asked for, by name.
+        roots: where the data of some of them are said to lie.
+        devices: how many GPUs are asked for on this machine.
+    """
+    found = [
+        Finding("ok", "Python", platform.python_version()),
+        _packages(),
+        _disk(),
+        _shared_memory(),
+        _open_files(),
+        _tracking(),
+    ]
+    found += [each for name, root in roots.items() for each in _data(name, claims[name], root)]
+    return [*found, *_processors(devices), _two_processes()]
+
+
+def _packages() -> Finding:
+    """Those of the lock against those that are installed."""
+    locked = {
+        each["name"]: each["version"]
+        for each in LOCKED.finditer((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+        if each["marker"] is None or Marker(each["marker"]).evaluate()
+    }
+    other = [
+        f"{name} {_installed(name)} instead of {want}" for name, want in locked.items() if _installed(name) != want
+    ]
+    if other:
+        told = ", ".join(other[:4]) + (f" and {len(other) - 4} more" if len(other) > 4 else "")
+        return Finding("WRONG", "packages", f"{told}; remove .venv and run `make install`")
+    return Finding("ok", "packages", f"all {len(locked)} as in requirements.lock")
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(ROOT).free
+    words = f"{free / GIGABYTE:.0f} GB free"
+    if free >= FREE:
+        return Finding("ok", "disk", words)
+    return Finding("note", "disk", f"{words}; a full run writes several, so free some or move the checkout")
+
+
+def _shared_memory() -> Finding:
+    path = Path("/dev/shm")  # noqa: S108 (it is looked at only)
+    if not path.is_dir():
+        return Finding("note", "shared memory", "there is no /dev/shm; set data.init_args.workers to 0")
+    total = shutil.disk_usage(path).total
+    words = f"{total / GIGABYTE:.1f} GB"
+    if total >= SHARED:
+        return Finding("ok", "shared memory", words)
+    return Finding("note", "shared memory", f"{words}; loaders need 2 GB a GPU (in a container: --shm-size=16g)")
+
+
+def _open_files() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= FILES or soft == resource.RLIM_INFINITY:
+        return Finding("ok", "open files", f"{soft} at once")
+    return Finding("note", "open files", f"{soft} at once; for many workers `ulimit -n {FILES}` (at most {hard})")
+
+
+def _tracking() -> Finding:
+    mode = tracking.mode()
+    remedy = {"offline": "; `wandb login` sends runs, `wandb sync` those that were written before"}.get(mode, "")
+    return Finding("ok", "W&B", mode + remedy)
+
+
+def _data(name: str, claim: Claim, root: str) -> Iterator[Finding]:
+    """What a look at the folders of a data set says."""
+    if not needs_data(claim):
+        yield Finding("ok", name, "needs no data")
+        return
+    try:
+        notes = layouts(claim).check(root, True, True)
+    except UserError as error:
+        yield Finding("WRONG", name, str(error))
+        return
+    for note in notes:
+        yield Finding("note", name, note)
+    if not notes:
+        yield Finding("ok", name, f"{root} is recognised, and whole")
+
+
+def _processors(devices: int | None) -> Iterator[Finding]:
+    import torch
+
+    yield Finding("ok", "processor", f"{environment.cpu()}, {_memory() / GIGABYTE:.0f} GB")
+    count = torch.cuda.device_count()
+    for index in range(count):
+        memory = torch.cuda.get_device_properties(index).total_memory / GIGABYTE
+        precise = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16: use 32-true"
+        yield Finding("ok", f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GB, {precise}")
+    if devices is not None and devices > count:
+        yield Finding(
+            "WRONG", "GPU", f"{devices} are asked for, {count} are there; lower DEVICES or look at the driver"
+        )
+    elif not count:
+        yield Finding(
+            "note", "GPU", "none: miniatures and robots run here, full runs on images, speech and text do not"
+        )
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _two_processes() -> Finding:
+    """Whether two processes add a number up, as training on two devices does at every step."""
+    import torch
+    from torch.multiprocessing.spawn import ProcessException
+
+    from benchmarks.doctor_ranks import add_up
+
+    backend = "nccl" if torch.cuda.device_count() > 1 else "gloo"
+    try:
+        add_up(backend)
+    except (ProcessException, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        return Finding("WRONG", "two processes", f"{backend}: {reason}; look at the firewall and at NCCL_DEBUG=INFO")
+    return Finding("ok", "two processes", f"talk by {backend}")

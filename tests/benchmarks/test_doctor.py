@@ -1,0 +1,106 @@
+"""`doctor`: what it says of this machine as a process, and of machines that lack something."""
+
+import resource
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from benchmarks import doctor, doctor_ranks, tracking
+from benchmarks.strict import load_claim
+from tests.conftest import ROOT
+from tests.datamodules.imdb_trees import put, reviews
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def here(workshop):
+    """A workshop with the lock, which this machine's packages are held against."""
+    shutil.copy(ROOT / "requirements.lock", workshop.root)
+    return workshop
+
+
+def test_a_machine_that_can_run_miniatures(here):
+    code, out, err = here.call("doctor")
+    assert (code, err) == (0, ""), (out, err)
+    found = {line[6:23].strip(): (line[:6].strip(), line[23:]) for line in out.splitlines()}
+    assert found["packages"][0] == "ok"
+    assert found["two processes"] == ("ok", "talk by gloo")
+    assert {"Python", "disk", "shared memory", "open files", "W&B", "processor", "GPU"} <= found.keys()
+    assert {verdict for verdict, _ in found.values()} <= {"ok", "note"}
+
+
+def test_what_is_asked_for_and_cannot_work(here, tmp_path):
+    put(tmp_path / "imdb", reviews())
+    (tmp_path / "wmt_rnn").mkdir()
+    code, out, err = here.call("doctor", f"--data={tmp_path}", "--devices=9")
+    assert (code, err) == (2, ""), (out, err)
+    assert f"WRONG wmt_rnn          {tmp_path / 'wmt_rnn'} has no training text" in out
+    assert "WRONG GPU              9 are asked for, 0 are there" in out
+    assert "note  imdb             train is not whole (90 reviews, officially 25,000)" in out
+    for arguments, words in (
+        (["--devices=none"], "DEVICES=none is no whole number"),
+        ([f"--data={tmp_path / 'imdb'}"], "has no folder called like a benchmark"),
+        (["imbd"], "Did you mean imdb?"),
+    ):
+        code, out, err = here.call("doctor", *arguments)
+        assert (code, out, err.count("error: ")) == (2, "", 1)
+        assert words in err
+
+
+def test_data_of_one_benchmark(tmp_path):
+    claim = load_claim("imdb")
+    (found,) = doctor._data("imdb", claim, str(tmp_path / "gone"))
+    assert (found.verdict, found.what) == ("WRONG", "imdb")
+    (found,) = doctor._data("locomotion_walk", load_claim("locomotion_walk"), "anywhere")
+    assert str(found) == "ok    locomotion_walk  needs no data"
+
+
+@pytest.mark.parametrize(
+    ("lock", "verdict", "words"),
+    [
+        ("torch==2.11.0 \\\n    --hash=sha256:0\n", "ok", "all 1 as in requirements.lock"),
+        ("torch==2.13.0 \\\n", "WRONG", "torch 2.11.0 instead of 2.13.0; remove .venv and run `make install`"),
+        ("no-such-package==1.0\n", "WRONG", "no-such-package missing instead of 1.0"),
+        ("no-such-package==1.0 ; sys_platform == 'win32' \\\ntorch==2.11.0\n", "ok", "all 1 as in"),
+    ],
+)
+def test_packages_are_held_against_the_lock(tmp_path, monkeypatch, lock, verdict, words):
+    (tmp_path / "requirements.lock").write_text(lock)
+    monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    found = doctor._packages()
+    assert (found.verdict, words in found.words) == (verdict, True), found
+
+
+def test_little_room(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(6.4e7, 0, 3e9))
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (1024, 8192))
+    assert which_of(doctor._disk()) == ("note", "3 GB free")
+    assert which_of(doctor._shared_memory()) == ("note", "0.1 GB")
+    assert which_of(doctor._open_files()) == ("note", "1024 at once")
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert doctor._open_files().verdict == "ok"
+
+
+def which_of(found):
+    return found.verdict, found.words.partition(";")[0]
+
+
+def test_processes_that_do_not_meet(monkeypatch):
+    def fail(backend):
+        raise RuntimeError("first line\nconnection refused")
+
+    monkeypatch.setattr(doctor_ranks, "add_up", fail)
+    found = doctor._two_processes()
+    assert (found.verdict, found.words) == (
+        "WRONG", "gloo: connection refused; look at the firewall and at NCCL_DEBUG=INFO",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_weights_and_biases(monkeypatch, mode):
+    monkeypatch.setattr(tracking, "mode", lambda: mode)
+    found = doctor._tracking()
+    assert found.verdict == "ok"
+    assert ("wandb login" in found.words) == (mode == "offline")
