@@ -113,7 +113,7 @@ def require_one_network(plan: Plan) -> None:
     for before, after in pairwise(plan.stages):
         assemblies: list[Any] = [before.assembly, after.assembly]
         theirs, ours = (each.module.shapes(each.datamodule) for each in assemblies)
-        for name in theirs.keys() | ours.keys():
+        for name in theirs | ours:
             if theirs.get(name) != ours.get(name):
                 raise UserError(
                     f"the stages {before.name} and {after.name} have different networks: {name} is {theirs.get(name)} "
