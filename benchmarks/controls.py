@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 
 from benchmarks.arguments import DEFAULT
 from benchmarks.config import leaves
 from benchmarks.errors import UserError
-from benchmarks.launch import MISTAKE
-from benchmarks.paths import ROOT, record_file
+from benchmarks.launch import MISTAKE, start
+from benchmarks.paths import record_file
 from benchmarks.plan import Order, Plan, work_out
-from benchmarks.processes import PARENT
 from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import Baseline
 from benchmarks.strict import load_record
@@ -76,12 +73,9 @@ class Child:
             "profile": order.profile, "variant": order.variant or DEFAULT, "data": order.data, "seeds": order.seed,
             "args": shlex.join(overrides),
         }  # fmt: skip
-        command = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 (for as long as the process)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks", "run", order.benchmark, *command],
-            cwd=ROOT, env=os.environ | {PARENT: str(os.getpid())}, stdout=subprocess.DEVNULL, stderr=self.said,
-        )  # fmt: skip
+        self.process = start(["run", order.benchmark, *given], stdout=subprocess.DEVNULL, stderr=self.said)
 
     def require_success(self, name: str) -> None:
         """Waits for the end.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from benchmarks.config import Profile, Settings, resolve_settings
 from benchmarks.paths import ROOT
@@ -22,6 +23,14 @@ class Job:
     """One child: its command line behind `python -m benchmarks`."""
 
     arguments: tuple[str, ...]
+
+
+def start(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+    """Starts a command of ours, which ends with this process; `streams` as `Popen` takes them."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    # Threads that wait without spinning lose nothing on an idle machine, and far less on a busy one.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {PARENT: str(os.getpid())}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **streams)
 
 
 class Children:
@@ -55,10 +64,7 @@ class Children:
 
     def _start(self) -> None:
         while self.waiting and len(self.running) < self.slots and not self.signal:
-            command = [sys.executable, "-m", "benchmarks", *self.waiting.pop(0).arguments]
-            # Threads that wait without spinning lose nothing on an idle machine, and far less on a busy one.
-            environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {PARENT: str(os.getpid())}
-            self.running.append(subprocess.Popen(command, cwd=ROOT, env=environment))
+            self.running.append(start(self.waiting.pop(0).arguments))
             if self.signal:  # came before the child could be told
                 self.running[-1].send_signal(self.signal)
 

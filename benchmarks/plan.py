@@ -46,6 +46,12 @@ class Stage:
     name: str  # empty where it is a whole run
     assembly: Assembly
     folder: Path
+    tested: bool  # after it has been fitted, as the last one is
+
+    @property
+    def prefix(self) -> str:
+        """How keys begin that are of this stage, in what is known of the whole run."""
+        return "" if self.tested else f"{self.name}/"
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,13 @@ class Plan:
     @property
     def earlier(self) -> tuple[Stage, ...]:
         """The stages before the last."""
-        return tuple(Stage(name, each, self.folder / name) for name, each in [*self.assemblies.items()][:-1])
+        return tuple(Stage(name, each, self.folder / name, False) for name, each in [*self.assemblies.items()][:-1])
 
     @property
     def last(self) -> Stage:
         """The stage that is tested, in the folder of the run itself."""
         name, assembly = [*self.assemblies.items()][-1]
-        return Stage(name, assembly, self.folder)
+        return Stage(name, assembly, self.folder, True)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -87,7 +93,7 @@ class Plan:
         return {
             "benchmark": order.benchmark, "profile": order.profile, "variant": order.variant, "seed": order.seed,
             "settings": self.settings, "config_hash": self.config_hash, "run_id": self.run_id,
-            "stage": None if stage.folder == self.folder else stage.name,
+            "stage": None if stage.tested else stage.name,
         }  # fmt: skip
 
     def name_of(self, stage: Stage) -> str:

@@ -20,7 +20,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import LAST, WEIGHTS, StopOnSignal, write_weights
+from benchmarks.callbacks import StopOnSignal
+from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.config import merge
 from benchmarks.evaluation import quiet
 from benchmarks.paths import run_folder
@@ -77,7 +78,7 @@ def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> None:
         _fit(plan, _hardest(stage, weights), STEPS // 2)
     stage = _hardest(stage, None)
     trainer, meter = _fit(plan, stage, None)
-    seconds = _evaluate(stage, trainer, tested=stage.folder == plan.folder)
+    seconds = _evaluate(stage, trainer)
     if trainer.is_global_zero:
         write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
         print(_forecast(stage, trainer, meter, seconds), flush=True)
@@ -106,15 +107,15 @@ def _fit(plan: Plan, stage: Stage, stop_at: int | None) -> tuple[Trainer, Throug
     return trainer, meter
 
 
-def _evaluate(stage: Stage, trainer: Trainer, tested: bool) -> float:
+def _evaluate(stage: Stage, trainer: Trainer) -> float:
     """Seconds that a batch of evaluation takes; 0 where there is none."""
     module, datamodule = stage.assembly.module, stage.assembly.datamodule
     started, validated = time.perf_counter(), _batches(datamodule.val_dataloader())
     if validated:
         trainer.validate(module, datamodule=datamodule, verbose=False)
-    if tested:
+    if stage.tested:
         trainer.test(module, datamodule=datamodule, verbose=False)
-    batches = [*validated, *(_batches(datamodule.test_dataloader()) if tested else [])]
+    batches = [*validated, *(_batches(datamodule.test_dataloader()) if stage.tested else [])]
     return (time.perf_counter() - started) / max(1, sum(min(BATCHES, count) for count in batches))
 
 

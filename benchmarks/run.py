@@ -94,8 +94,7 @@ def begin(plan: Plan) -> Beginning:
             data.verify(training=True)
             getattr(module, "verify", lambda data: None)(data)
         data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
-        own = stage.folder == plan.folder
-        identity |= {key if own else f"{stage.name}/{key}": value for key, value in data.identity.items()}
+        identity |= {stage.prefix + key: value for key, value in data.identity.items()}
     require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = first_start(plan.folder, identity, lambda: getattr(first, "initialised_from", None))
@@ -123,11 +122,9 @@ def require_one_network(plan: Plan) -> None:
 
 def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
     """Those of the last stage by their names, those of the others behind the stage's name."""
-    earlier = chain.from_iterable(
-        ((f"{stage.name}/{name}", points) for name, points in curves(stage.folder / METRICS).items())
-        for stage in plan.earlier
-    )
-    return dict(earlier) | curves(plan.folder / METRICS)
+    return {
+        stage.prefix + name: points for stage in plan.stages for name, points in curves(stage.folder / METRICS).items()
+    }
 
 
 def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:

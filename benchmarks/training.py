@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from benchmarks.checkpointing import LAST, WEIGHTS, Checkpoints, SharedBuffers, StepSeeds, StopOnSignal, write_weights
+from benchmarks.callbacks import Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
+from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.curves import METRICS, Curves
 from benchmarks.evaluation import quiet, shards, test
 from benchmarks.measure import Scored, stored
@@ -31,14 +32,12 @@ class Trained:
 
 def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter) -> list[Callback]:
     """In the order they must run: a step's row is on disk before its checkpoint."""
-    tested = stage.folder == plan.folder
-    checkpoints = Checkpoints(
-        stage.folder, plan.identity(stage), stage.assembly.checkpoint_every_n_steps,
-        plan.claim.best_on if tested else None,
-    )  # fmt: skip
+    best_on = plan.claim.best_on if stage.tested else None
+    every = stage.assembly.checkpoint_every_n_steps
+    checkpoints = Checkpoints(stage.folder, plan.identity(stage), every, best_on)
     return [
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS), checkpoints,
-        StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if tested else []),
+        StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if stage.tested else []),
     ]  # fmt: skip
 
 

@@ -164,7 +164,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     import torch
 
     from benchmarks.assembly import Assembly
-    from benchmarks.checkpointing import EndTogether
+    from benchmarks.callbacks import EndTogether
     from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
 
     settings = merge(last_stage(settings), machine_settings(subject.seed or 0, root))

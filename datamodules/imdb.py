@@ -5,7 +5,7 @@ Training leaves out reviews that stand in the test set; of the test set every re
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,14 @@ from datamodules.masking import Masking
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import BEGIN, Subwords
 from datamodules.tokenised_reviews import TokenisedReviews, tokenised
+
+# Once a process, as both stages of a run read the same.
+_opened = cache(open_reviews)
+
+
+@cache
+def _by_text(root: str, split: str) -> Reviews:
+    return by_text(_opened(root, split))
 
 
 def encoded(subwords: Subwords, text: str, longest: int) -> list[int]:
@@ -121,10 +129,10 @@ class ImdbData(SequenceData):
             UserError: a split is missing or malformed, or no review is left to train on.
         """
         if self.test is None:
-            self.test = open_reviews(self.root, "test")
+            self.test = _opened(self.root, "test")
         if stage == "fit" and self.text is None:
-            train, unsupervised = (by_text(open_reviews(self.root, split)) for split in ("train", "unsupervised"))
-            self.text, self.train = tokenised(train, unsupervised, by_text(self.test), self.num_subwords), train
+            train, unsupervised, test = (_by_text(self.root, split) for split in ("train", "unsupervised", "test"))
+            self.text, self.train = tokenised(train, unsupervised, test, self.num_subwords), train
             self.choice = self._choice(self.text, train)
             self.names = tuple(name(place, train.ids, unsupervised.ids) for place in self.choice.left_out.tolist())
             self._tell_what_is_used()

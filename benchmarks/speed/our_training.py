@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.checkpointing import StepSeeds
+from benchmarks.callbacks import StepSeeds
 from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.evaluation import quiet
 

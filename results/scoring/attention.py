@@ -7,7 +7,7 @@ from typing import TypedDict
 import msgspec
 
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from results.scoring.beside import read_beside, write_beside
 from results.scoring.rows import shown
 
 FILE_NAME = "attention.json"
@@ -48,18 +48,12 @@ def write_attention(folder: Path, predictions: Sequence[str | Attended], ids: Se
         ValueError: it is no attention.
         UserError: the disk is full, or the folder may not be written to.
     """
-    file = folder / FILE_NAME
     for sentence, each in zip(ids, predictions, strict=True):
         if not isinstance(each, str):
             weights = tuple(tuple(round(weight, 4) for weight in row) for row in each["attention"])
             found = Attention(sentence, tuple(each["source"]), tuple(each["target"]), weights)
-            write_atomically(file, msgspec.json.encode(found))
-            return [file]
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-    return []
+            return write_beside(folder / FILE_NAME, found)
+    return write_beside(folder / FILE_NAME, None)
 
 
 def read_attention(folder: Path, ids: Sequence[str]) -> Attention | None:
@@ -69,12 +63,7 @@ def read_attention(folder: Path, ids: Sequence[str]) -> Attention | None:
         UserError: the file is malformed, or of no sentence of the test set.
     """
     file = folder / FILE_NAME
-    if not file.is_file():
-        return None
-    try:
-        found = msgspec.json.decode(file.read_bytes(), type=Attention)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise UserError(f"{file}: not the attention of a sentence ({error}); remove the file.") from None
-    if found.sentence not in ids:
+    found = read_beside(file, Attention, "the attention of a sentence")
+    if found is not None and found.sentence not in ids:
         raise UserError(f"{file}: DATA has no sentence {shown(found.sentence)}; remove the file.")
     return found

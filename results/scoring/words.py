@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from results.scoring.beside import read_beside, write_beside
 from results.scoring.rows import shown
 
 FILE_NAME = "words.json"
@@ -26,17 +26,9 @@ def write_words(folder: Path, predictions: Iterable[Mapping[str, Any]], ids: Ite
         ValueError: a change is not from -1 to 1, or there are more or fewer predictions than ids.
         UserError: the disk is full, or the folder may not be written to.
     """
-    file = folder / FILE_NAME
     pairs = zip(ids, predictions, strict=True)
     found = {example: _rounded(prediction["words"]) for example, prediction in pairs if "words" in prediction}
-    if found:
-        write_atomically(file, msgspec.json.encode(found))
-        return [file]
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-    return []
+    return write_beside(folder / FILE_NAME, found or None)
 
 
 def _rounded(words: Iterable[tuple[str, float]]) -> Words:
@@ -54,12 +46,7 @@ def read_words(folder: Path, ids: Container[str]) -> dict[str, Words]:
         UserError: the file is malformed, or of an example that is not in the test set.
     """
     file = folder / FILE_NAME
-    if not file.is_file():
-        return {}
-    try:
-        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Words])
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise UserError(f"{file}: not the words of examples ({error}); remove the file.") from None
+    found = read_beside(file, dict[str, Words], "the words of examples") or {}
     for example in found:
         if example not in ids:
             raise UserError(f"{file}: DATA has no example {shown(example)}; remove the file.")
