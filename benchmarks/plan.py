@@ -124,7 +124,8 @@ def work_out(order: Order) -> Plan:
     middle = "" if order.variant is None else f"{order.variant}-"
     run_id = choose_run(order.benchmark, f"{order.profile}-{middle}s{order.seed}-{hashed}", order.fresh)
     folder = run_folder(order.benchmark, run_id)
-    return Plan(order, load_claim(order.benchmark), settings, assemblies, hashed, run_id, folder)
+    claim = load_claim(order.benchmark).within(order.profile)
+    return Plan(order, claim, settings, assemblies, hashed, run_id, folder)
 
 
 def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:

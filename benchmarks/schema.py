@@ -7,7 +7,7 @@ finite is refused with the file, the key and the remedy. Nothing here imports to
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -65,6 +65,15 @@ class Miniature:
 
 
 @dataclass(frozen=True)
+class SmallTest:
+    """What stands in for a test in miniature runs, where examples are made instead of read."""
+
+    __pydantic_config__ = STRICT
+    split: str
+    examples: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """One precise, testable meaning of the claim; `metric` is the key that a run logs, `<prefix>/<metric>`."""
 
@@ -87,7 +96,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, its audit and its readings; `dataset` and `task` name the modules that read the data and score."""
+    """A claim, its audit and its readings; `dataset` and `task` name the modules that read the data and score.
+
+    `small_tests` says of some splits what stands in for them in a miniature run.
+    """
 
     __pydantic_config__ = STRICT
     dataset: str
@@ -98,6 +110,15 @@ class Claim:
     readings: tuple[Reading, ...]
     checkpoint: str
     seeds: tuple[int, ...]
+    small_tests: dict[str, SmallTest] = field(default_factory=dict)
+
+    def within(self, profile: Literal["full", "mini"]) -> "Claim":
+        """The claim as runs of a profile are tested on it."""
+        if profile == "full":
+            return self
+        small = {name: {"split": test.split, "examples": test.examples} for name, test in self.small_tests.items()}
+        readings = (replace(each, **small.get(each.split, {})) for each in self.readings)  # type: ignore[arg-type]
+        return replace(self, readings=tuple(readings))
 
     @property
     def best_on(self) -> str | None:

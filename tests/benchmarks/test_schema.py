@@ -230,3 +230,15 @@ def test_hashes_do_not_depend_on_the_order_of_keys():
 def test_everything_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         record().seed = 3
+
+
+def test_a_miniature_may_be_tested_on_less(changed):
+    def smaller(content):
+        content["small_tests"] = {"val": {"split": "tiny", "examples": 7}}
+
+    claim = changed(smaller)
+    assert (claim.splits(None), claim.examples("val")) == ((("test", "val"),), 50_000)
+    assert claim.within("full") is claim
+    small = claim.within("mini")
+    assert (small.splits(None), small.examples("tiny")) == ((("test", "tiny"),), 7)
+    assert [reading.target for reading in small.readings] == [reading.target for reading in claim.readings]
