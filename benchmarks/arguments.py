@@ -61,7 +61,8 @@ def request(name: str, options: Namespace, otherwise: tuple[Profile, str] | None
     claim = load_claim(benchmark)
     chosen, reason = _profile(claim, options, otherwise)
     return Request(
-        benchmark, claim.within(chosen), chosen, reason, options.data, _variants(benchmark, claim, options.variant, chosen),
+        benchmark, claim.within(chosen), chosen, reason, options.data,
+        _variants(benchmark, claim, options.variant, chosen),
         merge(_machine(options), parse_overrides(options.args or "")),
     )  # fmt: skip
 
