@@ -20,6 +20,7 @@ help:
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
 	@echo "make watch-<benchmark>        gait.gif of CHECKPOINT=run.ckpt (robots)"
+	@echo "make play-go                  CHECKPOINT=run.ckpt plays Go over GTP: in Sabaki, in GoGui, against another engine"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
 	@echo "make tables                   results/tables/ from the records alone"
@@ -58,6 +59,9 @@ validate-%: install
 
 watch-%: install
 	@$(RUN) watch $* $(call option,CHECKPOINT,checkpoint)
+
+play-%: install
+	@$(RUN) play $* $(call option,CHECKPOINT,checkpoint)
 
 data-%: install
 	@$(RUN) data $* $(call option,DATA,data)

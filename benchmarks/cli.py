@@ -78,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
     watch.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
 
+    play = _command(commands, "play", play_command, "a checkpoint as a player over GTP, for Sabaki, GoGui or an engine")
+    play.add_argument("benchmark")
+    play.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
+    play.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
+
     data = _command(commands, "data", data_command, "what to download where; verifies and unpacks it")
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
@@ -222,6 +227,15 @@ def watch_command(options: argparse.Namespace) -> int:
 
     known_benchmark(options.benchmark)
     watch(options)
+    return 0
+
+
+def play_command(options: argparse.Namespace) -> int:
+    """`play`: a checkpoint's player over GTP."""
+    from benchmarks.play import play
+
+    known_benchmark(options.benchmark)
+    play(options)
     return 0
 
 

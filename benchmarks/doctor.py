@@ -59,6 +59,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
         _tracking(),
     ]
     found += [each for name, root in roots.items() for each in _data(name, claims[name], root)]
+    found += [_gnugo(name, asked_for=len(claims) == 1) for name, claim in claims.items() if claim.task == "go"]
     return [*found, *_processors(devices), _two_processes()]
 
 
@@ -131,6 +132,21 @@ def _data(name: str, claim: Claim, root: str) -> Iterator[Finding]:
         yield Finding("note", name, note)
     if not notes:
         yield Finding("ok", name, f"{root} is recognised, and whole")
+
+
+def _gnugo(name: str, asked_for: bool) -> Finding:
+    """The opponent in games of Go."""
+    from datamodules.environments.gnugo import VERSION, find, version
+
+    try:
+        path = find()
+        found = version(path)
+    except UserError as error:
+        return Finding("WRONG" if asked_for else "note", name, str(error))
+    words = f"GNU Go {found} at {path}"
+    if found == VERSION:
+        return Finding("ok", name, words)
+    return Finding("note", name, f"{words}; the claim is about {VERSION}, so its games will be `not comparable`")
 
 
 def _processors(devices: int | None) -> Iterator[Finding]:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 
-from benchmarks import environment
+from benchmarks import environment, modules
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, measure, together
-from benchmarks.modules import baseline_systems, scoring, worst_examples
+from benchmarks.modules import scoring, worst_examples
 from benchmarks.predictions import PredictionShards, merge_shards
 from benchmarks.runs import announce
 from benchmarks.schema import Baseline, Environment, Measurement, Signature
@@ -129,7 +129,7 @@ def baselines(tests: Sequence[HeldOut], folder: Path) -> dict[str, Baseline]:
     found: dict[str, Baseline] = {}
     for tested in tests:
         task, truth = scoring(tested.claim), tested.truth
-        for name, predictions in baseline_systems(tested.claim).baselines(tested.root, tested.split).items():
+        for name, predictions in modules.baselines(tested.claim, tested.root, tested.split).items():
             place = folder / "baselines" / name / tested.folder
             place.mkdir(parents=True, exist_ok=True)
             task.write(place, predictions, truth)

@@ -1,4 +1,4 @@
-"""One episode of a checkpoint's policy, and the pictures of it."""
+"""One episode of a robot's policy, and the pictures of it."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.assembly import Assembly
-from benchmarks.config import machine_settings, merge
+from benchmarks.animation import Animation, revived
 from benchmarks.loaded import Loaded
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, Played, play
@@ -18,14 +17,19 @@ from datamodules.locomotion import evaluation_seeds
 SECONDS, A_SECOND = 8.0, 20  # of the animation, and its pictures
 
 
+def animate(loaded: Loaded) -> Animation:
+    """The first seconds of the first episode of the run's test, as `gait.gif`."""
+    environments, positions, played = episode(loaded)
+    how, shown = pictures(environments, positions)
+    told = (
+        f"{environments.environment}, seed {played.seeds[0]}: {played.lengths[0]} steps, return {played.returns[0]:.1f}"
+    )
+    return Animation("gait.gif", shown, A_SECOND, told, f"the first {len(shown) / A_SECOND:.0f} s, {how}")
+
+
 def episode(loaded: Loaded) -> tuple[BatchedMujoco, list[Floats], Played]:
     """The first episode of the run's test, with the positions before every step."""
-    assembly = Assembly(merge(loaded.settings, machine_settings(loaded.run.seed, None)))
-    agent: Any = assembly.module
-    data: Any = assembly.datamodule
-    data.setup("test")
-    agent.build(*data.sizes)
-    agent.load_state_dict(loaded.checkpoint["state_dict"])
+    agent, data = revived(loaded)
     environments, positions = BatchedMujoco(data.environment, 1), []
 
     def policy(observations: Floats) -> Any:

@@ -105,7 +105,8 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         files: what the record is to vouch for.
 
     Returns:
-        Measurements in float64, with `value +- 1.96` bootstrap standard errors.
+        Measurements in float64, with `value +- 1.96` bootstrap standard errors. Where predictions themselves tell of
+        the protocol, as games do of the opponent, that counts.
 
     Raises:
         UserError: the file contradicts the data.
@@ -115,6 +116,7 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
     if tested.references and tested.references.official is False:
         signature = signature | {"references": tested.references.checked}  # a protocol that no reading asks for
     predictions = task.read(path, tested.truth)
+    signature = signature | getattr(task, "protocol", _silent)(predictions)  # theirs, whoever made them
     values = task.score(predictions, tested.truth)
     errors = task.standard_errors(predictions, tested.truth, values)
     found = {}
@@ -123,3 +125,8 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
     examples = Examples(count, predictions.scored, predictions.unique)
     return Scored(found, examples, tuple(stored(file) for file in files), references)
+
+
+def _silent(predictions: Any) -> Signature:
+    """What most predictions say of the protocol."""
+    return {}

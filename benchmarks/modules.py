@@ -36,9 +36,16 @@ def present(claim: Claim, root: str | None, split: str) -> bool:
     return bool(layouts(claim).present(root, split))
 
 
-def baseline_systems(claim: Claim) -> Any:
-    """The module of the trivial systems that the claim's runs are compared with."""
-    return _named_module("datamodules.baselines", claim.dataset)
+def baselines(claim: Claim, root: str | None, split: str) -> dict[str, Any]:
+    """Name -> predictions of the trivial systems that the claim's runs are compared with.
+
+    They predict what DATA has, or as many episodes as the claim asks for.
+    """
+    systems = _named_module("datamodules.baselines", claim.dataset)
+    found: dict[str, Any] = (
+        systems.baselines(root, split) if needs_data(claim) else systems.baselines(split, claim.examples(split))
+    )
+    return found
 
 
 def worst_examples(claim: Claim) -> Any:

@@ -1,6 +1,8 @@
 """A checkpoint's policy, watched: one episode of its test as a short animation."""
 
+import importlib
 from argparse import Namespace
+from typing import Any
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
@@ -8,26 +10,26 @@ from benchmarks.loaded import load
 from benchmarks.paths import relative, run_folder
 from benchmarks.strict import load_claim
 
+MOVING = {"control": "gait", "driving": "drive"}
+"""Task -> the module that animates its episodes."""
+
 
 def watch(options: Namespace) -> None:
-    """Writes `gait.gif` into the folder of the run that CHECKPOINT is of.
+    """Writes an animation into the folder of the run that CHECKPOINT is of.
 
     Raises:
-        UserError: there is no such checkpoint, or it is not of a robot.
+        UserError: there is no such checkpoint, or nothing of it moves.
     """
     if not options.checkpoint:
         raise UserError(f"say which policy: make watch-{options.benchmark} CHECKPOINT=run.ckpt")
-    if load_claim(options.benchmark).task != "control":
+    task = load_claim(options.benchmark).task
+    if task not in MOVING:
         raise UserError(f"{options.benchmark} has nothing that moves; the sheet.html of a run shows what went wrong.")
     loaded = load(options)
-    from benchmarks.gait import A_SECOND, episode, pictures
-
-    environments, positions, played = episode(loaded)
-    how, shown = pictures(environments, positions)
-    path = run_folder(options.benchmark, loaded.run.run_id) / "gait.gif"
+    shown: Any = importlib.import_module(f"benchmarks.{MOVING[task]}").animate(loaded)  # which imports torch
+    path = run_folder(options.benchmark, loaded.run.run_id) / shown.name
+    first, *rest = shown.pictures
     with replacing(path) as file:
-        shown[0].save(file, "GIF", save_all=True, append_images=shown[1:], loop=0, duration=1000 // A_SECOND)
-    print(
-        f"{environments.environment}, seed {played.seeds[0]}: {played.lengths[0]} steps, return {played.returns[0]:.1f}"
-    )
-    print(f"animation  {relative(path)} (the first {len(shown) / A_SECOND:.0f} s, {how})")
+        first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=1000 // shown.a_second)
+    print(shown.told)
+    print(f"animation  {relative(path)} ({shown.how})")

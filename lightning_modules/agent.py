@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from datamodules.environments.episodes import Episodes, Played, play
-from datamodules.locomotion import Experience
+from datamodules.experience import Experience
 from lightning_modules.flat import compiler
 
 LEARNING = "learning"
@@ -24,6 +24,10 @@ class StepAdam(torch.optim.Adam):
         """Runs the updates, each of which is a step of Adam."""
         assert closure is not None
         closure()
+
+    def update(self) -> None:
+        """One of these updates, from the gradients that the weights hold."""
+        torch.optim.Adam.step(self)
 
 
 class Agent(LightningModule):
@@ -43,11 +47,14 @@ class Agent(LightningModule):
 
     @abstractmethod
     def build(self, observations: int, actions: int, environments: int) -> None:
-        """Makes the networks for observations and actions of these sizes, and for so many environments side by side."""
+        """Makes the networks for observations and actions of these sizes, and for so many environments side by side.
+
+        The size of an action is how many numbers it has; where it is one of a list, how long that is.
+        """
 
     @abstractmethod
     def policy(self, observations: Tensor) -> Tensor:
-        """Deterministic actions [n, a] in float32 for observations [n, o] in float64."""
+        """Deterministic actions [n, a] (or [n], where an action is a number) for observations [n, o]."""
 
     def configure_model(self) -> None:
         """Makes the networks once the task is known."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.func import grad
 
 from benchmarks.errors import UserError
-from datamodules.locomotion import Experience, Transition
+from datamodules.experience import Experience, Transition
 from lightning_modules.agent import Agent, StepAdam
 from lightning_modules.flat import Flat, adam_state, adam_step, clipped, compiled
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.locomotion import Transition
+from datamodules.experience import Transition
 from lightning_modules.returns import n_step_return
 
 COLUMNS = ("observations", "levels", "returns", "successors", "discounts")
@@ -18,7 +18,7 @@ class Replay:
     Args:
         capacity: transitions kept; memory is taken as they come.
         observations: size of an observation.
-        joints: number of torques.
+        joints: numbers that an action consists of, each a place in a list: torques' levels, or one manoeuvre.
         steps: n.
         discount: gamma.
     """
@@ -37,7 +37,7 @@ class Replay:
         return min(self.added, self.capacity)
 
     def add(self, observations: Tensor, levels: Tensor, transition: Transition) -> None:
-        """Remembers N robots at once: what they saw [N, o], did [N, j], and what came of it.
+        """Remembers N environments at once: what was seen [N, o], done [N, j], and what came of it.
 
         A step is kept once its n steps are over; those that the end of an episode cuts short are no exception.
         """

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.locomotion import Transition
+from datamodules.experience import Transition
 
 
 def advantages(

@@ -97,6 +97,22 @@ def standard_error(replicates: Floats) -> float:
     return float(np.std(replicates, ddof=1))
 
 
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, `count` of `total` (Wilson, 1927; Brown et al., 2001, eq. 4).
+
+    Unlike +- 1.96 e it holds its level for rare events, and says something where none was seen.
+
+    Raises:
+        ValueError: there is nothing to count, or more is counted than there is.
+    """
+    if not 0 <= count <= total or total == 0:
+        raise ValueError(f"expected a count of 0 to a total of at least 1, got {count} of {total}")
+    share, squared = count / total, NORMAL_QUANTILE * NORMAL_QUANTILE / total
+    centre = (share + squared / 2) / (1 + squared)
+    half = sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def interval(values: Sequence[float], errors: Sequence[float]) -> Interval:
     """Return the 95 % interval of S runs on one test set: mean +- q sqrt(s^2 / S + e^2); for one run +- 1.96 e.
 

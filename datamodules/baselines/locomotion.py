@@ -7,14 +7,11 @@ import numpy as np
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, play
 
-EPISODES = 100
-"""As many as every claim asks for."""
 
-
-def baselines(root: None, split: str) -> dict[str, list[dict[str, Any]]]:
-    """Name -> episodes of the environment `split`, the same for every run."""
-    episodes = Episodes(BatchedMujoco(split, EPISODES), list(range(1, 2 * EPISODES, 2)))
-    shape = (EPISODES, episodes.environments.sizes[1])
+def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
+    """Name -> so many episodes of the environment `split`, the same for every run."""
+    episodes = Episodes(BatchedMujoco(split, examples), list(range(1, 2 * examples, 2)))
+    shape = (examples, episodes.environments.sizes[1])
     generator = np.random.default_rng(0)
     policies = {
         "random_torques": lambda _: generator.uniform(-1, 1, shape).astype(np.float32),

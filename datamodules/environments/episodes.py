@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.environments.batched import BatchedMujoco
+from datamodules.experience import Environments
+
+Policy = Callable[[NDArray[Any]], NDArray[Any]]
+"""Actions [n, a] (or [n], where an action is a number) for observations [n, o]."""
 
 
 class Episodes:
@@ -17,17 +21,18 @@ class Episodes:
         seeds: of their resets.
     """
 
-    def __init__(self, environments: BatchedMujoco, seeds: list[int]) -> None:
+    def __init__(self, environments: Environments, seeds: list[int]) -> None:
         self.environments, self.seeds = environments, seeds
 
 
 @dataclass(frozen=True)
 class Played:
-    """Episodes that were played to their end: returns [n], lengths [n]."""
+    """Episodes that were played to their end: returns [n], lengths [n], and whether a terminal state ended them [n]."""
 
     seeds: list[int]
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    terminated: NDArray[np.bool_]
 
     def predictions(self) -> list[dict[str, int | float]]:
         """As `results/scoring/control.py` writes them."""
@@ -35,21 +40,23 @@ class Played:
         return [{"seed": seed, "return": total, "length": length} for seed, total, length in rows]
 
 
-def play(episodes: Episodes, policy: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> Played:
+def play(episodes: Episodes, policy: Policy) -> Played:
     """Plays every episode to its end; each counts once, whatever runs on beside it.
 
     Args:
         episodes: n of them.
-        policy: actions [n, a] for observations [n, o]; they are clipped to the task's range.
+        policy: whose actions are clipped to the task's range.
     """
     environments, count = episodes.environments, len(episodes.seeds)
     observations, _ = environments.reset(seed=episodes.seeds)
     returns, lengths, running = np.zeros(count), np.zeros(count, np.int64), np.ones(count, bool)
+    fatal = np.zeros(count, bool)
     while running.any():
         observations, rewards, terminated, truncated, _ = environments.step(
             policy(observations).clip(environments.least, environments.most)
         )
         returns[running] += rewards[running]
         lengths[running] += 1
+        fatal |= running & terminated
         running &= ~(terminated | truncated)
-    return Played(episodes.seeds, returns, lengths)
+    return Played(episodes.seeds, returns, lengths, fatal)

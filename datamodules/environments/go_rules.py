@@ -1,8 +1,8 @@
-"""Go as Tromp and Taylor have it, but without suicide, compiled by numba: what a move does, which are legal, who owns what.
+"""Go as Tromp and Taylor have it, but without suicide: what a move does, which are legal, who owns what (numba).
 
-A board of n = size x size points is a row of int8: `BLACK`, `WHITE` or 0, row by row from the top. A move is a point, or
-n to pass. Colours are each other's negative. No position may be made twice in a game (positional superko), whoever is
-to move. The rules: tromp.github.io/go.html; suicide is forbidden, as GNU Go and OpenSpiel forbid it.
+A board of n = size x size points is a row of int8: `BLACK`, `WHITE` or 0, row by row from the top. A move is a point,
+or n to pass. Colours are each other's negative. No position may be made twice in a game (positional superko), whoever
+is to move. The rules: tromp.github.io/go.html; suicide is forbidden, as GNU Go and OpenSpiel forbid it.
 """
 
 from functools import cache
@@ -20,14 +20,14 @@ def neighbours(size: int) -> NDArray[np.int16]:
     rows, columns = np.divmod(np.arange(size * size), size)
     beside = np.full((size * size, 4), -1, np.int16)
     for place, (down, right) in enumerate(((-1, 0), (0, -1), (0, 1), (1, 0))):
-        there = (0 <= rows + down) & (rows + down < size) & (0 <= columns + right) & (columns + right < size)
+        there = (rows + down >= 0) & (rows + down < size) & (columns + right >= 0) & (columns + right < size)
         beside[there, place] = ((rows + down) * size + columns + right)[there]
     return beside
 
 
 @cache
 def keys(size: int) -> NDArray[np.uint64]:
-    """Random numbers [n, 2] of black and white stones; a position's key is the exclusive or of its stones' (Zobrist)."""
+    """Random numbers [n, 2] of black and white stones; a position's key is the xor of its stones' (Zobrist)."""
     return np.random.Generator(np.random.PCG64(19)).integers(2**64, size=(size * size, 2), dtype=np.uint64)
 
 
@@ -153,7 +153,7 @@ def put(board, beside, table, key, point, colour):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True)
 def find_owners(board, beside, owners):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Fills who owns each point [n], 0 where both colours reach an empty one, and returns Black's points less White's."""
+    """Fills who owns each point [n], 0 where both reach an empty one; returns Black's points less White's."""
     n = len(board)
     stack, seen = np.empty(n, np.int16), np.zeros(n, np.bool_)
     owners[:] = board
@@ -179,3 +179,12 @@ def find_owners(board, beside, owners):  # type: ignore[no-untyped-def]  # noqa:
         for each in range(count):
             owners[stack[each]] = int(black) - int(white)
     return owners.sum()
+
+
+@njit(cache=True, nogil=True)
+def worth(margin, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """What an end is worth to who leads by `margin`, from -1 to 1: half for the result, half for how many points.
+
+    With the result alone, one colour loses every game of beginners on a board with this komi, and neither learns.
+    """
+    return (np.sign(margin) + np.tanh(margin / size)) / 2

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import doctor, doctor_ranks, tracking
 from benchmarks.strict import load_claim
 from tests.conftest import ROOT
+from tests.datamodules import gnugo
 from tests.datamodules.imdb_trees import put, reviews
 
 Usage = namedtuple("Usage", "total used free")
@@ -104,3 +105,18 @@ def test_weights_and_biases(monkeypatch, mode):
     found = doctor._tracking()
     assert found.verdict == "ok"
     assert ("wandb login" in found.words) == (mode == "offline")
+
+
+def test_the_opponent_in_games_of_go(tmp_path, monkeypatch):
+    path = gnugo.fake(tmp_path / "3.8", monkeypatch)
+    assert str(doctor._gnugo("go", asked_for=True)) == f"ok    go               GNU Go 3.8 at {path}"
+    gnugo.fake(tmp_path / "3.6", monkeypatch, version="3.6")
+    found = doctor._gnugo("go", asked_for=True)
+    assert (found.verdict, "the claim is about 3.8, so its games will be `not comparable`" in found.words) == (
+        "note",
+        True,
+    )
+    gnugo.remove(monkeypatch, tmp_path)
+    found = doctor._gnugo("go", asked_for=True)
+    assert (found.verdict, "`apt install gnugo`" in found.words) == ("WRONG", True)
+    assert doctor._gnugo("go", asked_for=False).verdict == "note"

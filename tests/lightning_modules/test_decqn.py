@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from datamodules.locomotion import Transition
+from datamodules.experience import Transition
 from lightning_modules import flat
 from lightning_modules.decqn import DecQN
 from lightning_modules.flat import adam_state

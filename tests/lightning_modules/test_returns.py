@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.locomotion import Transition
+from datamodules.experience import Transition
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
 from lightning_modules.returns import advantages, n_step_return, successive_values
 

@@ -18,6 +18,7 @@ from results.statistics import (
     seeds_needed,
     standard_error,
     verdict,
+    wilson,
 )
 
 
@@ -92,6 +93,31 @@ def test_memory_does_not_grow_with_the_number_of_resamples():
 def test_statistics_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"shape \[n, k\]"):
         bootstrap(np.zeros(shape), quotient)
+
+
+# A share
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [
+        # z^2 = 3.841459, z^2 / n = 0.03841459: centre (0.1 + 0.01920729) / 1.03841459 = 0.11479740,
+        # half sqrt(0.03841459 (0.09 + 0.00960365)) / 1.03841459 = 0.06185592 / 1.03841459 = 0.05956767.
+        (10, 100, 0.055229, 0.174366),
+        # None seen: from 0 to z^2 / (n + z^2) = 3.841459 / 503.841459.
+        (0, 500, 0.0, 0.007624),
+        (500, 500, 1 - 0.007624, 1.0),
+        (1, 1, 1 / 4.841459, 1.0),
+    ],
+)
+def test_a_share_by_hand(count, total, low, high):
+    assert wilson(count, total) == pytest.approx((low, high), abs=2e-6)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 0), (3, 2), (-1, 2)])
+def test_no_share_is_refused(count, total):
+    with pytest.raises(ValueError, match=f"got {count} of {total}"):
+        wilson(count, total)
 
 
 # The interval

@@ -1,0 +1,203 @@
+"""Running environments that an agent learns in: what a step of them tells, and what a checkpoint keeps of them."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.interface import BenchmarkData
+
+
+class Environments(Protocol):
+    """N environments that are stepped together and begin anew in the step that ends an episode.
+
+    That step returns the first observation of the next episode, and the last of the old one in `infos["final_obs"]`
+    [N], as Gymnasium's vector environments do in the autoreset mode SAME_STEP. Actions lie between `least` and `most`;
+    `sizes` are those of an observation and of an action (where that is a place in a list, of the list).
+    """
+
+    num_envs: int
+    sizes: tuple[int, int]
+    least: Any
+    most: Any
+
+    def reset(self, *, seed: list[int]) -> tuple[NDArray[Any], dict[str, Any]]:
+        """First observations [N, o] of episodes with these seeds, and infos."""
+        ...
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Observations [N, o], rewards [N], terminated [N], truncated [N] and infos."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that going on bit for bit needs, as tensors and plain values."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, as if nothing had happened."""
+        ...
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One step of N environments: `successors` [N, o] are the states it led to, at an episode's end its last one.
+
+    `rewards` [N] as the task gives them; `ended` [N] is true where `terminated` is, and where the time limit cut off.
+    """
+
+    rewards: Tensor
+    successors: Tensor
+    terminated: Tensor
+    ended: Tensor
+
+
+class Experience:
+    """Environments that an agent acts in, step by step, through all of its training.
+
+    Args:
+        environments: N of them, which this object resets.
+        seeds: of their first resets.
+        horizon: steps of all environments in one training step.
+    """
+
+    def __init__(self, environments: Environments, seeds: list[int], horizon: int) -> None:
+        self.environments, self.horizon = environments, horizon
+        first, _ = environments.reset(seed=seeds)
+        self.observations = torch.from_numpy(first)  # [N, o], in the task's own type: what to act on next
+        self.running = np.zeros(environments.num_envs)  # return of each episode so far
+        self.finished: list[float] = []  # returns of the episodes that ended since somebody asked
+
+    def step(self, actions: Tensor) -> Transition:
+        """Acts [N, a], or [N] where an action is a number; actions out of range are clipped to it."""
+        clipped = actions.numpy().clip(self.environments.least, self.environments.most)
+        observations, rewards, terminated, truncated, infos = self.environments.step(clipped)
+        ended = terminated | truncated
+        successors = observations.copy()
+        if ended.any():
+            successors[ended] = np.stack(infos["final_obs"][ended])
+        self._count(rewards, ended)
+        self.observations = torch.from_numpy(observations)
+        return Transition(*map(torch.from_numpy, (rewards.astype(np.float32), successors, terminated, ended)))
+
+    def _count(self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]) -> None:
+        self.running += rewards
+        self.finished += self.running[ended].tolist()
+        self.running[ended] = 0
+
+    def returns(self) -> list[float]:
+        """Of the episodes that ended since the last call."""
+        returns, self.finished = self.finished, []
+        return returns
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: tensors and plain values."""
+        return {
+            "environments": self.environments.state(), "observations": self.observations,
+            "running": torch.from_numpy(self.running), "finished": self.finished,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint, bit for bit."""
+        self.environments.restore(state["environments"])
+        self.observations, self.running = state["observations"].clone(), state["running"].numpy().copy()
+        self.finished = list(state["finished"])
+
+
+class TrainingSteps:
+    """An epoch for Lightning's loop: the same running environments or games in every batch, from the present step on.
+
+    Args:
+        data: a datamodule whose `experience` they are.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return int(self.data.steps_per_epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        assert self.data.trainer is not None
+        assert self.data.experience is not None
+        steps = self.data.steps_per_epoch
+        for _ in range(self.data.trainer.global_step % steps, steps):
+            yield self.data.experience
+
+
+class ExperienceData(BenchmarkData):
+    """Base of what an agent makes its own data in.
+
+    Args:
+        num_envs: environments that an agent trains in, side by side.
+        horizon: steps of each in one training step.
+        rollouts: training steps in an epoch.
+        seed: of the run.
+
+    Attributes:
+        sizes: of an observation and of an action, as the agent's `build` takes them, and `num_envs`; after `setup`.
+    """
+
+    unit = "steps"
+    one_process = True
+
+    def __init__(self, num_envs: int, horizon: int, rollouts: int, seed: int) -> None:
+        super().__init__()
+        self.num_envs, self.horizon, self.rollouts, self.seed = num_envs, horizon, rollouts, seed
+        self.global_batch_size = num_envs * horizon
+        self.experience: Experience | None = None
+        self.sizes = (0, 0, num_envs)
+
+    @abstractmethod
+    def begin(self) -> tuple[Environments, list[int]]:
+        """Environments to train in, and the seeds of their first resets.
+
+        Raises:
+            UserError: there is no such task.
+        """
+
+    @abstractmethod
+    def measure(self) -> tuple[int, int]:
+        """The sizes of an observation and of an action.
+
+        Raises:
+            UserError: there is no such task.
+        """
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in an epoch."""
+        return self.rollouts
+
+    def setup(self, stage: str) -> None:
+        """Makes the environments that the stage needs.
+
+        Raises:
+            UserError: there is no such task.
+        """
+        if stage == "fit" and self.experience is None:
+            self.experience = Experience(*self.begin(), self.horizon)
+        self.sizes = (*self.measure(), self.num_envs)
+
+    def verify(self, training: bool) -> None:
+        """Makes the environments, which is all that can be wrong."""
+        self.setup("fit" if training else "test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running environments: a resumed run goes on in the middle of their episodes."""
+        return {} if self.experience is None else {"experience": self.experience.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where a checkpoint was written; testing has no environments that run."""
+        if self.experience is not None and state_dict:
+            self.experience.restore(state_dict["experience"])
+
+    def train_dataloader(self) -> TrainingSteps:
+        """The running environments, once a training step."""
+        return TrainingSteps(self)

@@ -1,0 +1,231 @@
+"""Crashes and returns of whole drives beside those of a driver model, from `episodes.csv`.
+
+    environment,seed,episode,driver,return,length,crashed
+
+Two rows an episode, one a `driver`: `agent`, who is judged, and `idm`, the yardstick, who drove the same episode from a
+reset with the same `seed`. `return` is the sum of the task's own rewards, `length` counts its steps of a second,
+`crashed` is 1 where a crash ended the episode and 0 where the time did. `episode` counts from 0. The names are those of
+every task (`classification.py` lists them); in addition `truth` says what to expect, as no data do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
+from results.scoring.rows import locate, read_rows, shown
+from results.statistics import bootstrap, standard_error
+
+Floats = NDArray[np.float64]
+
+METRICS: dict[str, str] = {
+    "crash_above_idm": "points", "return_above_idm": "reward", "crash": "%", "return": "reward", "length": "steps",
+    "idm_crash": "%", "idm_return": "reward", "idm_length": "steps",
+}  # fmt: skip
+
+SHARED = True
+"""All runs drive the same episodes, and so does the yardstick."""
+
+FILE_NAME = "episodes.csv"
+COLUMNS = ("environment", "seed", "episode", "driver", "return", "length", "crashed")
+DRIVERS = ("agent", "idm")
+
+LONGEST: Mapping[str, int] = {"highway-fast-v0": 30}
+"""Environment -> steps after which the time is over; a step earns at most 1."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """As many episodes of one environment as `ids` has."""
+
+    environment: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Drives:
+    """One driver's episodes by number: return [n], length [n], and whether it crashed [n]."""
+
+    returns: Floats
+    lengths: NDArray[np.int64]
+    crashed: NDArray[np.bool_]
+
+    def measures(self) -> dict[str, Floats]:
+        """What each episode counts for in every metric of one driver, [n]."""
+        crashes = np.where(self.crashed, 100.0, 0.0)
+        return {"crash": crashes, "return": self.returns, "length": self.lengths.astype(np.float64)}
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Episodes by number: seed of the reset [n], and what either driver made of it.
+
+    `scored` counts the episodes read, `unique` the different ones among them.
+    """
+
+    seeds: tuple[int, ...]
+    agent: Drives
+    idm: Drives
+    scored: int
+    unique: int
+
+
+def truth(split: str, examples: int) -> Truth:
+    """The environment that `split` names, and as many episodes.
+
+    Raises:
+        UserError: there is no such environment.
+    """
+    if split not in LONGEST:
+        raise UserError(f"there is no environment {split!r} here. Known: {', '.join(LONGEST)}.")
+    return Truth(split, tuple(map(str, range(examples))))
+
+
+def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
+    """Write `episodes.csv` into an existing folder, whole or not at all.
+
+    Args:
+        folder: where the file goes; one that is there is replaced.
+        predictions: an episode each, with `seed`, and for each driver `return`, `length` and `crashed`.
+        truth: what was to be driven.
+
+    Raises:
+        ValueError: an episode too many or too few.
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for episode, driven in zip(truth.ids, predictions, strict=True):
+        for driver in DRIVERS:
+            by = driven[driver]
+            result = (repr(float(by["return"])), int(by["length"]), int(by["crashed"]))
+            writer.writerow((truth.environment, driven["seed"], episode, driver, *result))
+    write_atomically(folder / FILE_NAME, text.getvalue().encode())
+    return [folder / FILE_NAME]
+
+
+def files(path: Path) -> list[Path]:
+    """The file of episodes itself, or the one in the folder."""
+    return [locate(path, FILE_NAME)]
+
+
+def read(path: Path, truth: Truth) -> Predictions:
+    """Read `episodes.csv` (the file, or the folder that holds it), rows in any order.
+
+    Raises:
+        UserError: the file is missing or malformed, contradicts itself, or holds other episodes than were to be driven;
+            the message names file and line.
+    """
+    file = locate(path, FILE_NAME)
+    found: dict[tuple[int, str], tuple[float, int, bool]] = {}
+    seeds: dict[int, int] = {}  # episode -> seed
+    for line, fields in read_rows(file, COLUMNS):
+        try:
+            seed, episode, driver, driven = _row(fields, truth)
+            _refuse_contradictions(seed, episode, driver, found, seeds)
+        except ValueError as error:
+            raise UserError(f"{file}, line {line}: {error}") from None
+        found[episode, driver], seeds[episode] = driven, seed
+    _refuse_missing(file, found, seeds, len(truth.ids))
+    episodes = range(len(truth.ids))
+    agent, idm = (_drives([found[episode, driver] for episode in episodes]) for driver in DRIVERS)
+    ordered = tuple(seeds[episode] for episode in episodes)
+    return Predictions(ordered, agent, idm, scored=len(ordered), unique=len(set(ordered)))
+
+
+def measured(predictions: Predictions) -> dict[str, Floats]:
+    """What each episode counts for in every metric, [n]; a metric is their mean."""
+    agent, idm = predictions.agent.measures(), predictions.idm.measures()
+    above = {f"{name}_above_idm": agent[name] - idm[name] for name in ("crash", "return")}
+    return above | agent | {f"idm_{name}": values for name, values in idm.items()}
+
+
+def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
+    """Return [n, 2]: what each episode counts for, and 1 to count it; differences are those within an episode."""
+    values = measured(predictions)[metric]
+    return np.stack([values, np.ones_like(values)], axis=1)
+
+
+def combine(metric: str) -> Callable[[Floats], Floats]:
+    """Return the map from sums [resamples, 2] of `statistics` to means [resamples], the same for each metric."""
+    assert metric in METRICS, metric
+    return lambda sums: sums[:, 0] / sums[:, 1]
+
+
+def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
+    """Return the standard error of each metric, by a bootstrap over episodes, in which the drivers stay paired."""
+    return {
+        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
+    }
+
+
+def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
+    """Return the mean over episodes of every metric."""
+    return {name: math.fsum(values) / len(values) for name, values in measured(predictions).items()}
+
+
+def _row(fields: Sequence[str], truth: Truth) -> tuple[int, int, str, tuple[float, int, bool]]:
+    environment, seed, episode, driver, total, length, crashed = fields
+    if environment != truth.environment:
+        raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
+    if driver not in DRIVERS:
+        raise ValueError(f"the driver is {shown(driver)}, expected {' or '.join(DRIVERS)}")
+    steps = _number("length", length, 1, LONGEST[environment])
+    ended = _number("crashed", crashed, 0, 1) == 1
+    if not ended and steps < LONGEST[environment]:
+        raise ValueError(f"it ends after {steps} of {LONGEST[environment]} steps, but not by a crash")
+    of_driver = (_return(total, steps), steps, ended)
+    return _number("seed", seed, 0, 2**128), _number("episode", episode, 0, len(truth.ids) - 1), driver, of_driver
+
+
+def _number(column: str, text: str, least: int, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
+    if not least <= number <= most:
+        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
+    return number
+
+
+def _return(text: str, steps: int) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not -1e-9 <= number <= steps + 1e-9:  # which nan is not either
+        raise ValueError(f"return is {shown(text)}; expected a number from 0 to {steps}, as a step earns at most 1")
+    return number
+
+
+def _refuse_contradictions(
+    seed: int, episode: int, driver: str, found: Mapping[tuple[int, str], Any], seeds: Mapping[int, int]
+) -> None:
+    if (episode, driver) in found:
+        raise ValueError(f"episode {episode} of {driver} stands twice")
+    if seeds.get(episode, seed) != seed:
+        raise ValueError(f"the seed of episode {episode} is {seed} here and {seeds[episode]} for the other driver")
+    if episode not in seeds and seed in seeds.values():
+        raise ValueError(f"seed {seed} is that of another episode too; every episode starts from a seed of its own")
+
+
+def _refuse_missing(file: Path, found: Mapping[tuple[int, str], Any], seeds: Mapping[int, int], expected: int) -> None:
+    if len(seeds) < expected:
+        raise UserError(f"{file} holds {len(seeds)} episodes; {expected} are needed, numbered from 0")
+    for episode in range(expected):
+        for driver in DRIVERS:
+            if (episode, driver) not in found:
+                raise UserError(f"{file} has no row of {driver} for episode {episode}; both drivers drive every one")
+
+
+def _drives(rows: Sequence[tuple[float, int, bool]]) -> Drives:
+    returns, lengths, crashed = zip(*rows, strict=True)
+    return Drives(np.array(returns), np.array(lengths), np.array(crashed))
