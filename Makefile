@@ -19,7 +19,7 @@ help:
 	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
-	@echo "make watch-<benchmark>        gait.gif of CHECKPOINT=run.ckpt (robots)"
+	@echo "make watch-<benchmark>        gait.gif or drive.gif of CHECKPOINT=run.ckpt (robots, cars)"
 	@echo "make play-go                  CHECKPOINT=run.ckpt plays Go over GTP: in Sabaki, in GoGui, against another engine"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"

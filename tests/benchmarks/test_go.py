@@ -1,0 +1,119 @@
+"""Players of Go from the command line, as real processes: a run, a kill and a resume, and what validates it."""
+
+import json
+import shutil
+import signal
+
+import pytest
+import torch
+
+from tests.benchmarks.test_resume import differences
+from tests.datamodules.gnugo import needs_gnugo
+
+SMALL = (
+    "--data.init_args.games=8 --data.init_args.share=8 --data.init_args.steps=3 --data.init_args.validation_matches=2 "
+    "--model.init_args.blocks=1 --model.init_args.channels=8 --model.init_args.updates=3 --model.init_args.batch=16 "
+    "--checkpoint_every_n_steps=2"
+)
+PLAYERS = {"default": " --model.init_args.simulations=4 --model.init_args.considered=4", "dqn": ""}
+
+pytestmark = needs_gnugo
+
+
+def command(variant):
+    return ("run", "go", "--profile=mini", f"--variant={variant}", "--seeds=3", f"--args={SMALL}{PLAYERS[variant]}")
+
+
+def folder_of(workshop):
+    (run,) = (workshop.root / "results/runs/go").glob("mini-*s3-*")
+    return run
+
+
+def record_of(workshop):
+    (path,) = (workshop.root / "results/records/go").glob("mini-*s3-*.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module", params=PLAYERS)
+def trained(request, workshops):
+    """A short run of the miniature, which is unofficial for its overrides."""
+    workshop = workshops(request.param)
+    workshop.command = command(request.param)
+    code, out, err = workshop.call(*workshop.command)
+    assert (code, err) == (0, ""), (out, err)
+    return workshop
+
+
+def test_a_run_ends_with_its_record_and_its_games(trained):
+    record, run = record_of(trained), folder_of(trained)
+    measured = record["metrics"]["7x7/score"]
+    assert (measured["n"], measured["unit"]) == (40, "%")
+    assert measured["signature"]["opponent"].startswith("GNU Go ")
+    assert measured["signature"]["games"] == 8 * 6
+    assert record["examples"] == {"expected": 40, "scored": 40, "unique": 40}
+    assert len(record["predictions"]) == len([*(run / "predictions/games").glob("*.sgf")]) == 40
+    assert record["baselines"].keys() >= {"random_moves/score"}
+    assert record["throughput"]["unit"] == "games/s"
+    assert (run / "sheet.html").stat().st_size < 300_000
+
+
+def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
+    workshop = workshops(f"disturbed_{trained.command[3]}")
+    for step, number in ((2, signal.SIGKILL), (4, signal.SIGTERM)):
+        process = workshop.start(*trained.command)
+        process.until(lambda step=step: newest(workshop) >= step)
+        process.kill_group(number)
+        process.wait()
+        assert not list((workshop.root / "results/records").glob("go/*.json"))
+    code, out, err = workshop.call(*trained.command)
+    assert (code, err) == (0, ""), (out, err)
+    assert "continuing from" in out
+    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
+    for key in ("state_dict", "optimizer_states", "GoData", "global_step", "loops", "learning"):
+        assert differences(one[key], other[key]) == [], key
+    for file in (folder_of(trained) / "predictions/games").iterdir():
+        assert (folder_of(workshop) / "predictions/games" / file.name).read_text() == file.read_text()
+
+
+def newest(workshop):
+    """The step of the newest checkpoint of the run, 0 while there is none."""
+    found = [int(path.stem[5:]) for path in (workshop.root / "results/runs/go").glob("mini-*s3-*/step-*.ckpt")]
+    return max(found, default=0)
+
+
+def test_games_and_checkpoint_are_scored_again(trained):
+    record, run = record_of(trained), folder_of(trained)
+    score = record["metrics"]["7x7/score"]["value"]
+    code, out, err = trained.call(
+        "validate", "go", "--profile=mini", f"--variant={trained.command[3].partition('=')[2]}",
+        f"--predictions={run / 'predictions/games'}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"measured {score:.2f} %" in out
+    code, out, err = trained.call("validate", "go", f"--checkpoint={run / 'last.ckpt'}")
+    assert code == 0, err
+    assert f"measured {score:.2f} %" in out
+
+
+def test_mistakes_end_with_one_message(trained, tmp_path):
+    run = folder_of(trained)
+    code, _, err = trained.call("validate", "go", f"--checkpoint={run / 'last.ckpt'}", "--variant=9x9")
+    assert (code, "is of a run with variant" in err) == (2, True), err
+    shutil.copytree(run / "predictions/games", tmp_path / "games")
+    broken = tmp_path / "games/003-white.sgf"
+    broken.write_text(broken.read_text()[:40])
+    code, _, err = trained.call("validate", "go", "--profile=mini", f"--predictions={tmp_path / 'games'}")
+    assert (code, "003-white.sgf" in err, err.count("\n")) == (2, True, 1), err
+    broken.unlink()
+    code, _, err = trained.call("validate", "go", "--profile=mini", f"--predictions={tmp_path / 'games'}")
+    assert (code, "are missing" in err, err.count("\n")) == (2, True, 1), err
+    changed = trained.command[-1] + " --data.init_args.contest=6x6-komi9-level1"
+    code, _, err = trained.call(*trained.command[:-1], changed)
+    assert (code, "the settings test on 6x6-komi9-level1" in err, err.count("\n")) == (2, True, 1), err
+
+
+def test_no_gnu_go(workshop, tmp_path):
+    code, _, err = workshop.call(*command("default"), PATH=str(tmp_path))
+    if "there is no GNU Go" not in err:
+        pytest.skip("GNU Go is in a folder of games, where it is found without PATH")
+    assert (code, err.count("\n")) == (2, 1), err
