@@ -57,11 +57,16 @@ class Margin:
 
 @dataclass(frozen=True)
 class Miniature:
-    """What a miniature run must show: a value, and its least distance from every baseline."""
+    """What a miniature run must show: a value, and its least distance from every baseline that is not `spared`."""
 
     __pydantic_config__ = STRICT
     target: float
     distance: float
+    spared: tuple[str, ...] = ()
+
+    def against(self, baselines: dict[str, float]) -> dict[str, float]:
+        """Those baselines, by their names such as `random/accuracy`, that it must be better than."""
+        return {name: value for name, value in baselines.items() if name.partition("/")[0] not in self.spared}
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
     same = {name: b.value for name, b in record.baselines.items() if b.metric == reading.metric}
     value = record.metrics[reading.metric].value
     goal = reading.miniature
-    words = pipeline_verdict(value, goal.target, same, goal.distance, reading.higher_is_better)
+    words = pipeline_verdict(value, goal.target, goal.against(same), goal.distance, reading.higher_is_better)
     notes = ["no evidence for the claim", *([] if same else ["no baselines, the target alone"]), *record.deviations]
     return words, "; ".join(notes)
 

@@ -115,7 +115,8 @@ def summary(claim: Claim, record: Record) -> str:
         ]
         if record.profile == "mini" and reading.miniature is not None:
             goal = reading.miniature
-            lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline")
+            but = f" but {', '.join(goal.spared)}" if goal.spared else ""
+            lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline{but}")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
     lines += _unjudged(claim, record)
     if record.profile == "mini":

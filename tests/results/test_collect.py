@@ -268,3 +268,8 @@ def test_a_negative_control_has_no_target():
 
 def test_the_verdicts_of_one_record():
     assert verdicts(CLAIM, record(0, 91.5, 75.0)) == {"top-5": "reproduced", "top-1": "not reproduced"}
+
+
+def test_a_baseline_that_is_spared_need_not_be_beaten():
+    goal = Miniature(target=1.0, distance=2.0, spared=("slow",))
+    assert goal.against({"slow/return": 9.0, "random/return": 3.0}) == {"random/return": 3.0}
