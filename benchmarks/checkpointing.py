@@ -82,8 +82,13 @@ def write_weights(checkpoint: Path, path: Path) -> None:
     """
     known = load_checkpoint(checkpoint)
     needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "learning"}
-    known = {key: value for key, value in known.items() if key not in needless}
+    known = {key: _without_experience(value) for key, value in known.items() if key not in needless}
     AtomicCheckpointIO().save_checkpoint(known, path)
+
+
+def _without_experience(value: Any) -> Any:
+    """What a datamodule remembers, but not the games or environments that an agent was in the middle of."""
+    return {key: kept for key, kept in value.items() if key != "experience"} if type(value) is dict else value
 
 
 def _first_line(error: Exception) -> str:
