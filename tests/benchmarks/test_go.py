@@ -53,7 +53,6 @@ def test_a_run_ends_with_its_record_and_its_games(trained):
     assert record["examples"] == {"expected": 40, "scored": 40, "unique": 40}
     assert len(record["predictions"]) == len([*(run / "predictions/games").glob("*.sgf")]) == 40
     assert record["baselines"].keys() >= {"random_moves/score"}
-    assert record["throughput"]["unit"] == "games/s"
     assert (run / "sheet.html").stat().st_size < 300_000
 
 
