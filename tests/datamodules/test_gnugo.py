@@ -1,6 +1,5 @@
 """GNU Go as a process: what it says again, how it is found, and what is said where it fails."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -111,10 +110,13 @@ def test_it_is_gone_before_it_is_asked(tmp_path, monkeypatch):
 
 def test_one_that_does_not_start_leaves_nothing(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch).write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no board')\n")
+    started, begin = [], subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *given, **more: started.append(begin(*given, **more)) or started[-1]
+    )
     with pytest.raises(EngineError, match=r"GNU Go ended with 1 \(no board\)"):
         GnuGo(7, 9, 1, 0)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert [process.returncode for process in started] == [1], "it ended, and was waited for"
 
 
 @needs_gnugo
