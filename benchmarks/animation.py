@@ -1,13 +1,8 @@
-"""What `watch` shows: pictures of an episode, and what is said of it; and the agent that is watched."""
+"""What `watch` shows: pictures of an episode, and what is said of it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
-
-from benchmarks.assembly import Assembly
-from benchmarks.config import machine_settings, merge
-from benchmarks.loaded import Loaded
 
 
 @dataclass(frozen=True)
@@ -22,14 +17,3 @@ class Animation:
     a_second: int
     told: str
     how: str
-
-
-def revived(loaded: Loaded) -> tuple[Any, Any]:
-    """The agent of a checkpoint with its weights, and its datamodule."""
-    assembly = Assembly(merge(loaded.settings, machine_settings(loaded.run.seed, None)))
-    agent: Any = assembly.module
-    data: Any = assembly.datamodule
-    data.setup("test")
-    agent.build(*data.sizes)
-    agent.load_state_dict(loaded.checkpoint["state_dict"])
-    return agent, data

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.animation import Animation, revived
+from benchmarks.animation import Animation
 from benchmarks.loaded import Loaded
+from benchmarks.revived import revived
 from datamodules.driving import evaluation_seeds
 from datamodules.environments.highway import Car
 from datamodules.environments.road_pictures import Moment, moment, picture

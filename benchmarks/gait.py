@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.animation import Animation, revived
+from benchmarks.animation import Animation
 from benchmarks.loaded import Loaded
+from benchmarks.revived import revived
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.environments.pictures import painter

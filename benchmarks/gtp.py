@@ -76,9 +76,8 @@ class Session:
 
     def __init__(self, choose: Callable[[list[Game]], list[int]], name: str, size: int, komi: float) -> None:
         self.choose, self.name, self.game = choose, name, Game(size, komi)
-        self.counts: list[
-            int
-        ] = []  # moves of the game that each `play` and `genmove` made: itself, maybe a pass before
+        # How many moves of the game each `play` and `genmove` made: its own, and maybe a pass before it.
+        self.counts: list[int] = []
         self._passed = 0
 
     def answer(self, command: str, arguments: list[str]) -> tuple[str, str]:

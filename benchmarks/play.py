@@ -24,8 +24,8 @@ def play(options: Namespace) -> None:
     with redirect_stdout(sys.stderr):  # there is to be nothing on stdout but answers
         loaded = load(options)
         from benchmarks.gtp import serve
-        from benchmarks.player import revived
+        from benchmarks.revived import revived
 
-        player, contest = revived(loaded)
+        player, data = revived(loaded)
         name = f"{options.benchmark} {loaded.run.run_id}"
-        serve(player.choose, name, contest.size, contest.komi, sys.stdin, out)
+        serve(player.choose, name, data.contest.size, data.contest.komi, sys.stdin, out)

@@ -13,7 +13,7 @@ from benchmarks.schema import Signature
 from datamodules.environments.drives import Drives, in_batches
 from datamodules.environments.highway import APART, Scene
 from datamodules.environments.motorway import Motorway
-from datamodules.experience import ExperienceData
+from datamodules.experience import EnvironmentData
 
 VALIDATION = 1_000_000  # the numbers of validation episodes begin here, those of test episodes at 0
 
@@ -34,7 +34,7 @@ def evaluation_seeds(count: int, first: int = 0) -> list[int]:
     return [2 * (first + number) + 1 for number in range(count)]
 
 
-class DrivingData(ExperienceData):
+class DrivingData(EnvironmentData):
     """A road for training and evaluation.
 
     Args:
@@ -74,7 +74,7 @@ class DrivingData(ExperienceData):
             "yardstick": "IDM/MOBIL, target 30 m/s",
         }  # fmt: skip
 
-    def begin(self) -> tuple[Motorway, list[int]]:
+    def environments(self) -> tuple[Motorway, list[int]]:
         """Cars to train in, and the seeds of their first episodes."""
         return Motorway(self.scene, self.num_envs, self.workers), training_seeds(self.seed, self.num_envs)
 

@@ -132,31 +132,85 @@ class TrainingSteps:
 
 
 class ExperienceData(BenchmarkData):
-    """Base of what an agent makes its own data in.
+    """Base of what an agent makes its own data in, through all of its training.
 
     Args:
-        num_envs: environments that an agent trains in, side by side.
-        horizon: steps of each in one training step.
         rollouts: training steps in an epoch.
         seed: of the run.
 
     Attributes:
-        sizes: of an observation and of an action, as the agent's `build` takes them, and `num_envs`; after `setup`.
+        experience: what is learnt from, which has a `state` and can `restore` it; after `setup("fit")`.
+        sizes: what the agent's `build` takes; after `setup`.
+    """
+
+    one_process = True
+    sizes: tuple[int, ...]
+
+    def __init__(self, rollouts: int, seed: int) -> None:
+        super().__init__()
+        self.rollouts, self.seed = rollouts, seed
+        self.experience: Any = None
+
+    @abstractmethod
+    def begin(self) -> Any:
+        """What is learnt from, at its beginning.
+
+        Raises:
+            UserError: there is no such task.
+        """
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in an epoch."""
+        return self.rollouts
+
+    def setup(self, stage: str) -> None:
+        """Makes what the stage needs.
+
+        Raises:
+            UserError: there is no such task.
+        """
+        if stage == "fit" and self.experience is None:
+            self.experience = self.begin()
+
+    def verify(self, training: bool) -> None:
+        """Makes what is needed, which is all that can be wrong."""
+        self.setup("fit" if training else "test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is running: a resumed run goes on in the middle of it."""
+        return {} if self.experience is None else {"experience": self.experience.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where a checkpoint was written; testing has nothing that runs."""
+        if self.experience is not None and state_dict:
+            self.experience.restore(state_dict["experience"])
+
+    def train_dataloader(self) -> TrainingSteps:
+        """What is running, once a training step."""
+        return TrainingSteps(self)
+
+
+class EnvironmentData(ExperienceData):
+    """Base of what an agent acts in, environments side by side.
+
+    Args:
+        num_envs: how many.
+        horizon: steps of each in one training step.
+        rollouts: training steps in an epoch.
+        seed: of the run.
     """
 
     unit = "steps"
-    one_process = True
 
     def __init__(self, num_envs: int, horizon: int, rollouts: int, seed: int) -> None:
-        super().__init__()
-        self.num_envs, self.horizon, self.rollouts, self.seed = num_envs, horizon, rollouts, seed
+        super().__init__(rollouts, seed)
+        self.num_envs, self.horizon = num_envs, horizon
         self.global_batch_size = num_envs * horizon
-        self.experience: Experience | None = None
-        self.sizes = (0, 0, num_envs)
 
     @abstractmethod
-    def begin(self) -> tuple[Environments, list[int]]:
-        """Environments to train in, and the seeds of their first resets.
+    def environments(self) -> tuple[Environments, list[int]]:
+        """Those to train in, and the seeds of their first resets.
 
         Raises:
             UserError: there is no such task.
@@ -170,10 +224,9 @@ class ExperienceData(BenchmarkData):
             UserError: there is no such task.
         """
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Training steps in an epoch."""
-        return self.rollouts
+    def begin(self) -> Experience:
+        """The environments, after their first resets."""
+        return Experience(*self.environments(), self.horizon)
 
     def setup(self, stage: str) -> None:
         """Makes the environments that the stage needs.
@@ -181,23 +234,5 @@ class ExperienceData(BenchmarkData):
         Raises:
             UserError: there is no such task.
         """
-        if stage == "fit" and self.experience is None:
-            self.experience = Experience(*self.begin(), self.horizon)
+        super().setup(stage)
         self.sizes = (*self.measure(), self.num_envs)
-
-    def verify(self, training: bool) -> None:
-        """Makes the environments, which is all that can be wrong."""
-        self.setup("fit" if training else "test")
-
-    def state_dict(self) -> dict[str, Any]:
-        """The running environments: a resumed run goes on in the middle of their episodes."""
-        return {} if self.experience is None else {"experience": self.experience.state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on where a checkpoint was written; testing has no environments that run."""
-        if self.experience is not None and state_dict:
-            self.experience.restore(state_dict["experience"])
-
-    def train_dataloader(self) -> TrainingSteps:
-        """The running environments, once a training step."""
-        return TrainingSteps(self)

@@ -8,14 +8,13 @@ from benchmarks.schema import Signature
 from datamodules.environments.gnugo import known
 from datamodules.environments.matches import Matches, matches_of
 from datamodules.environments.self_play import SelfPlay
-from datamodules.experience import TrainingSteps
-from datamodules.interface import BenchmarkData
+from datamodules.experience import ExperienceData
 from results.scoring.contest import RULES, Contest
 
 VALIDATION, VALIDATION_LEVEL = 500, 1  # the first opening of validation games, and how hard GNU Go thinks in them
 
 
-class GoData(BenchmarkData):
+class GoData(ExperienceData):
     """One board, one opponent.
 
     Args:
@@ -30,17 +29,16 @@ class GoData(BenchmarkData):
     """
 
     unit = "games"
-    one_process = True
 
     def __init__(
         self, contest: str, games: int, share: int, steps: int, matches: int, validation_matches: int, together: int,
         seed: int,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(steps, seed)
         self.tests, self.contest = [contest], Contest.named(contest)
-        self.games, self.global_batch_size, self.steps = games, share, steps
-        self.matches, self.validation_matches, self.together, self.seed = matches, validation_matches, together, seed
-        self.experience: SelfPlay | None = None
+        self.games, self.global_batch_size = games, share
+        self.matches, self.validation_matches, self.together = matches, validation_matches, together
+        self.sizes = (self.contest.size,)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -57,38 +55,18 @@ class GoData(BenchmarkData):
             "opponent": f"{known()} level {self.contest.level}", "games": int(agent.games), "policy": "deterministic",
         }  # fmt: skip
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Training steps in an epoch."""
-        return self.steps
-
-    def setup(self, stage: str) -> None:
-        """Looks for GNU Go, and sets the boards up to learn on.
-
-        Raises:
-            UserError: GNU Go is not installed.
-        """
-        known()
-        if stage == "fit" and self.experience is None:
-            size, komi = self.contest.size, self.contest.komi
-            self.experience = SelfPlay(self.games, size, komi, self.global_batch_size, self.seed)
+    def begin(self) -> SelfPlay:
+        """The games to learn from."""
+        return SelfPlay(self.games, self.contest.size, self.contest.komi, self.global_batch_size, self.seed)
 
     def verify(self, training: bool) -> None:
-        """Looks for GNU Go, which is all that can be missing."""
-        self.setup("fit" if training else "test")
+        """Looks for GNU Go too.
 
-    def state_dict(self) -> dict[str, Any]:
-        """The running games: a resumed run goes on in the middle of them."""
-        return {} if self.experience is None else {"experience": self.experience.state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on where a checkpoint was written; testing has no games that run."""
-        if self.experience is not None and state_dict:
-            self.experience.restore(state_dict["experience"])
-
-    def train_dataloader(self) -> TrainingSteps:
-        """The running games, once a training step."""
-        return TrainingSteps(self)
+        Raises:
+            UserError: it is not installed.
+        """
+        known()
+        super().verify(training)
 
     def val_dataloader(self) -> DataLoader[Matches]:
         """A few games against the weakest GNU Go, to see an agent learn."""

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from benchmarks.schema import Signature
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes
-from datamodules.experience import ExperienceData
+from datamodules.experience import EnvironmentData
 
 VALIDATION = 500  # the numbers of validation episodes begin here, those of test episodes at 0
 
@@ -27,7 +27,7 @@ def evaluation_seeds(seed: int, count: int, first: int = 0) -> list[int]:
     return [2 * (1000 * seed + first + number) + 1 for number in range(count)]
 
 
-class LocomotionData(ExperienceData):
+class LocomotionData(EnvironmentData):
     """One task for training and evaluation.
 
     Args:
@@ -62,7 +62,7 @@ class LocomotionData(ExperienceData):
             "episodes": self.episodes, "longest_episode": 1000, "policy": "deterministic",
         }  # fmt: skip
 
-    def begin(self) -> tuple[BatchedMujoco, list[int]]:
+    def environments(self) -> tuple[BatchedMujoco, list[int]]:
         """Robots to train, and the seeds of their first resets."""
         return BatchedMujoco(self.environment, self.num_envs), training_seeds(self.seed, self.num_envs)
 

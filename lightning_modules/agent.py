@@ -30,14 +30,30 @@ class StepAdam(torch.optim.Adam):
         torch.optim.Adam.step(self)
 
 
-class Agent(LightningModule):
+class Learner(LightningModule):
+    """Base of what makes its own data: it decides when to update, and its networks wait for the sizes of the task."""
+
+    build: Callable[..., None]
+    """Makes the networks for a datamodule's `sizes`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def configure_model(self) -> None:
+        """Makes the networks once the task is known."""
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not any(True for _ in self.parameters()):
+            self.build(*datamodule.sizes)
+
+
+class Agent(Learner):
     """Base of the agents; a training step is `horizon` steps of all environments and what is learnt from them."""
 
     env_steps: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.automatic_optimization = False
         self.register_buffer("env_steps", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -55,12 +71,6 @@ class Agent(LightningModule):
     @abstractmethod
     def policy(self, observations: Tensor) -> Tensor:
         """Deterministic actions [n, a] (or [n], where an action is a number) for observations [n, o]."""
-
-    def configure_model(self) -> None:
-        """Makes the networks once the task is known."""
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not any(True for _ in self.parameters()):
-            self.build(*datamodule.sizes)
 
     def count(self, experience: Experience) -> None:
         """Counts the environment steps of a training step and logs the returns of the episodes that ended in it."""

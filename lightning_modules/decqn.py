@@ -58,7 +58,7 @@ class DecQN(Agent):
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
         self.target = self.vector.detach().clone()
-        self.replay = Replay(self.capacity, observations, actions, self.steps, self.discount)
+        self.replay = Replay(self.capacity, self.steps, self.discount)
         rungs = torch.linspace(0, 1, environments)
         self.chances = self.epsilon ** (1 + self.ladder * rungs)
         self.torques = torch.linspace(-1, 1, self.levels)

@@ -14,26 +14,8 @@ from datamodules.experience import Experience
 from lightning_modules.agent import LEARNING, Agent, StepAdam
 from lightning_modules.networks.action_values import ActionValues
 from lightning_modules.replay import Replay
-
-
-def chance(lived: int, exploration: int, least: float) -> float:
-    """Of a random action after so many steps: it falls linearly from 1 to `least` within `exploration` steps."""
-    return max(least, 1.0 - (1.0 - least) * lived / exploration)
-
-
-def targets(returns: Tensor, discounts: Tensor, values: Tensor, target_values: Tensor, double: bool) -> Tensor:
-    """What the values of actions should be, [n].
-
-    Args:
-        returns: n-step returns [n].
-        discounts: what the value of the state after them counts, [n]; 0 where it is terminal.
-        values: of that state's actions by the learning network [n, a].
-        target_values: of the same by the target network [n, a].
-        double: whether the learning network chooses the action that the target network values (van Hasselt et al.,
-            2016, arXiv 1509.06461, eq. 4); else the target network does both.
-    """
-    chosen = (values if double else target_values).argmax(-1, keepdim=True)
-    return returns + discounts * target_values.gather(-1, chosen).squeeze(-1)
+from lightning_modules.returns import targets
+from lightning_modules.schedules import chance
 
 
 class DQN(Agent):
@@ -71,14 +53,14 @@ class DQN(Agent):
 
     @property
     def compiled(self) -> bool:
-        """Updates are not: the simulator takes ten times as long."""
+        """Updates are not: the simulator takes several times as long."""
         return False
 
     def build(self, observations: int, actions: int, environments: int) -> None:
         """The network, the weights it is held against, and the memory."""
         self.network, self.actions = ActionValues(observations, actions, self.widths), actions
         self.target = deepcopy(self.network.state_dict())
-        self.replay = Replay(self.capacity, observations, 1, self.steps, self.discount)
+        self.replay = Replay(self.capacity, self.steps, self.discount)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""

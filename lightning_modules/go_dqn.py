@@ -13,6 +13,8 @@ from datamodules.environments.go_positions import LEGAL, Positions, look_at_all
 from datamodules.environments.go_rules import keys, neighbours
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
+from lightning_modules.returns import targets
+from lightning_modules.schedules import chance
 from lightning_modules.symmetries import symmetries, turn
 
 
@@ -35,17 +37,12 @@ class GoDQN(GoPlayer):
         super().__init__(blocks, channels, hidden, learning_rate, weight_decay, batch, updates, window)
         self.epsilon, self.decay = epsilon, decay
 
-    @property
-    def chance(self) -> float:
-        """Of a random move now."""
-        done = self.global_step / self.trainer.estimated_stepping_batches
-        return max(self.epsilon, 1 - (1 - self.epsilon) * done / self.decay)
-
     def decide(self, games: SelfPlay) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The most valuable legal moves, but where chance has it random ones."""
         planes, legal = games.look()
         values, _ = self.evaluate(planes)
-        random = torch.rand(games.games) < self.chance
+        exploration = self.decay * self.trainer.estimated_stepping_batches
+        random = torch.rand(games.games) < chance(self.global_step, exploration, self.epsilon)
         policies = torch.where(random[:, None], torch.rand(values.shape), torch.from_numpy(values)).numpy()
         moves = np.where(legal, policies, -np.inf).argmax(axis=1)
         return moves, policies
@@ -84,6 +81,6 @@ class GoDQN(GoPlayer):
     def target(self, successors: Tensor, ends: Tensor, outcomes: Tensor) -> Tensor:
         """What a move came to [B]: how the game ended, or less the value of the other's best move by double Q."""
         legal = torch.cat([successors[:, LEGAL] > 0, torch.ones_like(successors[:, LEGAL, :1], dtype=torch.bool)], 1)
-        chosen = self.network(successors)[0].float().masked_fill(~legal, -torch.inf).argmax(1, keepdim=True)
-        worth = self.playing[0](successors)[0].float().gather(1, chosen).squeeze(1)
-        return torch.where(ends, outcomes, -worth)
+        values = self.network(successors)[0].float().masked_fill(~legal, -torch.inf)
+        theirs = self.playing[0](successors)[0].float()
+        return targets(torch.where(ends, outcomes, 0.0), torch.where(ends, 0.0, -1.0), values, theirs, double=True)

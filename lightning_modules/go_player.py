@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,14 +14,14 @@ from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import PLANES
 from datamodules.environments.matches import Matches, play_matches
 from datamodules.environments.self_play import Lived, SelfPlay
-from lightning_modules.agent import LEARNING, StepAdam
+from lightning_modules.agent import LEARNING, Learner, StepAdam
 from lightning_modules.networks.go_net import GoNet
 from lightning_modules.window import Window
 from results.scoring.contest import opening_and_colour
 from results.scoring.replays import replayed
 
 
-class GoPlayer(LightningModule):
+class GoPlayer(Learner):
     """Base of the players; a training step is a number of games and what is learnt from them.
 
     Args:
@@ -44,7 +43,6 @@ class GoPlayer(LightningModule):
         updates: int, window: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.automatic_optimization = False
         self.blocks, self.channels, self.hidden = blocks, channels, hidden
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.batch, self.updates = batch, updates
@@ -70,12 +68,6 @@ class GoPlayer(LightningModule):
     def build(self, size: int) -> None:
         """The network for a board."""
         self.network = GoNet(size, PLANES, self.blocks, self.channels, self.hidden)
-
-    def configure_model(self) -> None:
-        """Makes the network once the board is known."""
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not any(True for _ in self.parameters()):
-            self.build(datamodule.contest.size)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay."""

@@ -78,3 +78,18 @@ def n_step_return(steps: Sequence[Transition], discount: float) -> tuple[Tensor,
         terminated |= going & step.terminated
         going = going & ~step.ended
     return total, successors, factor * ~terminated
+
+
+def targets(returns: Tensor, discounts: Tensor, values: Tensor, target_values: Tensor, double: bool) -> Tensor:
+    """What the values of actions should be, [n].
+
+    Args:
+        returns: n-step returns [n].
+        discounts: what the value of the state after them counts, [n]; 0 where it is terminal.
+        values: of that state's actions by the learning network [n, a].
+        target_values: of the same by the target network [n, a].
+        double: whether the learning network chooses the action that the target network values (van Hasselt et al.,
+            2016, arXiv 1509.06461, eq. 4); else the target network does both.
+    """
+    chosen = (values if double else target_values).argmax(-1, keepdim=True)
+    return returns + discounts * target_values.gather(-1, chosen).squeeze(-1)

@@ -1,4 +1,4 @@
-"""Learning rates and resolutions as pure functions of the time in epochs or steps."""
+"""Learning rates, resolutions and the chance of acting at random, as pure functions of the time in epochs or steps."""
 
 import math
 from collections.abc import Sequence
@@ -101,3 +101,8 @@ def _require_positive(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} is {number}; it is at least 1")
+
+
+def chance(lived: int, exploration: float, least: float) -> float:
+    """Of a random action after so many steps: it falls linearly from 1 to `least` within `exploration` steps."""
+    return max(least, 1.0 - (1.0 - least) * lived / exploration)

@@ -52,11 +52,10 @@ class Tree(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to: `moves` [B], the improved `policy` [B, n + 1] and the network's `values` [B]."""
+    """What a search of B positions came to: `moves` [B] and the improved `policy` [B, n + 1]."""
 
     moves: NDArray[np.int64]
     policy: Floats
-    values: Floats
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ class Search:
         beside, table = neighbours(self.size), keys(self.size)
         tree, planes = self._planted(positions)
         logits, values = evaluate(planes)
-        rows, roots = np.arange(len(noise)), np.zeros(len(noise), np.int64)
-        learn(tree, roots, logits, values)
+        learn(tree, np.zeros(len(noise), np.int64), logits, values)
         plan = considered_visits(self.considered, self.simulations)
         for simulation in range(self.simulations):
             leaves = descend(
@@ -99,7 +97,7 @@ class Search:
             )
             learn(tree, leaves, *evaluate(planes))
         moves, policy = decide(tree, noise, self.scale)
-        return Found(moves, policy, tree.values[rows, 0])
+        return Found(moves, policy)
 
     def _planted(self, positions: Positions) -> tuple[Tree, NDArray[np.uint8]]:
         """Trees of a root alone, and what a network sees of the roots."""

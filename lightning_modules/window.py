@@ -23,12 +23,13 @@ class Window:
 
     def add(self, rows: dict[str, Tensor]) -> None:
         """Keeps T rows, columns [T, ...], in place of the oldest."""
+        count = len(next(iter(rows.values())))
+        places = torch.arange(self.added, self.added + count) % self.capacity
         for name, values in rows.items():
             if name not in self.columns:
                 self.columns[name] = values.new_empty((self.capacity, *values.shape[1:]))
-            places = torch.arange(self.added, self.added + len(values)) % self.capacity
             self.columns[name][places] = values
-        self.added += len(values)
+        self.added += count
 
     def sample(self, count: int) -> dict[str, Tensor]:
         """Columns [count, ...] of rows drawn at random, with replacement."""

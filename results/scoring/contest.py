@@ -58,11 +58,6 @@ class Contest:
             raise UserError(f"a board of {self.size}x{self.size} has {len(known)} openings, {count} are asked for")
         return known[:count]
 
-    @property
-    def longest(self) -> int:
-        """Moves after which a game ends as it stands, the opening's two among them."""
-        return 4 * self.size**2
-
     def game(self, name: str, moves: Sequence[int], engine: str, result: str) -> Played:
         """One of its games as a file holds it: `name` is its id, `engine` such as `GNU Go 3.8`."""
         players = (AGENT, f"{engine} level {self.level}")

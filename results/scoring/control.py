@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import locate, read_rows, shown
+from results.scoring.rows import locate, read_rows, shown, whole_number
 from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
@@ -160,18 +160,11 @@ def _episode(fields: Sequence[str], truth: Truth) -> tuple[int, int, float, int]
     if environment != truth.environment:
         raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
     return (
-        _number("episode", episode, 0, len(truth.ids) - 1),
-        _number("seed", seed, 0, 2**128),
+        whole_number("episode", episode, 0, len(truth.ids) - 1),
+        whole_number("seed", seed, 0, 2**128),
         _finite(total),
-        _number("length", length, 1, LONGEST),
+        whole_number("length", length, 1, LONGEST),
     )
-
-
-def _number(column: str, text: str, least: int, most: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
-    if not least <= number <= most:
-        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
-    return number
 
 
 def _finite(text: str) -> float:

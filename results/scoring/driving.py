@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import locate, read_rows, shown
+from results.scoring.rows import locate, read_rows, shown, whole_number
 from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
@@ -181,19 +181,17 @@ def _row(fields: Sequence[str], truth: Truth) -> tuple[int, int, str, tuple[floa
         raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
     if driver not in DRIVERS:
         raise ValueError(f"the driver is {shown(driver)}, expected {' or '.join(DRIVERS)}")
-    steps = _number("length", length, 1, LONGEST[environment])
-    ended = _number("crashed", crashed, 0, 1) == 1
+    steps = whole_number("length", length, 1, LONGEST[environment])
+    ended = whole_number("crashed", crashed, 0, 1) == 1
     if not ended and steps < LONGEST[environment]:
         raise ValueError(f"it ends after {steps} of {LONGEST[environment]} steps, but not by a crash")
     of_driver = (_return(total, steps), steps, ended)
-    return _number("seed", seed, 0, 2**128), _number("episode", episode, 0, len(truth.ids) - 1), driver, of_driver
-
-
-def _number(column: str, text: str, least: int, most: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
-    if not least <= number <= most:
-        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
-    return number
+    return (
+        whole_number("seed", seed, 0, 2**128),
+        whole_number("episode", episode, 0, len(truth.ids) - 1),
+        driver,
+        of_driver,
+    )
 
 
 def _return(text: str, steps: int) -> float:

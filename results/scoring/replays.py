@@ -20,12 +20,10 @@ def replayed(contest: Contest, moves: Sequence[int]) -> float:
     game = Game(contest.size, contest.komi)
     for number, move in enumerate(moves, 1):
         if game.over:
-            raise ValueError(f"move {number} comes after the end, which is two passes or {contest.longest} moves")
+            raise ValueError(f"move {number} comes after the end, which is two passes or {game.longest} moves")
         game.play(move)
     if not game.over:
-        raise ValueError(
-            f"it ends after {len(moves)} moves, without two passes and before the longest, {contest.longest}"
-        )
+        raise ValueError(f"it ends after {len(moves)} moves, without two passes and before the longest, {game.longest}")
     return game.margin()
 
 

@@ -81,3 +81,15 @@ def _rows(file: Path, text: str, columns: list[str]) -> Iterator[tuple[int, list
 def shown(text: str) -> str:
     """Quote a user's text on one line, cut where it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def whole_number(column: str, text: str, least: int, most: int) -> int:
+    """The number that a field of a column says.
+
+    Raises:
+        ValueError: it says none from `least` to `most`.
+    """
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
+    if not least <= number <= most:
+        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
+    return number

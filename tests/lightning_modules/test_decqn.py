@@ -119,10 +119,10 @@ def lived(replay, count):
 
 
 def test_a_transition_is_kept_once_its_steps_are_over():
-    replay = Replay(capacity=100, observations=1, joints=1, steps=2, discount=0.5)
+    replay = Replay(capacity=100, steps=2, discount=0.5)
     lived(replay, 5)
     assert len(replay) == 8
-    kept = {name: getattr(replay, name)[:8].view(4, 2).T.tolist() for name in COLUMNS}
+    kept = {name: replay.kept.columns[name][:8].view(4, 2).T.tolist() for name in COLUMNS}
     assert kept["observations"] == [[0, 1, 2, 3], [10, 11, 12, 13]]
     assert kept["levels"] == [[0, 1, 2, 0]] * 2
     assert kept["returns"] == [[0.5, 2, 3.5, 5], [0.5, 2, 2, 5]]
@@ -131,10 +131,10 @@ def test_a_transition_is_kept_once_its_steps_are_over():
 
 
 def test_the_oldest_give_way():
-    replay = Replay(capacity=6, observations=1, joints=1, steps=1, discount=0.5)
+    replay = Replay(capacity=6, steps=1, discount=0.5)
     lived(replay, 5)
     assert len(replay) == 6
-    assert sorted(replay.observations.ravel().tolist()) == [2, 3, 4, 12, 13, 14]
+    assert sorted(replay.kept.columns["observations"].ravel().tolist()) == [2, 3, 4, 12, 13, 14]
     torch.manual_seed(0)
     observations, levels, returns, successors, discounts = replay.sample(500)
     assert set(observations.ravel().tolist()) == {2, 3, 4, 12, 13, 14}
@@ -144,11 +144,11 @@ def test_the_oldest_give_way():
 
 
 def test_a_memory_goes_on_from_its_state():
-    one, other = (Replay(capacity=7, observations=1, joints=1, steps=3, discount=0.5) for _ in range(2))
+    one, other = (Replay(capacity=7, steps=3, discount=0.5) for _ in range(2))
     lived(one, 6)
     other.restore(one.state())
     for replay in (one, other):
         lived(replay, 2)
-    assert one.added == other.added
+    assert one.kept.added == other.kept.added
     for name in COLUMNS:
-        assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert torch.equal(one.kept.columns[name], other.kept.columns[name]), name

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from datamodules.experience import Experience
-from lightning_modules.dqn import DQN, chance, targets
+from lightning_modules.dqn import DQN
+from lightning_modules.returns import targets
+from lightning_modules.schedules import chance
 
 
 def recipe(**changes):
@@ -129,7 +131,7 @@ def test_it_learns_as_a_plain_loop_does(agent):
             torch.testing.assert_close(mine, weight, rtol=1e-3, atol=1e-5, msg=name)
     assert (agent.network.state_dict()["layers.4.bias"] - before["layers.4.bias"]).abs().max() > 0.05
     assert len(agent.replay) == 40
-    assert agent.replay.discounts[:40].unique().tolist() == pytest.approx([0, 0.9])
+    assert agent.replay.kept.columns["discounts"][:40].unique().tolist() == pytest.approx([0, 0.9])
 
 
 def test_learning_goes_on_from_a_checkpoint_and_its_weights_have_no_more_than_the_policy(agent):
@@ -140,7 +142,7 @@ def test_learning_goes_on_from_a_checkpoint_and_its_weights_have_no_more_than_th
     checkpoint = {}
     agent.on_save_checkpoint(checkpoint)
     other.on_load_checkpoint(checkpoint)
-    assert other.replay.added == 12
+    assert other.replay.kept.added == 12
     assert all(torch.equal(other.target[name], weight) for name, weight in agent.target.items())
     other.on_load_checkpoint({})
     assert not any("target" in name for name in agent.state_dict())
