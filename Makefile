@@ -11,10 +11,10 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce doctor tables verify test test-all check
+.PHONY: help install peers reproduce doctor tables report verify test test-all check
 
 help:
-	@echo "make reproduce                every benchmark in miniature, then the tables: start here"
+	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
 	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data (robots need none)"
 	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
@@ -24,6 +24,7 @@ help:
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
 	@echo "make tables                   results/tables/ from the records alone"
+	@echo "make report                   results/report.html: one page with plots, from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
 	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
@@ -68,6 +69,9 @@ data-%: install
 
 tables: install
 	@$(RUN) tables
+
+report: install
+	@$(RUN) report
 
 doctor: install
 	@$(RUN) doctor $(call option,DATA,data) $(call option,DEVICES,devices)

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(required=True, metavar="command")
 
     reproduce = _command(commands, "reproduce", reproduce_command, "train, test and judge a benchmark, or all of them")
-    reproduce.add_argument("benchmark", nargs="?", help="default: every benchmark, then the tables")
+    reproduce.add_argument("benchmark", nargs="?", help="default: every benchmark, then tables and report")
     _run_options(reproduce)
     reproduce.add_argument("--seeds", help="such as 0,1,2; one record each")
     reproduce.add_argument("--fresh", action="store_true", help="start another run though one is finished")
@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--devices", help="how many GPUs this machine should have")
 
     _command(commands, "tables", tables_command, "results/tables/ from the records alone")
+    _command(commands, "report", report_command, "results/report.html from the records alone: one page, with plots")
     _command(commands, "verify", verify_command, "score every record again from what is stored, by foreign tools too")
     return main_parser
 
@@ -117,7 +118,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
 
 
 def reproduce_command(options: argparse.Namespace) -> int:
-    """`reproduce`: one benchmark, or all and then the tables."""
+    """`reproduce`: one benchmark, or all and then the tables and the report."""
     if options.benchmark is not None:
         return _reproduce(options.benchmark, options)
     codes = []
@@ -131,7 +132,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 continue
             options.data = str(Path(data) / name)
         codes.append(_reproduce(name, options))
-    print(write_tables())
+    tables_command(options)
+    report_command(options)
     return worst(codes)
 
 
@@ -280,6 +282,14 @@ def verify_command(options: argparse.Namespace) -> int:
     told, agreed = verify()
     print(told)
     return 0 if agreed else 1
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """`report`: writes the page."""
+    from results.report.page import write_report  # which loads matplotlib
+
+    print(write_report())
+    return 0
 
 
 def tables_command(options: argparse.Namespace) -> int:

@@ -37,13 +37,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A published result near the claim."""
+    """A published result near the claim; `metric` in its makers' words.
+
+    `beside` is the metric of ours on whose number line it stands, None where it is on no scale of ours.
+    """
 
     __pydantic_config__ = STRICT
     system: str
     value: float
     metric: str
     citation: str
+    beside: str | None = None
 
 
 @dataclass(frozen=True)

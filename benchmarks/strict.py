@@ -100,6 +100,13 @@ def _problems(claim: Claim) -> list[str]:
                 f"reading {reading.name!r}: no run logs {reading.metric!r}; "
                 f"the task {claim.task!r} measures <prefix>/{' or <prefix>/'.join(measured)}"
             )
+    known = {reading.metric for reading in claim.readings}
+    found += [
+        f"neighbour {each.system!r}: it stands beside {each.beside!r}, which no reading is about; name one of "
+        f"{', '.join(sorted(known))}, or leave `beside` out"
+        for each in claim.neighbours
+        if each.beside is not None and each.beside not in known
+    ]
     return found
 
 

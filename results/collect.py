@@ -31,8 +31,17 @@ class Row:
     verdict: str
     interval: Interval | None
     note: str
-    run_ids: tuple[str, ...]
-    values: tuple[float, ...] = ()  # of each run
+    records: tuple[Record, ...]
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The runs that it is about."""
+        return tuple(record.run_id for record in self.records)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What each of them measured."""
+        return tuple(record.metrics[self.reading.metric].value for record in self.records)
 
 
 def benchmarks() -> list[str]:
@@ -139,8 +148,7 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     found = interval(values, [standard_error_of(m) if counted else 0.0 for m in measured])
     origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
     words, note = _decide(claim, reading, records, found)
-    run_ids = tuple(record.run_id for record in records)
-    return Row(first.benchmark, claim, reading, origin, words, found, note, run_ids, values)
+    return Row(first.benchmark, claim, reading, origin, words, found, note, tuple(records))
 
 
 def verdicts(claim: Claim, record: Record) -> dict[str, str]:

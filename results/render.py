@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -54,16 +54,21 @@ def _in_table(cell: str) -> str:
 
 def comma_separated(rows: Sequence[Row]) -> str:
     """The same table with unrounded numbers, for programs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
+    lines: list[Sequence[str | float]] = [FIELDS]
     for row in rows:
         reading, found = row.reading, row.interval
         numbers = (found.mean, found.low, found.high, found.seeds) if found else ("", "", "", "")
-        writer.writerow(
+        lines.append(
             (row.benchmark, reading.name, reading.variant or "", row.origin, reading.metric, reading.target,
              reading.margin.value, reading.unit, *numbers, row.verdict, row.note, " ".join(row.run_ids))
         )  # fmt: skip
+    return csv_of(lines)
+
+
+def csv_of(lines: Iterable[Sequence[str | float]]) -> str:
+    """Lines of cells as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
 
 
@@ -75,13 +80,12 @@ def seeds_markdown(rows: Sequence[Row]) -> str:
 
 def seeds_comma_separated(rows: Sequence[Row]) -> str:
     """Every run of every reading on a line of its own, unrounded."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("benchmark", "reading", "metric", "run", "value"))
-    for row in _several(rows):
-        for run_id, value in zip(row.run_ids, row.values, strict=True):
-            writer.writerow((row.benchmark, row.reading.name, row.reading.metric, run_id, value))
-    return text.getvalue()
+    runs = [
+        (row.benchmark, row.reading.name, row.reading.metric, run_id, value)
+        for row in _several(rows)
+        for run_id, value in zip(row.run_ids, row.values, strict=True)
+    ]
+    return csv_of([("benchmark", "reading", "metric", "run", "value"), *runs])
 
 
 def _several(rows: Sequence[Row]) -> list[Row]:

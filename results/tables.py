@@ -1,10 +1,12 @@
 """`results/tables/`: written from records alone; the same records give the same bytes."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT
-from results.collect import benchmarks, miniature_rows_of, rows_of
+from results.collect import Row, benchmarks, miniature_rows_of, rows_of
+from results.latex import latex
 from results.render import MINIATURE_WARNING, comma_separated, markdown, seeds_comma_separated, seeds_markdown
 
 TABLES = "results/tables"
@@ -12,25 +14,33 @@ README_BLOCK = re.compile(r"(<!-- claims:.*?-->\n).*?(<!-- /claims -->)", re.DOT
 
 
 def write_tables() -> str:
-    """Writes `claims.{md,csv}` (also into the README) and `seeds.{md,csv}` from full records, and `miniature.{md,csv}`.
+    """Writes what `committed` says, the claims also into the README, and `miniature.{md,csv}`, which stays here.
 
     Returns:
         What to print.
     """
-    folder = ROOT / TABLES
-    claims = [row for name in benchmarks() for row in rows_of(name)]
+    files = committed({name: rows_of(name) for name in benchmarks()})
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
-    write_atomically(folder / "claims.md", markdown(claims).encode())
-    write_atomically(folder / "claims.csv", comma_separated(claims).encode())
-    write_atomically(folder / "seeds.md", seeds_markdown(claims).encode())
-    write_atomically(folder / "seeds.csv", seeds_comma_separated(claims).encode())
-    _update_readme(markdown(claims))
-    write_atomically(folder / "miniature.md", f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}".encode())
-    write_atomically(folder / "miniature.csv", comma_separated(miniatures).encode())
-    shown = markdown(claims)
-    if miniatures:
-        shown += f"\n{MINIATURE_WARNING}\n\n{markdown(miniatures)}"
-    return f"{shown}\nwritten: {TABLES}/{{claims,seeds}}.{{md,csv}}, {TABLES}/miniature.{{md,csv}}"
+    warned = f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}"
+    local = {"miniature.md": warned, "miniature.csv": comma_separated(miniatures)}
+    for name, text in (files | local).items():
+        write_atomically(ROOT / TABLES / name, text.encode())
+    _update_readme(files["claims.md"])
+    shown = files["claims.md"] + (f"\n{warned}" if miniatures else "")
+    return f"{shown}\nwritten: {TABLES}/{{claims,<benchmark>}}.{{md,csv,tex}}, {TABLES}/{{seeds,miniature}}.{{md,csv}}"
+
+
+def committed(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
+    """The files of `results/tables/` that are committed, by name: one set of all claims and one a benchmark, and seeds.
+
+    Args:
+        rows: benchmark -> its rows from full records.
+    """
+    claims = [row for its in rows.values() for row in its]
+    files = {"seeds.md": seeds_markdown(claims), "seeds.csv": seeds_comma_separated(claims)}
+    for name, its in {"claims": claims, **rows}.items():
+        files |= {f"{name}.md": markdown(its), f"{name}.csv": comma_separated(its), f"{name}.tex": latex(name, its)}
+    return files
 
 
 def _update_readme(table: str) -> None:

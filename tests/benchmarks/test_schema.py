@@ -91,7 +91,7 @@ VOID = {
     "target": lambda claim: reading(claim, target=91.4),
     "rounding": lambda claim: reading(claim, rounding=0.5),
     "margin": lambda claim: claim["readings"][0]["margin"].update(value=0.3),
-    "metric": lambda claim: reading(claim, metric="val/top5"),
+    "metric": lambda claim: reading({**claim, "neighbours": claim["neighbours"].clear()}, metric="val/top5"),
     "split": lambda claim: reading(claim, split="train"),
     "examples": lambda claim: reading(claim, examples=10_000),
     "signature": lambda claim: claim["readings"][0]["signature"].update(crop=256),
@@ -145,6 +145,10 @@ def load_claim_of(_, changed):
         (lambda claim: claim.update(checkpoint="best test/accuracy"), ("checkpoint is 'best test/accuracy'",)),
         (lambda claim: claim.update(readings=[]), ("need at least one entry each",)),
         (lambda claim: claim.update(seeds=[]), ("need at least one entry each",)),
+        (
+            lambda claim: claim["neighbours"][0].update(beside="test/top6"),
+            ("neighbour 'ResNet-34 V1'", "'test/top6', which no reading is about", "test/top1, test/top5"),
+        ),
     ],
 )
 def test_a_claim_that_breaks_the_schema_is_refused(changed, change, words):

@@ -1,0 +1,80 @@
+r"""Rows -> a table that a paper takes in by `\input`. Pure code."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from results.collect import Row
+from results.render import COLUMNS, cells
+
+# Numbers stay whole, words break; the shares of the line are such that `article`, the narrowest, holds them.
+FORM = {
+    "reading": r">{\raggedright\hangindent=1em\arraybackslash}p{0.26\linewidth}",
+    "claimed": r">{\raggedright\arraybackslash}p{0.14\linewidth}",
+    "measured": "r",
+    "95 % interval": "r",
+    "seeds": "r",
+    "verdict": r">{\raggedright\arraybackslash}p{0.13\linewidth}",
+}
+
+NEEDS = r"% Needs \usepackage{array,booktabs,longtable} and a page of one column. Written by `make tables`."
+
+CAPTION = (
+    "What was claimed and what was measured, in the unit of the claim. A stand-in is a target chosen by us where the "
+    "claim gives none that can be tested; an ill-posed reading can be tested by nobody."
+)
+
+# Beside what LaTeX takes for commands: what its first font encoding has other glyphs for (< > | "), and what \\ would
+# take for its argument at the start of a line (* [).
+ESCAPES = str.maketrans(
+    {symbol: f"\\{symbol}" for symbol in "%&_#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "*": "{*}", "[": "{[}"}
+    | {"\u2013": "--", "\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''"}
+    | {"\u2212": "$-$", "\u00d7": r"$\times$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$"}
+)  # fmt: skip
+
+MINUS = re.compile(r"(?<!\S)-(?=\d)")
+# Of the rest, both pdflatex and lualatex print ASCII and the letters of western Europe in any font.
+UNPRINTABLE = re.compile(r"[^ -~À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]")
+
+
+def escaped(text: str) -> str:
+    """The text on one line of LaTeX; a character that a font may lack as its code, which nobody overlooks."""
+    line = MINUS.sub("\u2212", " ".join(text.split())).translate(ESCAPES)
+    return UNPRINTABLE.sub(lambda found: f"U+{ord(found[0]):04X}", line)
+
+
+def latex(name: str, rows: Sequence[Row]) -> str:
+    r"""A table of rows under their benchmarks' names; it breaks across pages between benchmarks.
+
+    Args:
+        name: what the table is referred to by, as in `\ref{tab:claims}`.
+        rows: the rows, those of a benchmark in succession.
+    """
+    head = f"\\toprule\n{_line(column.capitalize() for column in FORM)} \\\\\n\\midrule\n"
+    groups = [_group(benchmark, list(its)) for benchmark, its in groupby(rows, key=lambda row: row.benchmark)]
+    return (
+        f"{NEEDS}\n\\begingroup\\footnotesize\\setlength{{\\tabcolsep}}{{3.5pt}}\n"
+        f"\\begin{{longtable}}{{@{{}}{''.join(FORM.values())}@{{}}}}\n"
+        f"\\caption{{{CAPTION}}}\\label{{tab:{name}}}\\\\\n{head}\\endfirsthead\n{head}\\endhead\n"
+        "\\bottomrule\n\\endfoot\n" + "\\addlinespace\n".join(groups) + "\\end{longtable}\n\\endgroup\n"
+    )
+
+
+def _group(benchmark: str, rows: Sequence[Row]) -> str:
+    title = f"\\multicolumn{{{len(FORM)}}}{{@{{}}l}}{{\\textbf{{{escaped(benchmark)}}}}}"
+    return " \\\\*\n".join([title, *map(_row, rows)]) + " \\\\\n"  # a page may not end after \\*
+
+
+def _row(row: Row) -> str:
+    """The cells that a paper shows: the unit stands beside the claim alone, the origin where it is no training."""
+    shown = dict(zip(COLUMNS, cells(row), strict=True))
+    shown["measured"] = shown["measured"].removesuffix(f" {row.reading.unit}")
+    if row.origin != "trained":
+        shown["reading"] += f", {row.origin}"
+    return _line(shown[column] for column in FORM)
+
+
+def _line(texts: Iterable[str]) -> str:
+    return " & ".join(map(escaped, texts))

@@ -1,0 +1,115 @@
+"""What the report says of each claim: its rows, the plots of them, what they cost and where they can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from benchmarks.modules import needs_data
+from benchmarks.schema import Claim, Reading, Record
+from results.collect import Row
+from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
+from results.report.sheets import Sheet, sheets_of
+
+SYMBOLS = {
+    "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "≠",
+    "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗",
+}  # fmt: skip
+SECONDS_AN_HOUR = 3600
+LISTED = 4  # files of predictions; of more the record is named, which lists them
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of the tables, and what its page section shows beside it."""
+
+    row: Row
+    curves: Plot | None
+
+    @property
+    def anchor(self) -> str:
+        """Of its heading."""
+        variant = f"-{self.row.reading.variant}" if self.row.reading.variant else ""
+        return "-".join([self.row.benchmark + variant, *self.row.reading.metric.split("/"), self.row.origin])
+
+
+@dataclass(frozen=True)
+class Section:
+    """A benchmark: its claim, a number line for each metric, a part for each row, and sheets of what went wrong."""
+
+    benchmark: str
+    claim: Claim
+    lines: tuple[Plot, ...]
+    parts: tuple[Part, ...]
+    sheets: tuple[Sheet, ...]
+
+
+def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], room: int) -> Section:
+    """A benchmark's section.
+
+    Args:
+        benchmark: its name.
+        claim: what it is about.
+        rows: of its tables.
+        room: bytes that its sheets may take.
+    """
+    metrics = dict.fromkeys(reading.metric for reading in claim.readings)
+    lines = [line for metric in metrics if (line := _number_line(metric, claim, rows)) is not None]
+    first = {row.run_ids: row for row in reversed(rows)}  # the readings of one run have its curves in common
+    parts = [Part(row, _curves(row) if row is first[row.run_ids] else None) for row in rows]
+    return Section(benchmark, claim, tuple(lines), tuple(parts), tuple(sheets_of(rows, room)))
+
+
+def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:
+    """None where nothing stands beside the claim."""
+    readings = [reading for reading in claim.readings if reading.metric == metric]
+    meant = [reading for reading in readings if reading.ill_posed is None or claim.source.value is not None]
+    claimed = dict.fromkeys(Claimed(reading.target, least(reading)) for reading in meant)
+    marks = [
+        Mark(title(row), row.interval.mean, (row.interval.low, row.interval.high), row.values)
+        for row in rows
+        if row.reading.metric == metric and row.interval is not None
+    ]
+    marks += [Mark(f"{each.system} ({each.metric})", each.value) for each in claim.neighbours if each.beside == metric]
+    return number_line(metric, readings[0].unit, list(claimed), marks) if marks else None
+
+
+def _curves(row: Row) -> Plot | None:
+    curves = [record.curves for record in row.records if record.curves]
+    return learning_curves(f"Learning curves of {title(row)}", curves) if curves else None
+
+
+def title(row: Row) -> str:
+    """A reading with its variant, and whether somebody else's model was measured."""
+    name, variant = row.reading.name, row.reading.variant
+    return name + (f" ({variant})" if variant else "") + (", re-evaluated" if row.origin == "re-evaluated" else "")
+
+
+def least(reading: Reading) -> float:
+    """The worst value that still reproduces the claim."""
+    slack = reading.margin.value + reading.rounding
+    return reading.target - slack if reading.higher_is_better else reading.target + slack
+
+
+def cost(records: Sequence[Record]) -> str:
+    """Hours that runs took, of GPUs where there were any."""
+    if any(record.environment.gpus for record in records):
+        used = sum(record.seconds * record.environment.world_size for record in records)
+        return f"{used / SECONDS_AN_HOUR:.1f} GPU-hours"
+    hours = sum(record.seconds for record in records) / SECONDS_AN_HOUR
+    return f"{hours:.1f} h, no GPU" if hours >= 1 else f"{60 * hours:.0f} min, no GPU"
+
+
+def files_of(record: Record) -> dict[str, str]:
+    """Path -> SHA-256 of its predictions, where they are few."""
+    return {each.path: each.sha256 for each in record.predictions} if len(record.predictions) <= LISTED else {}
+
+
+def commands(row: Row) -> tuple[str, ...]:
+    """To run it and to check it."""
+    name, reading = row.benchmark, row.reading
+    data = " DATA=/path" if needs_data(row.claim) else ""
+    run = f"make reproduce-{name}{data} VARIANT={reading.variant or 'default'}"
+    folders = sorted({str(PurePosixPath(each.path).parent) for record in row.records for each in record.predictions})
+    return (run, *(f"make validate-{name}{data} PREDICTIONS={folder}" for folder in folders[:1]), "make verify")

@@ -1,0 +1,50 @@
+"""Sheets of worst examples, which runs leave, as parts of the report: those of the runs that did worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.paths import ROOT
+from benchmarks.schema import Record
+from results.collect import Row
+
+PLACES = ("results/records", "results/runs")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A run's page of worst examples; `html` is None where the report has no room for it."""
+
+    run_id: str
+    path: str
+    html: str | None
+
+
+def sheets_of(rows: Sequence[Row], room: int) -> Iterator[Sheet]:
+    """The sheet of each row's worst run that is here, a run once.
+
+    Args:
+        rows: of one benchmark.
+        room: bytes that they may take together; one that does not fit is named alone.
+    """
+    for run_id in dict.fromkeys(_worst(row).run_id for row in rows if row.records):
+        path = _sheet(rows[0].benchmark, run_id)
+        if path is None:
+            continue
+        html = path.read_text(encoding="utf-8")
+        fits = len(html.encode()) <= room
+        room -= len(html.encode()) if fits else 0
+        yield Sheet(run_id, path.relative_to(ROOT).as_posix(), html if fits else None)
+
+
+def _worst(row: Row) -> Record:
+    sign = 1 if row.reading.higher_is_better else -1
+    return min(row.records, key=lambda record: sign * record.metrics[row.reading.metric].value)
+
+
+def _sheet(benchmark: str, run_id: str) -> Path | None:
+    """Beside the record where it was small enough to be kept there, else where the run left it."""
+    candidates = (ROOT / place / benchmark / run_id / "sheet.html" for place in PLACES)
+    return next((path for path in candidates if path.is_file()), None)
