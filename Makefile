@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce doctor tables report verify test test-all check
+.PHONY: help install peers reproduce doctor plan tables report verify test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
@@ -23,6 +23,7 @@ help:
 	@echo "make play-go                  CHECKPOINT=run.ckpt plays Go over GTP: in Sabaki, in GoGui, against another engine"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
+	@echo "make plan                     hours, memory, disk and cost of full runs; DATA=/path DEVICES=8 GPU=H200 PRICE=3.5"
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make report                   results/report.html: one page with plots, from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
@@ -66,6 +67,14 @@ play-%: install
 
 data-%: install
 	@$(RUN) data $* $(call option,DATA,data)
+
+PLANNING = $(COMMON) $(call option,SEEDS,seeds) $(call option,GPU,gpu) $(call option,PRICE,price)
+
+plan: install
+	@$(RUN) plan $(PLANNING)
+
+plan-%: install
+	@$(RUN) plan $* $(PLANNING)
 
 tables: install
 	@$(RUN) tables

@@ -2,6 +2,7 @@
 
 import difflib
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,3 +158,23 @@ def locate_data(asked: Request, training: bool) -> str | None:
     for note in layouts(asked.claim).check(root, training, asked.profile == "full"):
         announce(f"note: {note}")
     return root
+
+
+def passed_on(options: Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
+    """A command's options as those of a child that runs one variant; SEEDS are not among them."""
+    values = {
+        "profile": asked.profile, "variant": variant or DEFAULT, "data": data, "devices": options.devices,
+        "nodes": options.nodes, "args": options.args,
+    }  # fmt: skip
+    flags = [f"--{name}" for name in ("fresh", "rehearse") if getattr(options, name)]
+    return [f"--{name}={value}" for name, value in values.items() if value is not None] + flags
+
+
+def roots(data: str, benchmark: str | None, names: Sequence[str]) -> dict[str, str]:
+    """Where the data of each benchmark lie, as `reproduce` finds them."""
+    if benchmark is not None:
+        return {benchmark: data}
+    found = {name: str(Path(data) / name) for name in names if (Path(data) / name).is_dir()}
+    if not found:
+        raise UserError(f"DATA={data} has no folder called like a benchmark ({', '.join(names)}).")
+    return found

@@ -9,10 +9,8 @@ run's `data_wait` alone.
 import resource
 import shutil
 import signal
-import time
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,16 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.assembly import Assembly
-from benchmarks.callbacks import StopOnSignal
+from benchmarks.callbacks import Checkpoints, StopOnSignal
 from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.config import merge
 from benchmarks.evaluation import quiet
+from benchmarks.forecast import Forecast, write_forecasts
 from benchmarks.paths import run_folder
 from benchmarks.plan import Order, Plan, Stage, work_out
 from benchmarks.processes import Stopped
 from benchmarks.runs import first_process
-from benchmarks.throughput import ThroughputMeter
+from benchmarks.throughput import EvaluationMeter, ThroughputMeter
 from benchmarks.training import callbacks
 
 STEPS = 20
@@ -46,8 +45,12 @@ class StopAt(Callback):
             self.stop.received = signal.SIGTERM
 
 
-def rehearse(order: Order) -> None:
+def rehearse(order: Order, forecast: Path | None = None) -> None:
     """Rehearses what is ordered, stage by stage, at its full world size.
+
+    Args:
+        order: what the user asked for.
+        forecast: where to write what each stage will take, if anywhere.
 
     Raises:
         UserError: bad input, as the run itself would find it.
@@ -62,27 +65,35 @@ def rehearse(order: Order) -> None:
         stage.assembly.require_devices()
         stage.assembly.require_even_batch()
     weights: Path | None = None
+    forecasts: list[Any] = []
     for stage in plan.stages:
-        _rehearse(plan, stage, weights)
+        forecasts.append(_rehearse(plan, stage, weights))
         weights = stage.folder / WEIGHTS
     if first_process():
         shutil.rmtree(plan.folder, ignore_errors=True)
+        if forecast is not None and None not in forecasts:
+            write_forecasts(forecasts, forecast)
 
 
-def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> None:
+def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None:
     """One stage, which begins with the weights of the one before."""
     torch.manual_seed(plan.order.seed)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(Stopped):
-        _fit(plan, _hardest(stage, weights), STEPS // 2)
-    stage = _hardest(stage, None)
-    trainer, meter = _fit(plan, stage, None)
-    seconds = _evaluate(stage, trainer)
+        _fit(plan, _hardest(stage, weights), STEPS // 2, [])
+    stage, evaluation = _hardest(stage, None), EvaluationMeter()
+    trainer, meter = _fit(plan, stage, None, [evaluation])
+    _evaluate(stage, trainer)
+    forecast = None
     if trainer.is_global_zero:
+        forecast = _forecast(stage, meter, evaluation)
         write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
-        print(_forecast(stage, trainer, meter, seconds), flush=True)
+        name = f"{stage.name}: " if stage.name else ""
+        print(f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part")
+        print(forecast.told() if forecast else "too few steps an epoch to measure speed", flush=True)
     trainer.strategy.barrier("the weights are there")
+    return forecast
 
 
 def _hardest(stage: Stage, weights: Path | None) -> Stage:
@@ -94,9 +105,9 @@ def _hardest(stage: Stage, weights: Path | None) -> Stage:
     return replace(stage, assembly=assembly)
 
 
-def _fit(plan: Plan, stage: Stage, stop_at: int | None) -> tuple[Trainer, ThroughputMeter]:
+def _fit(plan: Plan, stage: Stage, stop_at: int | None, beside: list[Callback]) -> tuple[Trainer, ThroughputMeter]:
     meter, last = ThroughputMeter(), stage.folder / LAST
-    chain = callbacks(plan, stage, meter)
+    chain = [*callbacks(plan, stage, meter), *beside]
     if stop_at is not None:
         stop = next(callback for callback in chain if isinstance(callback, StopOnSignal))
         chain.insert(0, StopAt(stop_at, stop))
@@ -107,39 +118,37 @@ def _fit(plan: Plan, stage: Stage, stop_at: int | None) -> tuple[Trainer, Throug
     return trainer, meter
 
 
-def _evaluate(stage: Stage, trainer: Trainer) -> float:
-    """Seconds that a batch of evaluation takes; 0 where there is none."""
+def _evaluate(stage: Stage, trainer: Trainer) -> None:
     module, datamodule = stage.assembly.module, stage.assembly.datamodule
-    started, validated = time.perf_counter(), _batches(datamodule.val_dataloader())
-    if validated:
+    if _batches(datamodule.val_dataloader()):
         trainer.validate(module, datamodule=datamodule, verbose=False)
     if stage.tested:
         trainer.test(module, datamodule=datamodule, verbose=False)
-    batches = [*validated, *(_batches(datamodule.test_dataloader()) if stage.tested else [])]
-    return (time.perf_counter() - started) / max(1, sum(min(BATCHES, count) for count in batches))
 
 
-def _batches(loaders: Any) -> list[int]:
-    """How many each of one or several loaders has."""
-    return [len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders])]
+def _batches(loaders: Any) -> int:
+    """How many one or several loaders have."""
+    return sum(len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders]))
 
 
-def _forecast(stage: Stage, trainer: Trainer, meter: ThroughputMeter, batch_seconds: float) -> str:
+def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
     datamodule: Any = stage.assembly.datamodule
     epochs = stage.assembly.resolved["trainer"]["max_epochs"]
     speed = meter.measured(datamodule.unit)
-    name = f"{stage.name}: " if stage.name else ""
-    lines = [f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part"]
-    if torch.cuda.is_available():
-        lines.append(f"peak memory: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the GPU of rank zero")
-    else:
-        lines.append(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB on rank zero")
-    if speed is not None:
-        training = epochs * datamodule.steps_per_epoch * datamodule.step_size / speed.value
-        seconds = training + (epochs + 1) * sum(_batches(datamodule.val_dataloader())) * batch_seconds
-        end = datetime.now().astimezone() + timedelta(seconds=seconds)
-        lines += [
-            f"speed: {speed.value:.0f} {speed.unit}, {speed.data_wait:.0%} of the time waiting for data",
-            f"estimated end: {end:%Y-%m-%d %H:%M %Z}, {seconds / 3600:.2f} hours from a start now",
-        ]
-    return "\n".join(lines)
+    if speed is None:
+        return None
+    steps = epochs * datamodule.steps_per_epoch
+    seconds = epochs * evaluation.seconds("validation", _batches(datamodule.val_dataloader()))
+    if stage.tested:
+        seconds += evaluation.seconds("test", _batches(datamodule.test_dataloader()))
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident()
+    kept = Checkpoints.KEPT * (stage.folder / LAST).stat().st_size
+    return Forecast(
+        stage.name, steps, speed, steps * datamodule.step_size / speed.value, seconds, memory / 2**30,
+        torch.cuda.is_available(), kept / 2**30,
+    )  # fmt: skip
+
+
+def _resident() -> int:
+    """The most memory that this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
+from benchmarks.forecast import Costs, Published
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, benchmark_folder, relative
 from benchmarks.schema import Claim, Identity, Record, StageRecord
@@ -34,6 +35,14 @@ def _parse(kind: type[T], text: str | bytes, path: Path) -> T:
         raise UserError(
             f"{relative(path)}: {'; '.join(problems)}{f'; and {more} more' if more else ''}. {_remedy(kind, error)}"
         ) from None
+
+
+def _parse_yaml(kind: type[T], path: Path) -> T:
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
+    return _parse(kind, json.dumps(raw, default=str), path)
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:
@@ -70,11 +79,7 @@ def load_claim(benchmark: str) -> Claim:
             of one name, or a metric that its task does not measure.
     """
     path = benchmark_folder(benchmark) / "claim.yaml"
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
-    claim = _parse(Claim, json.dumps(raw, default=str), path)
+    claim = _parse_yaml(Claim, path)
     for problem in _problems(claim):
         raise UserError(f"{relative(path)}: {problem}")
     return claim
@@ -108,6 +113,16 @@ def _problems(claim: Claim) -> list[str]:
         if each.beside is not None and each.beside not in known
     ]
     return found
+
+
+def load_published(benchmark: str) -> tuple[Published, ...]:
+    """What others published of the cost of a benchmark's recipes: `cost.yaml`, if there is one.
+
+    Raises:
+        UserError: the file breaks the schema.
+    """
+    path = benchmark_folder(benchmark) / "cost.yaml"
+    return _parse_yaml(Costs, path).published if path.is_file() else ()
 
 
 def load_record(path: Path) -> Record:

@@ -1,4 +1,4 @@
-"""How fast a run trained, and which share of the time it waited for data."""
+"""How fast a run trained, which share of the time it waited for data, and what a rehearsal's evaluation took."""
 
 import time
 from typing import Any
@@ -68,3 +68,30 @@ class ThroughputMeter(Callback):
         if self.seconds == 0:
             return None
         return Throughput(f"{unit}/s", self.examples / self.seconds, self.waited / self.seconds)
+
+
+class EvaluationMeter(Callback):
+    """Times batches of the last validation and of the test; those of the first batch start the loader's workers too."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, list[float]] = {"validation": [], "test": []}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ends["validation"] = [time.perf_counter()]
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.ends["validation"].append(time.perf_counter())
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ends["test"] = [time.perf_counter()]
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.ends["test"].append(time.perf_counter())
+
+    def seconds(self, kind: str, batches: int) -> float:
+        """That many batches will take; 0 where none was seen."""
+        if len(self.ends[kind]) < 2 or batches == 0:
+            return 0.0
+        began, first, *_, last = [*self.ends[kind], self.ends[kind][-1]]
+        later = (last - first) / max(1, len(self.ends[kind]) - 2) or first - began
+        return first - began + (batches - 1) * later

@@ -43,8 +43,14 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A table that GitHub renders."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *map(cells, rows)]
-    return "".join("| " + " | ".join(map(_in_table, line)) + " |\n" for line in lines)
+    return table([COLUMNS, *map(cells, rows)])
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Cells as a table that GitHub renders; the first line is the header."""
+    header, *body = lines
+    ruled = [header, ("---",) * len(header), *body]
+    return "".join("| " + " | ".join(map(_in_table, line)) + " |\n" for line in ruled)
 
 
 def _in_table(cell: str) -> str:
@@ -74,8 +80,7 @@ def csv_of(lines: Iterable[Sequence[str | float]]) -> str:
 
 def seeds_markdown(rows: Sequence[Row]) -> str:
     """The runs of every reading one by one, the least of them, and the interquartile mean; none is left out."""
-    lines = [SEED_COLUMNS, ("---",) * len(SEED_COLUMNS), *map(_seed_cells, _several(rows))]
-    return "".join("| " + " | ".join(map(_in_table, line)) + " |\n" for line in lines)
+    return table([SEED_COLUMNS, *map(_seed_cells, _several(rows))])
 
 
 def seeds_comma_separated(rows: Sequence[Row]) -> str:

@@ -439,14 +439,16 @@ def test_a_disk_that_refuses_what_libraries_write(desk, monkeypatch, number):
     def refuse(*_):
         raise OSError(getattr(errno, number), "no")
 
-    monkeypatch.setattr("benchmarks.cli.write_tables", refuse)
+    monkeypatch.setattr("benchmarks.commands.write_tables", refuse)
     code, _, err = desk.call("tables")
     assert code == 2
     assert err.startswith("error: cannot write ")
 
 
 def test_other_errors_of_the_system_are_no_mistake_of_the_user(desk, monkeypatch):
-    monkeypatch.setattr("benchmarks.cli.write_tables", lambda: (_ for _ in ()).throw(ConnectionResetError(104, "gone")))
+    monkeypatch.setattr(
+        "benchmarks.commands.write_tables", lambda: (_ for _ in ()).throw(ConnectionResetError(104, "gone"))
+    )
     with pytest.raises(ConnectionResetError):
         desk.call("tables")
 

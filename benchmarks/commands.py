@@ -1,0 +1,201 @@
+"""What each command does, once its line is parsed. torch is imported only after arguments and paths were checked."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arguments import (
+    Request,
+    known_benchmark,
+    locate_data,
+    passed_on,
+    positive,
+    request,
+    roots,
+    seeds,
+)
+from benchmarks.errors import UserError
+from benchmarks.launch import MISTAKE, Children, Job, slots, worst
+from benchmarks.modules import needs_data, preparation
+from benchmarks.processes import Stopped, die_with_parent, stoppable
+from benchmarks.runs import announce, externally_launched, first_process
+from benchmarks.strict import load_claim
+from results.collect import Row, benchmarks, records_of, trained_row
+from results.render import markdown
+from results.tables import write_tables
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """`reproduce`: one benchmark, or all and then the tables and the report."""
+    if options.benchmark is not None:
+        return _reproduce(options.benchmark, options)
+    codes = []
+    data = options.data
+    if data is None and options.profile is None:
+        options.profile = "mini"  # also of those that need no data: this is what a newcomer runs
+    for name in benchmarks():
+        if data is not None and needs_data(load_claim(name)):
+            if not (Path(data) / name).is_dir():
+                print(f"{name}: skipped, there is no {Path(data) / name}")
+                continue
+            options.data = str(Path(data) / name)
+        codes.append(_reproduce(name, options))
+    tables(options)
+    report(options)
+    return worst(codes)
+
+
+def _reproduce(name: str, options: argparse.Namespace) -> int:
+    asked = request(name, options)
+    announce(f"{asked.benchmark}: profile {asked.profile}, {asked.reason}")
+    chosen = seeds(options.seeds, asked.claim, asked.profile)
+    data = locate_data(asked, training=True)
+    if externally_launched():
+        if len(chosen) * len(asked.variants) != 1:
+            raise UserError("torchrun and SLURM start one run: give one seed (SEEDS=0) and one VARIANT.")
+        return _run(asked, asked.variants[0], chosen[0], data, options) or _strictly(options, asked)
+    jobs = [
+        Job(("run", asked.benchmark, *passed_on(options, asked, variant, data), f"--seeds={seed}"))
+        for variant in asked.variants
+        for seed in chosen
+    ]
+    room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
+    code = Children(jobs[:1] if options.rehearse else jobs, room).run()
+    if len(jobs) > 1 and asked.profile == "full" and not options.rehearse:
+        print(markdown(_rows(asked)))  # each child has told of its own seed alone
+    return code or _strictly(options, asked)
+
+
+def _rows(asked: Request) -> list[Row]:
+    """What all seeds together say of the readings that were asked for."""
+    records = records_of(asked.benchmark, "full")
+    readings = [reading for reading in asked.claim.testable if reading.variant in asked.variants]
+    return [trained_row(asked.benchmark, asked.claim, reading, records) for reading in readings]
+
+
+def _strictly(options: argparse.Namespace, asked: Request) -> int:
+    """3 where `--strict` is given and a verdict is `not reproduced`."""
+    if not options.strict:
+        return 0
+    return 3 if any(row.verdict == "not reproduced" for row in _rows(asked)) else 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """`run`: one variant and one seed, here."""
+    die_with_parent()
+    asked = request(options.benchmark, options)
+    chosen = seeds(options.seeds, asked.claim, asked.profile)
+    if len(chosen) * len(asked.variants) != 1:
+        raise UserError("run takes exactly one seed and one variant; reproduce takes several.")
+    data = options.data or locate_data(asked, training=True)  # `reproduce` has looked at the DATA that it passes on
+    return _run(asked, asked.variants[0], chosen[0], data, options)
+
+
+def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
+    from benchmarks.plan import Order
+    from benchmarks.rehearsal import rehearse
+    from benchmarks.run import run
+
+    order = Order(asked.benchmark, asked.profile, variant, seed, data, asked.overrides, options.fresh)
+    into = getattr(options, "forecast", None)
+    work = partial(rehearse, forecast=into and Path(into)) if options.rehearse else run
+    return _stoppable("the same command continues (without FRESH=1)", work, order)
+
+
+def _stoppable(remark: str, work: Callable[[Any], None], order: Any) -> int:
+    """Does the work; a signal ends it with one line, the remark in it, and the code that shells expect."""
+    try:
+        with stoppable():
+            work(order)
+    except Stopped as stop:
+        if not first_process():
+            return 0  # rank zero says it, and with which code the run ends
+        print(f"stopped by {stop}; {remark}", file=sys.stderr)
+        return stop.exit_code
+    return 0
+
+
+def validate(options: argparse.Namespace) -> int:
+    """`validate`: exactly one of a checkpoint, published weights and predictions."""
+    from benchmarks.validate import validate
+
+    die_with_parent()
+    known_benchmark(options.benchmark)
+    return _stoppable("nothing was recorded", validate, options)
+
+
+def watch(options: argparse.Namespace) -> int:
+    """`watch`: an animation of a checkpoint's policy."""
+    from benchmarks.watch import watch
+
+    known_benchmark(options.benchmark)
+    watch(options)
+    return 0
+
+
+def play(options: argparse.Namespace) -> int:
+    """`play`: a checkpoint's player over GTP."""
+    from benchmarks.play import play
+
+    known_benchmark(options.benchmark)
+    play(options)
+    return 0
+
+
+def data(options: argparse.Namespace) -> int:
+    """`data`: prepares what is under DATA."""
+    claim = load_claim(known_benchmark(options.benchmark))
+    if not needs_data(claim):
+        print(f"{options.benchmark} needs no data")
+        return 0
+    if not options.data:
+        raise UserError(f"give the folder for the data: make data-{options.benchmark} DATA=/path")
+    preparation(claim).prepare(options.data)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """`doctor`: a line a finding; 2 where something that is asked for cannot work."""
+    from benchmarks.doctor import examine
+
+    names = benchmarks() if options.benchmark is None else [known_benchmark(options.benchmark)]
+    devices = None if options.devices is None else positive("DEVICES", options.devices)
+    data = {} if options.data is None else roots(options.data, options.benchmark, names)
+    found = examine({name: load_claim(name) for name in names}, data, devices)
+    print("\n".join(map(str, found)))
+    return MISTAKE if any(each.verdict == "WRONG" for each in found) else 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """`plan`: a line a full run."""
+    from benchmarks.costs import plan
+
+    names = benchmarks() if options.benchmark is None else [known_benchmark(options.benchmark)]
+    print(plan(options, names))
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """`verify`: a line a record; 1 where what is stored contradicts one."""
+    from results.verify import verify  # which loads the scoring of every task
+
+    told, agreed = verify()
+    print(told)
+    return 0 if agreed else 1
+
+
+def report(options: argparse.Namespace) -> int:
+    """`report`: writes the page."""
+    from results.report.page import write_report  # which loads matplotlib
+
+    print(write_report())
+    return 0
+
+
+def tables(options: argparse.Namespace) -> int:
+    """`tables`: writes them and prints the claims'."""
+    print(write_tables())
+    return 0

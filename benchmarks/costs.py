@@ -1,0 +1,146 @@
+"""`plan`: what full runs will take on a machine, in hours, memory, disk and money. No torch here.
+
+A run whose data are here, or that needs none, is rehearsed: some real steps, some batches of validation and of testing.
+Of others stands what somebody published of a like recipe, scaled to the GPU.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+from benchmarks.arguments import Request, locate_data, passed_on, request, roots, seeds
+from benchmarks.errors import UserError
+from benchmarks.forecast import Forecast, load_forecasts
+from benchmarks.launch import start
+from benchmarks.modules import needs_data
+from benchmarks.runs import announce
+from benchmarks.strict import load_published
+from results.collect import records_of, trained_row
+from results.render import table
+
+# Dense products of 16 bits, 1e12 a second, by NVIDIA's data sheets; no training reaches them, hence only their ratio.
+PEAKS = {"V100": 125, "A100": 312, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250}
+COLUMNS = ("run", "steps", "hours a seed", "seeds", "GPU-hours of all", "memory", "disk", "cost", "by")
+SECONDS_AN_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it is to run: on GPUs of a kind, None where they are this machine's, at a price an hour of one."""
+
+    gpu: str | None
+    devices: int
+    price: float | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one variant; None where nobody knows. Hours are of one seed, GiB of disk too."""
+
+    hours: float | None
+    by: str
+    on_gpu: bool = True
+    steps: int | None = None
+    memory: float | None = None
+    disk: float | None = None
+
+
+def plan(options: Namespace, names: list[str]) -> str:
+    """The plan as a table, a line a variant.
+
+    Raises:
+        UserError: an option is wrong.
+    """
+    machine = _machine(options)
+    data = {} if options.data is None else roots(options.data, options.benchmark, names)
+    lines: list[Sequence[str]] = [COLUMNS]
+    for name in names:
+        options.data = data.get(name)
+        asked = request(name, options, ("full", "because a plan is of full runs"))
+        lines += [
+            _cells(asked, each, _cost(asked, each, machine, options), machine, options) for each in asked.variants
+        ]
+    return table(lines)
+
+
+def _machine(options: Namespace) -> Machine:
+    if options.gpu is not None and options.gpu not in PEAKS:
+        raise UserError(f"GPU={options.gpu} is not known. Known: {', '.join(PEAKS)}; leave it out for this machine's.")
+    price = None if options.price is None else _price(options.price)
+    devices = int(options.devices) if options.devices and options.devices.isdigit() else 1
+    return Machine(options.gpu, devices, price)
+
+
+def _price(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < inf:
+            return float(text)
+    raise UserError(f"PRICE={text} is no price of an hour of a GPU.")
+
+
+def _cost(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
+    if asked.data is None and needs_data(asked.claim) and asked.profile == "full":
+        return _published(asked.benchmark, variant, machine)
+    data = locate_data(asked, training=True)
+    announce(f"{asked.benchmark}{f' {variant}' if variant else ''}: rehearsing")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "forecast.json"
+        rehearsal = Namespace(**{**vars(options), "rehearse": True, "fresh": False})
+        seed = seeds(None, asked.claim, asked.profile)[0]
+        given = (*passed_on(rehearsal, asked, variant, data), f"--seeds={seed}", f"--forecast={path}")
+        child = start(("run", asked.benchmark, *given), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _, told = child.communicate()
+        if child.returncode != 0 or not path.exists():
+            why = told.decode().strip().splitlines()[-1:] or ["too few steps an epoch"]
+            return Cost(None, f"could not be rehearsed: {why[0].removeprefix('error: ')}")
+        return _measured(load_forecasts(path))
+
+
+def _measured(stages: tuple[Forecast, ...]) -> Cost:
+    hours = sum(stage.seconds for stage in stages) / SECONDS_AN_HOUR
+    steps, disk = sum(stage.steps for stage in stages), sum(stage.disk for stage in stages)
+    return Cost(hours, "measured here", stages[-1].on_gpu, steps, max(stage.memory for stage in stages), disk)
+
+
+def _published(benchmark: str, variant: str | None, machine: Machine) -> Cost:
+    found = next((each for each in load_published(benchmark) if each.variant == variant), None)
+    if found is None:
+        return Cost(None, "nobody has published it: give DATA")
+    gpu = machine.gpu or found.gpu
+    hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
+    scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
+    return Cost(hours / machine.devices, f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}")
+
+
+def _cells(
+    asked: Request, variant: str | None, cost: Cost, machine: Machine, options: Namespace
+) -> tuple[str, ...]:  # fmt: skip
+    count = len(seeds(options.seeds, asked.claim, asked.profile))
+    used = cost.hours * machine.devices * count if cost.on_gpu and cost.hours is not None else None
+    price = None if used is None or machine.price is None else used * machine.price
+    return (
+        asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _told(cost.hours, "{:.2f}"),
+        str(count), _told(used, "{:.1f}"), _told(cost.memory, "{:.1f} GiB"),
+        _told(None if cost.disk is None else cost.disk * count, "{:.2f} GiB"), _told(price, "{:,.2f}"),
+        "; ".join([cost.by, *_needed(asked, variant)]),
+    )  # fmt: skip
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _needed(asked: Request, variant: str | None) -> Iterator[str]:
+    """How many seeds a verdict takes, by the spread between those that were run."""
+    records = records_of(asked.benchmark, "full") if asked.profile == "full" else []
+    for reading in asked.claim.testable:
+        row = trained_row(asked.benchmark, asked.claim, reading, records)
+        if reading.variant == variant and row.interval is not None:
+            yield row.note if row.verdict == "inconclusive" else f"{row.interval.seeds} seeds settled {reading.name}"

@@ -1,0 +1,73 @@
+"""What a run will take: by what its rehearsal took, or by what others published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from benchmarks.files import write_atomically
+from benchmarks.schema import STRICT, Throughput
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one stage: seconds, and GiB of the memory of a GPU or else of the process, and of checkpoints on disk."""
+
+    stage: str  # empty where it is the whole run
+    steps: int
+    speed: Throughput
+    training: float
+    evaluation: float
+    memory: float
+    on_gpu: bool
+    disk: float
+
+    @property
+    def seconds(self) -> float:
+        """From the first step to the end of the test."""
+        return self.training + self.evaluation
+
+    def told(self) -> str:
+        """As a rehearsal ends."""
+        end = datetime.now().astimezone() + timedelta(seconds=self.seconds)
+        speed = self.speed
+        lines = (
+            f"peak memory: {self.memory:.1f} GiB on {'the GPU of rank zero' if self.on_gpu else 'rank zero'}",
+            f"speed: {speed.value:.0f} {speed.unit}, {speed.data_wait:.0%} of the time waiting for data",
+            f"estimated end: {end:%Y-%m-%d %H:%M %Z}, {self.seconds / 3600:.2f} hours from a start now",
+        )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What somebody published of the cost of a recipe like a variant's."""
+
+    __pydantic_config__ = STRICT
+    variant: str | None
+    gpu: str
+    gpu_hours: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The file `cost.yaml` of a benchmark."""
+
+    __pydantic_config__ = STRICT
+    published: tuple[Published, ...]
+
+
+def write_forecasts(forecasts: Sequence[Forecast], path: Path) -> None:
+    """Of a run's stages, for `load_forecasts`."""
+    write_atomically(path, json.dumps([asdict(each) for each in forecasts]).encode())
+
+
+def load_forecasts(path: Path) -> tuple[Forecast, ...]:
+    """Of a run's stages, in order."""
+    return TypeAdapter(tuple[Forecast, ...]).validate_json(path.read_bytes())
