@@ -1,12 +1,11 @@
 """Weights & Biases: one run per training, offline unless the user is logged in, and nothing depends on it.
 
 Offline mode cannot resume (every start writes another folder), so an offline run is written once, at the end, from
-`metrics.csv`; online, the same is done under the run's own id. `WANDB_MODE` is respected.
+`metrics.csv` and the record; online, the same is done under the run's own id. `WANDB_MODE` is respected.
 """
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from benchmarks.paths import ROOT, record_file
 from benchmarks.schema import Record, Tracking
 
 PROJECT = "claims"
+LONGEST_TAG = 64  # characters; W&B refuses a run that has a longer one
 
 
 def mode() -> str:
@@ -54,40 +54,70 @@ def tracking(run_id: str) -> Tracking:
 
 
 def publish(record: Record, folder: Path, verdicts: dict[str, str]) -> None:
-    """Writes config, curves, final metrics, verdicts and predictions as one complete W&B run under `folder`.
+    """Writes config, curves, final metrics, verdicts, predictions and record as one complete W&B run under `folder`.
 
-    A failure is reported and leaves the record as it is: the verdict does not depend on W&B.
+    A failure is reported and leaves the record, which is written already, as it is: no verdict depends on W&B.
     """
     if record.wandb.mode == "disabled":
         return
-    import wandb
-
     try:
-        settings = wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True)
-        with wandb.init(
-            project=PROJECT, group=record.benchmark, id=record.wandb.id, name=record.run_id, dir=folder,
-            mode=record.wandb.mode,  # type: ignore[arg-type]
-            resume="allow" if record.wandb.mode == "online" else None,
-            config=record.config, settings=settings,
-        ) as run:  # fmt: skip
+        run = _begin(record, folder, verdicts)
+        try:  # `with run` would print the traceback of what is said in a line
             _log(run, folder, record, verdicts)
+        finally:
+            run.finish()
     except Exception as error:  # noqa: BLE001 (whatever it is, the run is measured and its record is written)
         _warn(error)
+
+
+def _begin(record: Record, folder: Path, verdicts: dict[str, str]) -> Any:
+    import wandb
+
+    return wandb.init(
+        project=PROJECT, group=record.benchmark, job_type=f"seed-{record.seed}", tags=_tags(record, verdicts),
+        id=record.wandb.id, name=record.run_id, dir=folder,
+        mode=record.wandb.mode,  # type: ignore[arg-type]
+        resume="allow" if record.wandb.mode == "online" else None,
+        config={"variant": record.variant} | (record.config or {}),
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True),
+    )  # fmt: skip
+
+
+def _tags(record: Record, verdicts: dict[str, str]) -> list[str]:
+    """Verdicts, each before its reading, whose name may be cut; and what tells a miniature from evidence."""
+    words = [f"{verdict}: {reading}"[:LONGEST_TAG] for reading, verdict in verdicts.items()]
+    return [*words, record.profile, "official" if record.official else "unofficial"]
 
 
 def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> None:
     for step, values in _curves(folder, record):
         run.log(values, step=step)
-    run.summary.update({key: measured.value for key, measured in record.metrics.items()})
+    for key, measured in record.metrics.items():
+        low, high = measured.ci95
+        run.summary.update({key: measured.value, f"{key}/ci95_low": low, f"{key}/ci95_high": high})
     run.summary.update({f"verdict/{reading}": words for reading, words in verdicts.items()})
+    file = record_file(record.benchmark, record.run_id)
+    run.log_artifact(_artifact(record, "record", {file.name: file}))
+    run.log_artifact(_artifact(record, "predictions", _predictions(folder, record)))
+
+
+def _predictions(folder: Path, record: Record) -> dict[str, Path]:
+    """By the same names, whether they lie below the run's folder or are kept beside its record."""
     kept = record_file(record.benchmark, record.run_id).with_suffix("")
-    for stored in record.predictions:
-        path = ROOT / stored.path
-        # Copied first, because `save` prints of every link or copy that it makes itself.
-        copy = Path(run.dir) / path.relative_to(kept if path.is_relative_to(kept) else folder)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        run.save(str(copy), base_path=run.dir, policy="now")
+    paths = [ROOT / stored.path for stored in record.predictions]
+    return {
+        str(path.relative_to(kept if path.is_relative_to(kept) else folder / "predictions")): path for path in paths
+    }
+
+
+def _artifact(record: Record, kind: str, files: dict[str, Path]) -> Any:
+    """Files to upload from where they lie: an offline run does not copy them, so they must be there when it syncs."""
+    import wandb
+
+    artifact = wandb.Artifact(f"{record.run_id}-{kind}", kind)
+    for name, path in files.items():
+        artifact.add_file(str(path), name, policy="immutable", skip_cache=True)
+    return artifact
 
 
 def _curves(folder: Path, record: Record) -> Iterator[tuple[int, dict[str, float]]]:

@@ -13,7 +13,7 @@ from results.report.plots import Claimed, Mark, Plot, learning_curves, number_li
 from results.report.sheets import Sheet, sheets_of
 
 SYMBOLS = {
-    "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "≠",
+    "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "~",
     "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗",
 }  # fmt: skip
 SECONDS_AN_HOUR = 3600

@@ -1,16 +1,22 @@
 """Weights & Biases: one complete run to sync, nothing printed, and nothing depends on it."""
 
+import hashlib
 import json
 import logging
-import struct
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
 
 from benchmarks import paths, tracking
 from benchmarks.schema import StoredFile, Tracking
+from benchmarks.strict import load_claim, load_record, write_record
+from results.collect import verdicts
+from tests.benchmarks.wandb_server import Wandb
+from tests.conftest import short
 from tests.results.records import record
 
 METRICS = """step,name,value
@@ -22,36 +28,8 @@ METRICS = """step,name,value
 40,train/loss,2.0
 40,val/top1,0.1
 """
-
-
-def datastore(path):
-    """The records of a .wandb file: LevelDB's log format, blocks of 32 KiB, after a header of seven bytes.
-
-    W&B reads these files in its own core, no longer in Python.
-    """
-    data, position, parts = path.read_bytes(), 7, b""
-    assert data[:4] == b":W&B"
-    while position < len(data):
-        left = 32_768 - position % 32_768
-        if left < 7:
-            position += left
-            continue
-        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
-        parts += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            found = wandb_internal_pb2.Record()
-            found.ParseFromString(parts)
-            parts = b""
-            yield found
-
-
-def value_of(item):
-    return json.loads(item.value_json)
-
-
-def key_of(item):
-    return item.key or ".".join(item.nested_key)
+KEY = "0" * 40
+SAME = ("name", "displayName", "project", "groupName", "jobType")
 
 
 @pytest.fixture
@@ -60,7 +38,7 @@ def home(tmp_path, monkeypatch):
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     wandb.teardown()  # it keeps settings and credentials for the process
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     yield tmp_path / "home"
@@ -68,42 +46,54 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def finished(tmp_path, home):
-    """The folder of a finished run, and its record."""
-    folder = tmp_path / "runs" / "full-s0-x"
+def finished(tmp_path, home, monkeypatch):
+    """The folder of a finished run, and its record, which is written."""
+    folder = tmp_path / "results/runs/imagenet/full-s0-x"
     (folder / "predictions").mkdir(parents=True)
     (folder / "metrics.csv").write_text(METRICS)
     predictions = folder / "predictions" / "predictions.csv"
     predictions.write_text("id,label,pred1,score1\na,0,0,1\n")
     stored = StoredFile(str(predictions), "0" * 64)
-    return folder, record(0, 91.5, run_id="full-s0-x", predictions=(stored,), wandb=Tracking("full-s0-x", "offline"))
+    made = record(0, 91.5, run_id="full-s0-x", predictions=(stored,), wandb=Tracking("full-s0-x", "offline"))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    write_record(made, paths.record_file("imagenet", "full-s0-x"))
+    return folder, made
 
 
-def test_one_complete_offline_run(finished, capfd, caplog):
+@pytest.fixture
+def server():
+    """Somewhere to sync to."""
+    with Wandb() as server:
+        yield server
+        server.shutdown()
+
+
+def sync(server, folder, home):
+    """What W&B's own client reads in the offline files of a run and sends."""
+    (offline,) = (folder / "wandb").glob("offline-run-*")
+    command = [sys.executable, "-m", "wandb", "sync", str(offline)]
+    settings = os.environ | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
+    done = subprocess.run(command, check=False, cwd=home, env=settings, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ((run_id, run),) = server.runs.items()
+    assert offline.name.endswith(f"-{run_id}")
+    return run
+
+
+def test_one_complete_offline_run(finished, home, server, capfd, caplog):
     folder, made = finished
     tracking.publish(made, folder, {"top-5": "reproduced", "top-1": "not reproduced"})
     wandb.teardown()
     assert capfd.readouterr() == ("", "")
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
-    (offline,) = (folder / "wandb").glob("*run-*")
-    assert offline.name.startswith("offline-run-")
-    assert offline.name.endswith("-full-s0-x")
-    (file,) = offline.glob("*.wandb")
-    records = list(datastore(file))
+    run = sync(server, folder, home)
+    assert [run[key] for key in SAME] == ["full-s0-x", "full-s0-x", "claims", "imagenet", "seed-0"]
+    assert sorted(run["tags"]) == ["full", "not reproduced: top-1", "official", "reproduced: top-5"]
+    settings = {key: each["value"] for key, each in json.loads(run["config"]).items()}
+    assert (settings["trainer"], settings["variant"]) == ({"max_epochs": 32}, None)
 
-    (run,) = (each.run for each in records if each.HasField("run"))
-    assert (run.run_id, run.display_name, run.project, run.run_group) == (
-        "full-s0-x",
-        "full-s0-x",
-        "claims",
-        "imagenet",
-    )
-    settings = {key_of(item): value_of(item) for item in run.config.update}
-    assert settings["trainer"] == {"max_epochs": 32}
-
-    history = [{key_of(i): value_of(i) for i in each.history.item} for each in records if each.HasField("history")]
-    logged = [{k: v for k, v in row.items() if k == "_step" or not k.startswith("_")} for row in history]
+    logged = [{k: v for k, v in row.items() if k == "_step" or not k.startswith("_")} for row in run["history"]]
     assert logged == [
         {"_step": 10, "train/loss": 3.25},
         {"_step": 20, "train/loss": 2.5, "val/top1": 12.5, "val/top5": 40.0},
@@ -111,30 +101,97 @@ def test_one_complete_offline_run(finished, capfd, caplog):
         {"_step": 40, "train/loss": 2.0, "val/top1": 0.1},
     ]
 
-    summary = {key_of(i): value_of(i) for each in records if each.HasField("summary") for i in each.summary.update}
-    assert summary["test/top5"] == 91.5
-    assert summary["test/top1"] == 70.0
+    summary = run["summary"]
     assert (summary["verdict/top-5"], summary["verdict/top-1"]) == ("reproduced", "not reproduced")
-
-    names = {item.path for each in records if each.HasField("files") for item in each.files.files}
-    assert "predictions/predictions.csv" in names
-    kept = offline / "files" / "predictions" / "predictions.csv"
-    assert not kept.is_symlink()  # a moved run still syncs
-    assert kept.read_text() == (folder / "predictions/predictions.csv").read_text()
-    assert [each.exit.exit_code for each in records if each.HasField("exit")] == [0]
+    for key, measured in made.metrics.items():
+        assert summary[key] == measured.value
+        assert (summary[f"{key}/ci95_low"], summary[f"{key}/ci95_high"]) == measured.ci95
+    assert run["exit"] == 0
 
 
-def test_predictions_that_are_kept_with_the_record(finished, tmp_path, monkeypatch, caplog):
+def test_predictions_that_are_kept_with_the_record(finished, tmp_path, home, server):
     """A real run's small files are stored beside its record, outside of its folder."""
     folder, made = finished
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    kept = tmp_path / "results/records/imagenet/full-s0-x/episodes.csv"
+    kept = tmp_path / "results/records/imagenet/full-s0-x/games/000-black.sgf"
     kept.parent.mkdir(parents=True)
-    kept.write_text("a,b\n")
+    kept.write_text("(;)")
     tracking.publish(replace(made, predictions=(StoredFile(str(kept), "0" * 64),)), folder, {})
+    sync(server, folder, home)
+    assert server.artifacts["full-s0-x-predictions"]["files"] == {"games/000-black.sgf": b"(;)"}
+
+
+def test_a_real_run_is_the_same_when_it_is_synced(workshop, small_tree, home, server):
+    command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=3")
+    code, out, err = workshop.call(*command, short(**{"trainer.max_epochs": 1}), WANDB_MODE="offline")
+    assert (code, err) == (0, ""), (out, err)
+    (path,) = workshop.records()
+    made = load_record(path)
+    run = sync(server, workshop.only_run(), home)
+
+    assert run["name"] == made.run_id == made.wandb.id
+    assert (run["groupName"], run["jobType"]) == ("imagenet", "seed-3")
+    assert {key: run["summary"][key] for key in made.metrics} == {key: m.value for key, m in made.metrics.items()}
+    found = verdicts(load_claim("imagenet").within("mini"), made)
+    assert sorted(run["tags"]) == ["mini", *sorted(f"{words}: {name}" for name, words in found.items()), "unofficial"]
+
+    predictions, kept = (server.artifacts[f"{made.run_id}-{kind}"] for kind in ("predictions", "record"))
+    assert (predictions["type"], kept["type"]) == ("predictions", "record")
+    assert {each["run"] for each in (predictions, kept) if each["whole"]} == {made.run_id}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in predictions["files"].items()}
+    assert digests == {"predictions.csv": made.predictions[0].sha256}
+    assert kept["files"] == {path.name: path.read_bytes()}
+
+
+def told(server):
+    """What a server knows of its one run, without the times and what the client says of itself."""
+    ((_, run),) = server.runs.items()
+    rows = [run["summary"], *run["history"], json.loads(run["config"])]
+    known = [{key: value for key, value in row.items() if key == "_step" or not key.startswith("_")} for row in rows]
+    return known, [run[key] for key in (*SAME, "tags", "exit")], server.artifacts
+
+
+def test_a_run_that_is_synced_is_the_run_that_is_sent_at_once(finished, home, server, monkeypatch):
+    folder, made = finished
+    tracking.publish(made, folder, {"top-5": "reproduced"})
+    sync(server, folder, home)
+    with Wandb() as other:
+        wandb.teardown()
+        monkeypatch.setenv("WANDB_BASE_URL", other.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        tracking.publish(replace(made, wandb=Tracking("full-s0-x", "online")), folder, {"top-5": "reproduced"})
+        assert told(server) == told(other)
+        other.shutdown()
+
+
+def test_predictions_that_are_gone(finished, home, server, capfd, caplog):
+    folder, made = finished
+    (folder / "predictions/predictions.csv").unlink()
+    tracking.publish(made, folder, {"top-5": "reproduced"})
     wandb.teardown()
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
-    assert [path.read_text() for path in folder.glob("wandb/*run-*/files/episodes.csv")] == ["a,b\n"]
+    assert capfd.readouterr() == ("", "")
+    (message,) = (each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING)
+    assert "predictions.csv" in message
+    run = sync(server, folder, home)
+    assert (run["summary"]["test/top5"], run["exit"]) == (91.5, 0)
+    assert server.artifacts.keys() == {"full-s0-x-record"}
+
+
+def test_nothing_is_copied(finished, home):
+    """Predictions may be large, and they are there already."""
+    folder, made = finished
+    tracking.publish(made, folder, {})
+    copies = [
+        path
+        for path in (*folder.glob("wandb/**/*"), *home.rglob("*"))
+        if path.is_file() and b"pred1" in path.read_bytes()
+    ]
+    assert copies == []
+
+
+def test_a_tag_is_no_longer_than_they_may_be(finished, home, server):
+    folder, made = finished
+    tracking.publish(made, folder, {"r" * 80: "not reproduced"})
+    assert f"not reproduced: {'r' * 48}" in sync(server, folder, home)["tags"]
 
 
 def test_disabled_writes_nothing(finished, capfd):
