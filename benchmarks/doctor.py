@@ -119,19 +119,16 @@ def _tracking() -> Finding:
 
 
 def _data(name: str, claim: Claim, root: str) -> Iterator[Finding]:
-    """What a look at the folders of a data set says."""
+    """What a look at the folders of a data set says, and at one example."""
     if not needs_data(claim):
         yield Finding("ok", name, "needs no data")
         return
     try:
-        notes = layouts(claim).check(root, True, True)
+        notes = [Finding("note", name, note) for note in layouts(claim).check(root, True, True)]
+        yield from notes or [Finding("ok", name, f"{root} is recognised, and whole")]
+        yield Finding("ok", name, layouts(claim).sample(root))
     except UserError as error:
         yield Finding("WRONG", name, str(error))
-        return
-    for note in notes:
-        yield Finding("note", name, note)
-    if not notes:
-        yield Finding("ok", name, f"{root} is recognised, and whole")
 
 
 def _gnugo(name: str, asked_for: bool) -> Finding:

@@ -132,6 +132,22 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     ]
 
 
+def sample(root: str) -> str:
+    """What is found where one image is decoded.
+
+    Raises:
+        UserError: as `open_split`, or images are missing, or this one is broken.
+    """
+    from datamodules.layouts import images
+
+    val = open_split(root, VAL)
+    val.require_images()
+    with val.open(0) as file:
+        width, height = images.decode(file.read(), val.where(0)).size
+    objects = len(val.truth.objects.crowd)
+    return f"{len(val):,} images of {VAL}, {objects:,} objects; {val.file_names[0]} decodes, {width} x {height}"
+
+
 def open_split(root: str, split: str) -> Split:
     """Reads the annotations of `train2017` or `val2017`.
 

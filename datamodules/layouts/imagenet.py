@@ -28,6 +28,7 @@ __all__ = [
     "check_classes",
     "open_split",
     "read_devkit",
+    "sample",
     "truth",
 ]
 
@@ -96,6 +97,19 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     if not unofficial or not full:
         return []
     return [f"DATA is not ILSVRC2012 whole ({'; '.join(unofficial)}): unofficial, its verdict `not comparable`"]
+
+
+def sample(root: str) -> str:
+    """What is found where one image is decoded.
+
+    Raises:
+        UserError: as `open_split`, or the image is broken.
+    """
+    from datamodules.layouts.images import decode
+
+    val = open_split(root, "val")
+    width, height = decode(val.read(0), val.where(0)).size
+    return f"{len(val):,} images of val in {len(val.classes):,} classes; {val.identity(0)} decodes, {width} x {height}"
 
 
 def _why_not(root: Path, split: str, entries: set[str]) -> str:

@@ -89,6 +89,16 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     return notes
 
 
+def sample(root: str) -> str:
+    """What is found where reviews are read.
+
+    Raises:
+        UserError: as `open_reviews`.
+    """
+    reviews = open_reviews(root, "test")
+    return f"{len(reviews):,} reviews of test; {reviews.ids[0]} reads, {len(plain(reviews.text(0)).split())} words"
+
+
 def plain(text: str) -> str:
     """A review without its HTML: a space for each `<br />`, as in Keras's recipes, so that a review stays one line.
 

@@ -126,6 +126,20 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     return notes
 
 
+def sample(root: str) -> str:
+    """What is found where one utterance is decoded.
+
+    Raises:
+        UserError: as `open_split`, or audio is missing, or this file is broken.
+    """
+    from datamodules.layouts.audio import SAMPLE_RATE, read_samples
+
+    subset = open_split(root, next(split for split in TEST if present(root, split)))
+    subset.require_audio()
+    seconds = len(read_samples(subset.path(0))) / SAMPLE_RATE
+    return f"{len(subset):,} utterances of {subset.name}; {subset.ids[0]} decodes, {seconds:.1f} s"
+
+
 @_readable()
 def open_split(root: str, split: str) -> Split:
     """Reads the transcripts of a subset.

@@ -88,6 +88,17 @@ def open_training(root: str) -> Pairs:
     return open_text(folder / "train", corpora) if corpora else parquet.open_rows(root, "train")
 
 
+def sample(root: str) -> str:
+    """What is found where one pair is read.
+
+    Raises:
+        UserError: as `open_training`.
+    """
+    pairs = open_training(root)
+    german, english = pairs.pair(0)
+    return f"{len(pairs):,} pairs to train on; the first reads, {len(german)} and {len(english)} letters"
+
+
 def present(root: str, split: str) -> bool:
     """Whether a test set is there, be it one side of it or packed, which `open_test` refuses.
 

@@ -40,6 +40,7 @@ def test_what_is_asked_for_and_cannot_work(here, tmp_path):
     assert f"WRONG wmt_rnn          {tmp_path / 'wmt_rnn'} has no training text" in out
     assert "WRONG GPU              9 are asked for, 0 are there" in out
     assert "note  imdb             train is not whole (90 reviews, officially 25,000)" in out
+    assert "ok    imdb             22 reviews of test; neg/0_2 reads, " in out
     for arguments, words in (
         (["--devices=none"], "DEVICES=none is no whole number"),
         ([f"--data={tmp_path / 'imdb'}"], "has no folder called like a benchmark"),
