@@ -1,7 +1,7 @@
 """Records made by hand, for the tests of what reads them."""
 
 from benchmarks.schema import SCHEMA, Baseline, Environment, Examples, Measurement, Record, StoredFile, Tracking
-from benchmarks.strict import load_claim
+from benchmarks.strict import load_claim, write_record
 from results.statistics import NORMAL_QUANTILE
 
 FULL = {"resize": 256, "crop": 224, "interpolation": "bilinear", "views": 1}
@@ -44,3 +44,9 @@ def miniature_record(top5=95.0, top1=60.0, linear5=30.0, linear1=10.0, **changes
         "signature": SMALL, "error": 1.0,
     }  # fmt: skip
     return record(0, top5, top1, **known | changes)
+
+
+def put(repository, *records):
+    """Writes records where a repository keeps ImageNet's."""
+    for each in records:
+        write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")

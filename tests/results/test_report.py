@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from benchmarks.schema import Baseline, Throughput
-from benchmarks.strict import load_claim, write_record
+from benchmarks.strict import load_claim
 from results import collect
 from results.collect import judge
 from results.report import page, sheets
 from results.report.plots import Claimed, Mark, learning_curves, number_line
 from results.report.sections import commands, cost, least
-from tests.results.records import miniature_record, record
+from tests.results.records import miniature_record, put, record
 
 CHECKOUT = Path(__file__).parents[2]
 CLAIM = load_claim("imagenet")
@@ -37,11 +37,6 @@ def repository(tmp_path, monkeypatch):
     for module in (collect, page, sheets):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
-
-
-def put(repository, *records):
-    for each in records:
-        write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
 
 
 def report(repository):

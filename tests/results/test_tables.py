@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.strict import load_claim, write_record
+from benchmarks.strict import load_claim
 from results import collect, tables
 from results.collect import Row, benchmarks, judge, rows_of
 from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
-from tests.results.records import measurement, miniature_record, record
+from tests.results.records import measurement, miniature_record, put, record
 
 CHECKOUT = Path(__file__).parents[2]
 CLAIM = load_claim("imagenet")
@@ -32,11 +32,6 @@ def repository(tmp_path, monkeypatch):
     monkeypatch.setattr(collect, "ROOT", tmp_path)
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     return tmp_path
-
-
-def put(repository, *records):
-    for each in records:
-        write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
 
 
 def written(repository):
