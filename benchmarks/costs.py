@@ -27,7 +27,7 @@ from results.render import table
 
 # Dense products of 16 bits, 1e12 a second, by NVIDIA's data sheets; no training reaches them, hence only their ratio.
 PEAKS = {"V100": 125, "A100": 312, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250}
-COLUMNS = ("run", "steps", "hours a seed", "seeds", "GPU-hours of all", "memory", "disk", "cost", "by")
+COLUMNS = ("run", "steps", "time a seed", "seeds", "GPU-hours of all", "memory", "disk", "cost", "by")
 SECONDS_AN_HOUR = 3600
 
 
@@ -126,11 +126,15 @@ def _cells(
     used = cost.hours * machine.devices * count if cost.on_gpu and cost.hours is not None else None
     price = None if used is None or machine.price is None else used * machine.price
     return (
-        asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _told(cost.hours, "{:.2f}"),
+        asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _duration(cost.hours),
         str(count), _told(used, "{:.1f}"), _told(cost.memory, "{:.1f} GiB"),
         _told(None if cost.disk is None else cost.disk * count, "{:.2f} GiB"), _told(price, "{:,.2f}"),
         "; ".join([cost.by, *_needed(asked, variant)]),
     )  # fmt: skip
+
+
+def _duration(hours: float | None) -> str:
+    return _told(hours, "{:.1f} h") if hours is None or hours >= 1 else f"{60 * hours:.1f} min"
 
 
 def _told(value: float | None, form: str) -> str:

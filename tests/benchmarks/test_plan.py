@@ -21,15 +21,15 @@ def cells_of(out, name):
 def test_what_others_published_is_scaled_to_the_machine(desk):
     code, out, err = desk.call("plan", "wmt_rnn", "--gpu=H200", "--devices=8", "--price=3.5")
     assert (code, err) == (0, "")
-    _, steps, hours, seeds, gpu_hours, _, _, cost, by = cells_of(out, "wmt_rnn")
+    _, steps, time, seeds, gpu_hours, _, _, cost, by = cells_of(out, "wmt_rnn")
     # 3 A100-hours * 312 / 989 = 0.946 H200-hours; by 8 GPUs, for 3 seeds, at 3.50 an hour
-    assert (steps, hours, seeds, gpu_hours, cost) == ("", "0.12", "3", "2.8", "9.94")
+    assert (steps, time, seeds, gpu_hours, cost) == ("", "7.1 min", "3", "2.8", "9.94")
     assert by.startswith("3 A100-hours published, scaled to H200 by peak arithmetic: NVIDIA/DeepLearningExamples:")
 
 
 def test_on_the_same_gpu_nothing_is_scaled(desk):
     _, out, _ = desk.call("plan", "wmt_rnn", "--seeds=0")
-    assert cells_of(out, "wmt_rnn")[2:5] == ["3.00", "1", "3.0"]
+    assert cells_of(out, "wmt_rnn")[2:5] == ["3.0 h", "1", "3.0"]
     assert "3 A100-hours published: " in out
 
 
@@ -95,9 +95,9 @@ def test_a_run_whose_data_are_here_is_rehearsed(workshop, small_tree):
         "plan", "imagenet", "--profile=mini", f"--data={small_tree.parent}", short(**{"trainer.max_epochs": 40})
     )
     assert (code, err) == (0, "")
-    _, steps, hours, seeds, gpu_hours, memory, disk, _, by = cells_of(out, "imagenet")
+    _, steps, time, seeds, gpu_hours, memory, disk, _, by = cells_of(out, "imagenet")
     assert int(steps.replace(",", "")) % 40 == 0
-    assert 0 < float(hours) < 1
+    assert re.fullmatch(r"\d+\.\d min", time)
     assert (seeds, gpu_hours, by) == ("1", "", "measured here")
     assert re.fullmatch(r"\d\.\d GiB", memory)
     assert re.fullmatch(r"\d\.\d\d GiB", disk)
