@@ -31,7 +31,9 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(params=[(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")], ids=str)
+@pytest.fixture(
+    scope="module", params=[(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")], ids=str
+)
 def opened(request, chromium, address):
     """The page with all that can be opened open; what its console said and what it asked for."""
     width, scheme = request.param
@@ -62,6 +64,7 @@ def test_nothing_is_wider_than_the_window(opened):
         assert wide <= window, frame.title()
 
 
+@pytest.mark.parametrize("opened", [(PHONE, "dark"), (DESKTOP, "light")], indirect=True, ids=str)
 def test_whoever_cannot_see_it_can_read_it(opened):
     tab, *_ = opened
     found = Axe().run(tab, options={"iframes": False}).response["violations"]
