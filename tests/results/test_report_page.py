@@ -64,6 +64,7 @@ def test_nothing_is_wider_than_the_window(opened):
         assert wide <= window, frame.title()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [(PHONE, "dark"), (DESKTOP, "light")], indirect=True, ids=str)
 def test_whoever_cannot_see_it_can_read_it(opened):
     tab, *_ = opened
