@@ -21,7 +21,7 @@ from benchmarks.forecast import Forecast, load_forecasts
 from benchmarks.launch import start
 from benchmarks.modules import needs_data
 from benchmarks.runs import announce
-from benchmarks.strict import load_published
+from benchmarks.strict import load_claim, load_published
 from results.collect import records_of, trained_row
 from results.render import table
 
@@ -36,7 +36,6 @@ class Machine:
     """Where it is to run: on GPUs of a kind, None where they are this machine's, at a price an hour of one."""
 
     gpu: str | None
-    devices: int
     price: float | None
 
 
@@ -62,20 +61,19 @@ def plan(options: Namespace, names: list[str]) -> str:
     data = {} if options.data is None else roots(options.data, options.benchmark, names)
     lines: list[Sequence[str]] = [COLUMNS]
     for name in names:
-        options.data = data.get(name)
-        asked = request(name, options, ("full", "because a plan is of full runs"))
-        lines += [
-            _cells(asked, each, _cost(asked, each, machine, options), machine, options) for each in asked.variants
-        ]
+        given = Namespace(**vars(options) | {"data": data.get(name)})
+        if not needs_data(load_claim(name)):
+            given.devices = None  # robots, cars and games take one process, however many there are
+        asked = request(name, given, ("full", "because a plan is of full runs"))
+        costs = {variant: _cost(asked, variant, machine, given) for variant in asked.variants}
+        lines += [_cells(asked, variant, cost, machine, given) for variant, cost in costs.items()]
     return table(lines)
 
 
 def _machine(options: Namespace) -> Machine:
     if options.gpu is not None and options.gpu not in PEAKS:
         raise UserError(f"GPU={options.gpu} is not known. Known: {', '.join(PEAKS)}; leave it out for this machine's.")
-    price = None if options.price is None else _price(options.price)
-    devices = int(options.devices) if options.devices and options.devices.isdigit() else 1
-    return Machine(options.gpu, devices, price)
+    return Machine(options.gpu, None if options.price is None else _price(options.price))
 
 
 def _price(text: str) -> float:
@@ -85,9 +83,14 @@ def _price(text: str) -> float:
     raise UserError(f"PRICE={text} is no price of an hour of a GPU.")
 
 
+def _devices(asked: Request) -> int:
+    asked_for = asked.overrides.get("trainer", {}).get("devices", 1)
+    return 1 if asked_for == "auto" else int(asked_for)
+
+
 def _cost(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
     if asked.data is None and needs_data(asked.claim) and asked.profile == "full":
-        return _published(asked.benchmark, variant, machine)
+        return _published(asked, variant, machine)
     data = locate_data(asked, training=True)
     announce(f"{asked.benchmark}{f' {variant}' if variant else ''}: rehearsing")
     with tempfile.TemporaryDirectory() as folder:
@@ -109,21 +112,21 @@ def _measured(stages: tuple[Forecast, ...]) -> Cost:
     return Cost(hours, "measured here", stages[-1].on_gpu, steps, max(stage.memory for stage in stages), disk)
 
 
-def _published(benchmark: str, variant: str | None, machine: Machine) -> Cost:
-    found = next((each for each in load_published(benchmark) if each.variant == variant), None)
+def _published(asked: Request, variant: str | None, machine: Machine) -> Cost:
+    found = next((each for each in load_published(asked.benchmark) if each.variant == variant), None)
     if found is None:
         return Cost(None, "nobody has published it: give DATA")
     gpu = machine.gpu or found.gpu
     hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
     scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
-    return Cost(hours / machine.devices, f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}")
+    return Cost(hours / _devices(asked), f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}")
 
 
 def _cells(
     asked: Request, variant: str | None, cost: Cost, machine: Machine, options: Namespace
 ) -> tuple[str, ...]:  # fmt: skip
     count = len(seeds(options.seeds, asked.claim, asked.profile))
-    used = cost.hours * machine.devices * count if cost.on_gpu and cost.hours is not None else None
+    used = cost.hours * _devices(asked) * count if cost.on_gpu and cost.hours is not None else None
     price = None if used is None or machine.price is None else used * machine.price
     return (
         asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _duration(cost.hours),

@@ -90,9 +90,16 @@ def test_the_first_batch_of_an_evaluation_counts_once():
 
 
 @pytest.mark.slow
+def test_robots_take_one_process_however_many_devices_there_are(workshop):
+    code, out, err = workshop.call("plan", "locomotion_walk", "--variant=hopper-ppo", "--devices=8")
+    assert (code, err) == (0, "")
+    assert cells_of(out, "locomotion_walk hopper-ppo")[-1].startswith("measured here")
+
+
+@pytest.mark.slow
 def test_a_run_whose_data_are_here_is_rehearsed(workshop, small_tree):
     code, out, err = workshop.call(
-        "plan", "imagenet", "--profile=mini", f"--data={small_tree.parent}", short(**{"trainer.max_epochs": 40})
+        "plan", "imagenet", "--profile=mini", f"--data={small_tree}", short(**{"trainer.max_epochs": 40})
     )
     assert (code, err) == (0, "")
     _, steps, time, seeds, gpu_hours, memory, disk, _, by = cells_of(out, "imagenet")
