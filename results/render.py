@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.schema import Claim, Record
+from benchmarks.schema import Claim, Reading, Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
 
@@ -27,6 +27,11 @@ def number(value: float) -> str:
     return f"{value:.2f}"
 
 
+def titled(reading: Reading) -> str:
+    """A reading's name, with its variant."""
+    return reading.name if reading.variant is None else f"{reading.name} ({reading.variant})"
+
+
 def cells(row: Row) -> tuple[str, ...]:
     """What the columns say of a row."""
     reading, found = row.reading, row.interval
@@ -36,9 +41,8 @@ def cells(row: Row) -> tuple[str, ...]:
     measured = f"{number(found.mean)} {reading.unit}" if found else ""
     bounds = f"{number(found.low)} to {number(found.high)}" if found else ""
     seeds = str(found.seeds) if found else ""
-    name = reading.name if reading.variant is None else f"{reading.name} ({reading.variant})"
     runs = " ".join(row.run_ids[:3]) + (f" and {len(row.run_ids) - 3} more" if len(row.run_ids) > 3 else "")
-    return (row.benchmark, name, row.origin, claimed, measured, bounds, seeds, row.verdict, row.note, runs)
+    return (row.benchmark, titled(reading), row.origin, claimed, measured, bounds, seeds, row.verdict, row.note, runs)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from benchmarks.modules import needs_data
 from benchmarks.schema import Claim, Reading, Record
 from results.collect import Row
+from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
 
@@ -82,8 +83,7 @@ def _curves(row: Row) -> Plot | None:
 
 def title(row: Row) -> str:
     """A reading with its variant, and whether somebody else's model was measured."""
-    name, variant = row.reading.name, row.reading.variant
-    return name + (f" ({variant})" if variant else "") + (", re-evaluated" if row.origin == "re-evaluated" else "")
+    return titled(row.reading) + (", re-evaluated" if row.origin == "re-evaluated" else "")
 
 
 def least(reading: Reading) -> float:
