@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.paths import ROOT
+from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.schema import Record
 from results.collect import Row
-
-PLACES = ("results/records", "results/runs")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def sheets_of(rows: Sequence[Row], room: int) -> Iterator[Sheet]:
         html = path.read_text(encoding="utf-8")
         fits = len(html.encode()) <= room
         room -= len(html.encode()) if fits else 0
-        yield Sheet(run_id, path.relative_to(ROOT).as_posix(), html if fits else None)
+        yield Sheet(run_id, relative(path), html if fits else None)
 
 
 def _worst(row: Row) -> Record:
@@ -46,5 +44,5 @@ def _worst(row: Row) -> Record:
 
 def _sheet(benchmark: str, run_id: str) -> Path | None:
     """Beside the record where it was small enough to be kept there, else where the run left it."""
-    candidates = (ROOT / place / benchmark / run_id / "sheet.html" for place in PLACES)
-    return next((path for path in candidates if path.is_file()), None)
+    folders = (record_file(benchmark, run_id).with_suffix(""), run_folder(benchmark, run_id))
+    return next((folder / "sheet.html" for folder in folders if (folder / "sheet.html").is_file()), None)

@@ -15,11 +15,12 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from benchmarks import paths
 from benchmarks.schema import Baseline, Throughput
 from benchmarks.strict import load_claim
 from results import collect
 from results.collect import judge
-from results.report import page, sheets
+from results.report import page
 from results.report.plots import Claimed, Mark, learning_curves, number_line
 from results.report.sections import commands, cost, least
 from tests.results.records import miniature_record, put, record
@@ -34,7 +35,7 @@ def repository(tmp_path, monkeypatch):
     """A repository with ImageNet's claim and no records."""
     (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
     shutil.copy(CHECKOUT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")
-    for module in (collect, page, sheets):
+    for module in (collect, page, paths):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
