@@ -46,6 +46,12 @@ class Learner(LightningModule):
         if not any(True for _ in self.parameters()):
             self.build(*datamodule.sizes)
 
+    def anneal(self, optimizer: torch.optim.Optimizer, first: float, last: float = 0.0) -> float:
+        """Sets the learning rate of a training step, on the line from `first` to `last`, and returns it."""
+        rate = last + (first - last) * (1 - self.global_step / self.trainer.estimated_stepping_batches)
+        optimizer.param_groups[0]["lr"] = rate
+        return rate
+
 
 class Agent(Learner):
     """Base of the agents; a training step is `horizon` steps of all environments and what is learnt from them."""

@@ -32,7 +32,8 @@ class DQN(Agent):
         capacity: transitions remembered.
         steps: n of the n-step returns.
         discount: gamma.
-        learning_rate: of Adam.
+        learning_rate: of Adam, at first.
+        last_learning_rate: which it comes to in a straight line.
         largest_gradient: norm that gradients are clipped to.
         period: environment steps after which the target network takes over the weights.
     """
@@ -41,15 +42,16 @@ class DQN(Agent):
 
     def __init__(  # noqa: PLR0913, PLR0917 (a recipe: each value has a name in the YAML)
         self, widths: list[int], double_q: bool, epsilon: float, exploration: int, warm_up: int, updates: int,
-        batch: int, capacity: int, steps: int, discount: float, learning_rate: float, largest_gradient: float,
-        period: int,
+        batch: int, capacity: int, steps: int, discount: float, learning_rate: float, last_learning_rate: float,
+        largest_gradient: float, period: int,
     ) -> None:  # fmt: skip
         super().__init__()
         self.widths, self.double_q = widths, double_q
         self.epsilon, self.exploration, self.warm_up = epsilon, exploration, warm_up
         self.updates, self.batch, self.capacity = updates, batch, capacity
         self.steps, self.discount = steps, discount
-        self.learning_rate, self.largest_gradient, self.period = learning_rate, largest_gradient, period
+        self.learning_rate, self.last_learning_rate = learning_rate, last_learning_rate
+        self.largest_gradient, self.period = largest_gradient, period
 
     @property
     def compiled(self) -> bool:
@@ -84,6 +86,7 @@ class DQN(Agent):
     def training_step(self, batch: Experience, batch_idx: int) -> None:
         """Acts for one horizon, and learns all along."""
         optimizer: Any = self.optimizers()
+        self.anneal(optimizer, self.learning_rate, self.last_learning_rate)
         optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer))
         self.count(batch)
 

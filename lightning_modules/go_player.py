@@ -90,8 +90,7 @@ class GoPlayer(Learner):
     def training_step(self, batch: SelfPlay, batch_idx: int) -> None:
         """Plays its share of games and learns from what it remembers."""
         optimizer: Any = self.optimizers()
-        rate = self.learning_rate * (1 - self.global_step / self.trainer.estimated_stepping_batches)
-        optimizer.param_groups[0]["lr"] = rate
+        self.anneal(optimizer, self.learning_rate)
         optimizer.step(closure=lambda: self.live(batch, optimizer.optimizer))
         self.games += batch.share
         self.log("train/games", self.games.float())

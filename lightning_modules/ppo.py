@@ -102,8 +102,7 @@ class PPO(Agent):
         """Acts for one rollout and learns from it."""
         rollout = self.explore(batch)
         optimizer: Any = self.optimizers()
-        rate = self.learning_rate * (1 - self.global_step / self.trainer.estimated_stepping_batches)
-        optimizer.param_groups[0]["lr"] = rate
+        rate = self.anneal(optimizer, self.learning_rate)
         optimizer.step(closure=lambda: self.improve(rollout, optimizer.optimizer, torch.tensor(rate)))
         self.count(batch)
 

@@ -17,7 +17,8 @@ from lightning_modules.schedules import chance
 def recipe(**changes):
     values = {
         "widths": [8, 6], "double_q": True, "epsilon": 0.05, "exploration": 100, "warm_up": 8, "updates": 1, "batch": 4,
-        "capacity": 50, "steps": 1, "discount": 0.9, "learning_rate": 0.01, "largest_gradient": 0.5, "period": 6,
+        "capacity": 50, "steps": 1, "discount": 0.9, "learning_rate": 0.01, "last_learning_rate": 0.01,
+        "largest_gradient": 0.5, "period": 6,
     }  # fmt: skip
     return DQN(**values | changes)
 
@@ -152,3 +153,13 @@ def test_a_test_tells_of_both_drivers(agent):
     batch = SimpleNamespace(seeds=[1, 3], first=50, beside_idm=lambda played: [played, "beside"])
     agent.play = lambda episodes: f"played {episodes.seeds}"
     assert agent.test_step(batch, 0) == {"index": [50, 51], "predictions": ["played [1, 3]", "beside"]}
+
+
+@pytest.mark.parametrize(("last", "rates"), [(0.01, [0.01, 0.01, 0.01]), (0.002, [0.01, 0.008, 0.004])])
+def test_the_learning_rate_goes_in_a_straight_line(agent, last, rates):
+    agent.last_learning_rate, optimizer, seen = last, agent.configure_optimizers(), []
+    for step in (0, 25, 75):
+        agent._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=100)
+        agent.anneal(optimizer, agent.learning_rate, agent.last_learning_rate)
+        seen.append(optimizer.param_groups[0]["lr"])
+    assert seen == pytest.approx(rates)
