@@ -25,7 +25,7 @@ class ImageData(BenchmarkData):
         global_batch_size: images in one optimizer step, over all devices.
         evaluation_batch_size: images a device scores at once.
         workers: processes that decode images, a device.
-        collate: makes a batch of examples, which may be none.
+        collate: makes a batch of what the images give for its keys, which may be none.
     """
 
     unit = "images"
@@ -38,7 +38,7 @@ class ImageData(BenchmarkData):
         global_batch_size: int,
         evaluation_batch_size: int,
         workers: int,
-        collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+        collate: Callable[[Any], dict[str, Any]],
     ) -> None:
         super().__init__()
         self.seed, self.workers, self.collate = seed, workers, collate

@@ -16,7 +16,8 @@ from PIL import Image
 from torchvision import transforms
 
 from benchmarks.errors import UserError
-from datamodules.imagenet import ImageNetData, random_crop, resolution_at
+from datamodules.imagenet import ImageNetData
+from datamodules.imagenet_examples import random_crop, resolution_at
 from datamodules.layouts.images import decode
 from datamodules.miniature.imagenet import TRAPS
 from datamodules.sampling import example_generator

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
-from datamodules.imagenet import collate
+from datamodules.imagenet_examples import EvaluationImages
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.networks.resnet import ResNet
 
@@ -176,7 +176,7 @@ def test_ties_are_broken_alike_by_the_metric_and_the_file():
 def test_an_empty_batch_is_harmless():
     """What a rank gets in the last round when its turn does not come."""
     module = classifier()
-    empty = collate([])
+    empty = EvaluationImages(SimpleNamespace(labels=np.zeros(2, np.int64)), 72, 64, "bilinear").__getitems__([])
     assert module.test_step(empty, 0) == {"index": [], "predictions": []}
     assert module.validation_step(empty, 0) is None
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)

@@ -1,0 +1,123 @@
+"""What training and evaluation see of ImageNet: whole batches of uint8 pixels, written where they stay.
+
+Training crops are torchvision's RandomResizedCrop and flip with random numbers from (seed, epoch, id), and differ from
+its pixels on PIL images by 1 of 255 at most. The resolution grows during training as in
+libffcv/ffcv-imagenet:train_imagenet.py:get_resolution. Evaluation pixels equal torchvision's Resize, CenterCrop and
+PILToTensor on PIL images bit for bit.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import Dataset
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as transforms
+
+from datamodules.layouts.imagenet import Split
+from datamodules.layouts.images import decode
+from datamodules.layouts.jpeg import Box, Encoded
+from datamodules.sampling import Key, example_generator
+
+
+def random_crop(width: int, height: int, smallest_area: float, generator: np.random.Generator) -> Box:
+    """(top, left, height, width) of a random crop, an aspect of 3/4-4/3 (torchvision's RandomResizedCrop.get_params).
+
+    Its area is uniform between `smallest_area` and all of the image's.
+    """
+    for _ in range(10):
+        area = width * height * generator.uniform(smallest_area, 1.0)
+        aspect = math.exp(generator.uniform(math.log(3 / 4), math.log(4 / 3)))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(generator.integers(height - h + 1)), int(generator.integers(width - w + 1)), h, w
+    # the largest centred crop of an admissible aspect
+    w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def resolution_at(epoch: int, smallest: int, largest: int, ramp: Sequence[int]) -> int:
+    """Side of the training crop in pixels: a ramp over the epochs, rounded to a multiple of 32."""
+    if epoch <= ramp[0]:
+        return smallest
+    if epoch >= ramp[1]:
+        return largest
+    return round(float(np.interp(epoch, ramp, (smallest, largest))) / 32) * 32
+
+
+class Batches(Dataset[dict[str, Tensor]]):
+    """Keys -> images uint8 [N, 3, R, R] in the memory order of channels_last, labels [N], positions in the split [N].
+
+    N may be 0.
+    """
+
+    split: Split
+
+    @abstractmethod
+    def side(self, epoch: int) -> int:
+        """R, in pixels."""
+
+    @abstractmethod
+    def draw(self, key: Key, image: Tensor) -> None:
+        """Writes the pixels of an example, uint8 [1, 3, R, R]."""
+
+    def __getitems__(self, keys: list[Key]) -> dict[str, Tensor]:
+        side = self.side(keys[0][0]) if keys else 1
+        images = torch.empty(len(keys), side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        for place, key in enumerate(keys):
+            self.draw(key, images[place : place + 1])
+        positions = [index for _, index in keys]
+        return {
+            "image": images,
+            "label": torch.from_numpy(self.split.labels[positions]),
+            "index": torch.tensor(positions, dtype=torch.long),
+        }
+
+
+class TrainingImages(Batches):
+    """(epoch, index) -> a random crop of the image."""
+
+    def __init__(self, split: Split, seed: int, smallest_area: float, growth: tuple[int, int, Sequence[int]]) -> None:
+        self.split, self.seed, self.smallest_area, self.growth = split, seed, smallest_area, growth
+
+    def side(self, epoch: int) -> int:
+        """It grows."""
+        return resolution_at(epoch, *self.growth)
+
+    def draw(self, key: Key, image: Tensor) -> None:
+        """A crop, scaled, and mirrored every other time."""
+        epoch, index = key
+        encoded = Encoded(self.split.read(index), self.split.where(index))
+        generator = example_generator(self.seed, epoch, self.split.identity(index))
+        pixels = encoded.pixels(random_crop(*encoded.size, self.smallest_area, generator))
+        scaled = resized(pixels, image.shape[-1])
+        image.copy_(scaled.flip(-1) if generator.random() < 0.5 else scaled)
+
+
+def resized(pixels: np.ndarray, side: int) -> Tensor:
+    """RGB [h, w, 3] as uint8 [1, 3, side, side], by the antialiased bilinear filter of PIL and torchvision."""
+    source = torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(0).permute(0, 3, 1, 2)
+    return interpolate(source, (side, side), mode="bilinear", antialias=True)
+
+
+class EvaluationImages(Batches):
+    """(0, index) -> the centre crop of the resized image."""
+
+    def __init__(self, split: Split, resize: int, crop: int, interpolation: str) -> None:
+        self.split, self.resize, self.crop = split, resize, crop
+        self.interpolation = InterpolationMode(interpolation)
+
+    def side(self, epoch: int) -> int:
+        """The same in every epoch."""
+        return self.crop
+
+    def draw(self, key: Key, image: Tensor) -> None:
+        """The reference's pixels."""
+        index = key[1]
+        whole = decode(self.split.read(index), self.split.where(index))
+        resized = transforms.resize(whole, [self.resize], self.interpolation)
+        image.copy_(transforms.pil_to_tensor(transforms.center_crop(resized, [self.crop])))
