@@ -22,8 +22,10 @@ help:
 	@echo "make watch-<benchmark>        gait.gif or drive.gif of CHECKPOINT=run.ckpt (robots, cars)"
 	@echo "make play-go                  CHECKPOINT=run.ckpt plays Go over GTP: in Sabaki, in GoGui, against another engine"
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
+	@echo "                              imagenet: PACK=/packed writes DATA into few large files, for network file systems"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
 	@echo "make plan                     hours, memory, disk and cost of full runs; DATA=/path DEVICES=8 GPU=H200 PRICE=3.5"
+	@echo "make bench-imagenet           how fast its input is read beside torchvision and DALI; DATA=/path takes its images"
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make report                   results/report.html: one page with plots, from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
@@ -66,7 +68,10 @@ play-%: install
 	@$(RUN) play $* $(call option,CHECKPOINT,checkpoint)
 
 data-%: install
-	@$(RUN) data $* $(call option,DATA,data)
+	@$(RUN) data $* $(call option,DATA,data) $(call option,PACK,pack)
+
+bench-imagenet: install
+	@$(RUN).speed.imagenet $(call option,DATA,data)
 
 PLANNING = $(COMMON) $(call option,SEEDS,seeds) $(call option,GPU,gpu) $(call option,PRICE,price)
 

@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     data = _command(commands, "data", do.data, "what to download where; verifies and unpacks it")
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
+    data.add_argument(
+        "--pack", help="imagenet: a folder to write DATA's images into as few large files, to be DATA then"
+    )
 
     doctor = _command(commands, "doctor", do.doctor, "what this machine can run and why not, with remedies")
     doctor.add_argument("benchmark", nargs="?", help="default: every benchmark that has a folder below --data")

@@ -19,7 +19,7 @@ from benchmarks.arguments import (
 )
 from benchmarks.errors import UserError
 from benchmarks.launch import MISTAKE, Children, Job, slots, worst
-from benchmarks.modules import needs_data, preparation
+from benchmarks.modules import needs_data, packing, preparation
 from benchmarks.processes import Stopped, die_with_parent, stoppable
 from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
@@ -146,14 +146,20 @@ def play(options: argparse.Namespace) -> int:
 
 
 def data(options: argparse.Namespace) -> int:
-    """`data`: prepares what is under DATA."""
+    """`data`: prepares what is under DATA, or packs it."""
     claim = load_claim(known_benchmark(options.benchmark))
+    packer = None if options.pack is None else packing(claim)
+    if options.pack is not None and packer is None:
+        raise UserError(f"make data-{options.benchmark} takes no PACK; data-imagenet does. Leave it out.")
     if not needs_data(claim):
         print(f"{options.benchmark} needs no data")
         return 0
     if not options.data:
         raise UserError(f"give the folder for the data: make data-{options.benchmark} DATA=/path")
-    preparation(claim).prepare(options.data)
+    if packer is None:
+        preparation(claim).prepare(options.data)
+    else:
+        packer.pack(options.data, options.pack)
     return 0
 
 

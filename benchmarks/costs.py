@@ -21,6 +21,7 @@ from benchmarks.forecast import Forecast, load_forecasts
 from benchmarks.launch import start
 from benchmarks.modules import needs_data
 from benchmarks.runs import announce
+from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim, load_published
 from results.collect import records_of, trained_row
 from results.render import table
@@ -119,7 +120,16 @@ def _published(asked: Request, variant: str | None, machine: Machine) -> Cost:
     gpu = machine.gpu or found.gpu
     hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
     scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
-    return Cost(hours / _devices(asked), f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}")
+    by = f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}"
+    return Cost(hours / _devices(asked), "; ".join([by, *_fed(asked.benchmark, found.examples)]))
+
+
+def _fed(benchmark: str, examples: int | None) -> Iterator[str]:
+    """How long the processor takes over the input, where that was measured: no GPU makes it shorter."""
+    speeds = load_speeds(benchmark)
+    if examples is not None and speeds is not None:
+        hours = examples / speeds.ours.speed[1] / SECONDS_AN_HOUR
+        yield f"reading the input takes {_duration(hours)} with {speeds.ours.processes} processes on {speeds.cpu}"
 
 
 def _cells(

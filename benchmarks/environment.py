@@ -9,8 +9,8 @@ from benchmarks.paths import ROOT
 from benchmarks.schema import Environment
 
 PACKAGES = (
-    "datasets", "gymnasium", "highway-env", "lightning", "mujoco", "numba", "numpy", "pillow", "sacrebleu", "torch",
-    "torchaudio", "torchmetrics", "torchvision", "wandb",
+    "datasets", "gymnasium", "highway-env", "lightning", "mujoco", "numba", "numpy", "pillow", "sacrebleu",
+    "simplejpeg", "torch", "torchaudio", "torchmetrics", "torchvision", "wandb",
 )  # fmt: skip
 CODE = (
     "benchmarks", "datamodules", "lightning_modules", "results/*.py", "results/scoring", "requirements.lock",

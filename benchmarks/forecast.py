@@ -53,6 +53,8 @@ class Published:
     gpu: str
     gpu_hours: float
     source: str
+    examples: int | None = None
+    """That training reads, all epochs together."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,13 @@ def preparation(claim: Claim) -> Any:
     return _named_module("datamodules.preparation", claim.dataset)
 
 
+def packing(claim: Claim) -> Any | None:
+    """The module behind `data` with PACK, which writes the images into few files; None where there is none."""
+    name = f"{claim.dataset}_pack"
+    there = (ROOT / "datamodules" / "preparation" / f"{name}.py").is_file()
+    return _named_module("datamodules.preparation", name) if there else None
+
+
 def foreign(claim: Claim) -> Any | None:
     """The module by which other people's programs score the claim's task; None where there is none."""
     there = (ROOT / "results" / "foreign" / f"{claim.task}.py").is_file()

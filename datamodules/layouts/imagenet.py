@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC2012) as people have it on disk: class folders, flat validation images, Parquet shards, the hub.
+"""ImageNet (ILSVRC2012) as people have it: class folders, flat validation images, Parquet or packed shards, the hub.
 
 `open_split` recognises the form by what is there and answers the same labels and the same bytes whichever it is. Of
 1.28 million files only the folder entries are read, none is opened.
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
+from datamodules.layouts import imagenet_arrow as arrow
 from datamodules.layouts import imagenet_parquet as parquet
 from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes, pack
 from results.scoring.classification import Truth
@@ -27,6 +28,7 @@ __all__ = [
     "check",
     "check_classes",
     "open_split",
+    "present",
     "read_devkit",
     "sample",
     "truth",
@@ -44,6 +46,7 @@ FORMS = f"""ImageNet is expected in one of these forms:
   <root>/train/<wnid>/*.JPEG and <root>/val/<wnid>/*.JPEG
   <root>/train/<wnid>/*.JPEG and <root>/val/*.JPEG beside <root>/{DEVKIT}/
   <root>/train-*.parquet and <root>/validation-*.parquet (or both in <root>/data/), columns image and label
+  <root>/train-*.arrow and <root>/val-*.arrow, as `make data-imagenet DATA=<any of these> PACK=<root>` packs them
   hf:<name>, a data set of the Hugging Face hub with these columns
 `make data-imagenet DATA=<root>` unpacks the official archives."""
 
@@ -59,7 +62,7 @@ def open_split(root: str, split: str) -> Split:
 
     Raises:
         UserError: nothing there, no known form, still packed, split missing, a class without images, ground truth
-            that doesn't fit the images, two images of one id, or Parquet without its columns.
+            that doesn't fit the images, two images of one id, or shards missing, damaged or without their columns.
     """
     if root.startswith("hf:"):
         return parquet.open_hub(root.removeprefix("hf:"), split)
@@ -67,9 +70,16 @@ def open_split(root: str, split: str) -> Split:
     entries = {name for name, _ in _entries(folder)}
     if files := parquet.shards(folder, split):
         return parquet.open_shards(folder, files, split)
+    if files := arrow.shards(folder, split):
+        return arrow.open_shards(folder, files, split)
     if split in entries and (folder / split).is_dir():
         return _open_folder(folder, split)
     raise UserError(_why_not(folder, split, entries))
+
+
+def present(root: Path, split: str) -> bool:
+    """Whether a split lies in a folder, unpacked from its archive; raises UserError where shards are missing."""
+    return (root / split).is_dir() or bool(parquet.shards(root, split) or arrow.shards(root, split))
 
 
 def truth(root: str, split: str) -> Truth:
@@ -118,7 +128,7 @@ def _why_not(root: Path, split: str, entries: set[str]) -> str:
     if PACKED[split] in entries:
         return f"{root} holds {PACKED[split]}, still packed. Run `make data-imagenet DATA={root}`."
     other = "val" if split == "train" else "train"
-    if other in entries or parquet.shards(root, other):
+    if present(root, other):
         return f"{root} holds {other} but no {split}, which this command needs.\n{FORMS}"
     seen = ", ".join(sorted(entries)[:5])
     return f"{root} holds no ImageNet in any known form (it holds {seen}).\n{FORMS}"

@@ -15,21 +15,26 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 HUB_NAMES = {"train": ("train",), "val": ("validation", "val")}
-SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.parquet")
+SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.(parquet|arrow)")
 WNID = re.compile(r"n\d{8}")
 
 
 def shards(root: Path, split: str) -> list[Path]:
     """The Parquet files of a split in `root` or `root/data`, sorted; raises UserError where some are missing."""
-    named = [
-        (path, SHARD.fullmatch(path.name)) for path in sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
-    ]
-    found = [(path, match["count"]) for path, match in named if match and match["split"] in HUB_NAMES[split]]
+    files = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
+    remedy = "Fetch the missing ones (or remove those of another download)."
+    return complete(files, HUB_NAMES[split], "Parquet", remedy)
+
+
+def complete(files: list[Path], names: tuple[str, ...], form: str, remedy: str) -> list[Path]:
+    """Those of the files that are a split's, by their names; raises UserError unless they are as many as they say."""
+    named = [(path, SHARD.fullmatch(path.name)) for path in files]
+    found = [(path, match["count"]) for path, match in named if match and match["split"] in names]
     counts = {int(count) for _, count in found if count}
     if counts and counts != {len(found)}:
         raise UserError(
-            f"{found[0][0].parent} has {len(found)} Parquet shards of {split}, but {found[0][0].name} says there are "
-            f"{' or '.join(map(str, sorted(counts)))}. Fetch the missing ones (or remove those of another download)."
+            f"{found[0][0].parent} has {len(found)} {form} shards of {names[-1]}, but {found[0][0].name} says there "
+            f"are {' or '.join(map(str, sorted(counts)))}. {remedy}"
         )
     return [path for path, _ in found]
 

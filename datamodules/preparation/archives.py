@@ -54,17 +54,25 @@ def check_digest(path: Path, algorithm: str, expected: str, remedy: str) -> None
         )
 
 
-def check_room(root: Path, needed: int, work: str) -> None:
+def check_room(
+    root: Path, needed: int, work: str, remedy: str = "move the archives to a larger disk and set DATA to it"
+) -> None:
     """Looks whether `needed` bytes fit onto the disk of `root`, and some to spare.
 
+    Args:
+        root: a folder.
+        needed: bytes.
+        work: what needs them, such as `unpacking into`.
+        remedy: what to do where room can't be made.
+
     Raises:
-        UserError: they don't; `work` says what needs them, such as `unpacking into`.
+        UserError: they don't fit.
     """
     free = shutil.disk_usage(root).free
     if free < needed + SPARE:
         raise UserError(
             f"{work} {root} needs {(needed + SPARE) / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. Make "
-            "room, or move the archives to a larger disk and set DATA to it."
+            f"room, or {remedy}."
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks.errors import UserError
-from datamodules.layouts import imagenet, imagenet_parquet
+from datamodules.layouts import imagenet
 from datamodules.preparation.archives import PLAIN, bar, check_digest, check_room, disk_faults, fresh, unsafe
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
@@ -85,9 +85,7 @@ def _unready(root: str, release: Release) -> list[str]:
         return []
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{root} is a file, not a folder. Set DATA to the folder that holds {release.train.name}.")
-    todo = [
-        part for part in ("val", "train") if not (folder / part).is_dir() and not imagenet_parquet.shards(folder, part)
-    ]
+    todo = [part for part in ("val", "train") if not imagenet.present(folder, part)]
     flat = "val" in todo or any((folder / "val").glob("*.JPEG"))
     return ["devkit", *todo] if flat and not (folder / imagenet.DEVKIT).is_dir() else todo
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT
+from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim
 from results.collect import benchmarks, miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING, number
@@ -27,7 +28,7 @@ def write_report() -> str:
     """
     sections, room = [], ROOM
     for name in benchmarks():
-        sections.append(section_of(name, load_claim(name), rows_of(name), room))
+        sections.append(section_of(name, load_claim(name), rows_of(name), load_speeds(name), room))
         room -= sum(len(sheet.html.encode()) for sheet in sections[-1].sheets if sheet.html is not None)
     page = render(sections)
     write_atomically(ROOT / REPORT, page.encode())

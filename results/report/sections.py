@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from benchmarks.modules import needs_data
 from benchmarks.schema import Claim, Reading, Record
+from benchmarks.speeds import Speeds
 from results.collect import Row
 from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
@@ -44,22 +45,24 @@ class Section:
     lines: tuple[Plot, ...]
     parts: tuple[Part, ...]
     sheets: tuple[Sheet, ...]
+    speeds: Speeds | None
 
 
-def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], room: int) -> Section:
+def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], speeds: Speeds | None, room: int) -> Section:
     """A benchmark's section.
 
     Args:
         benchmark: its name.
         claim: what it is about.
         rows: of its tables.
+        speeds: of its input, if they were measured.
         room: bytes that its sheets may take.
     """
     metrics = dict.fromkeys(reading.metric for reading in claim.readings)
     lines = [line for metric in metrics if (line := _number_line(metric, claim, rows)) is not None]
     first = {row.run_ids: row for row in reversed(rows)}  # the readings of one run have its curves in common
     parts = [Part(row, _curves(row) if row is first[row.run_ids] else None) for row in rows]
-    return Section(benchmark, claim, tuple(lines), tuple(parts), tuple(sheets_of(rows, room)))
+    return Section(benchmark, claim, tuple(lines), tuple(parts), tuple(sheets_of(rows, room)), speeds)
 
 
 def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:

@@ -1,0 +1,289 @@
+"""Images a second of ImageNet's training input, ours beside what a user would write, as ratios within a round.
+
+    make bench-imagenet [DATA=/data/imagenet]
+
+First one image after another on one core: read, decoded, cropped, scaled, mirrored. Then whole loaders, with one
+process to as many as there are cores. The system has all files in its cache. `stored at 256` is other data (the
+shorter side 256, quality 90), as FFCV stores images. NVIDIA DALI takes part where it is installed. Without DATA,
+photographs are made up: noise whose amplitude falls with frequency as that of photographs does. The table is printed
+and written to results/speed/imagenet.json, where the report and `make plan` find it.
+"""
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+from tqdm import tqdm
+
+from benchmarks import environment
+from benchmarks.errors import UserError
+from benchmarks.paths import relative
+from benchmarks.speeds import OURS, Speeds, Spread, Way, write_speeds
+from datamodules.imagenet import ImageNetData
+from datamodules.imagenet_examples import TrainingImages
+from datamodules.layouts import jpeg
+from datamodules.layouts.imagenet import open_split
+from lightning_modules.classification import MEAN, STD
+from results.render import table
+
+SIDE, BATCH = 224, 128
+PHOTOGRAPHS, WIDTH, HEIGHT, QUALITY = 512, 500, 375, 87
+STORED, STORED_QUALITY = 256, 90
+COLUMNS = ("processes", "way", "images/s", "ratio", "minimum to maximum")
+BATCHES = 32
+"""A loader gives in a round; the first quarter starts it and is not counted."""
+
+
+def photographs(count: int) -> Iterator[bytes]:
+    """JPEGs of 500 x 375 pixels and some 94 kB: amplitudes fall as 1 / f^1.1, colours vary less than brightness."""
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None])
+    frequency[0, 0] = 1
+    for _ in range(count):
+        noise = rng.normal(size=(2, 3, *frequency.shape))
+        planes = np.fft.irfft2((noise[0] + 1j * noise[1]) / frequency**1.1, s=(HEIGHT, WIDTH))
+        light, red, blue = planes / planes.std(axis=(1, 2), keepdims=True)
+        colours = np.stack([light + 0.3 * red, light - 0.15 * (red + blue), light + 0.3 * blue], axis=-1)
+        yield encoded(Image.fromarray((128 + 50 * colours).clip(0, 255).astype(np.uint8)), QUALITY)
+
+
+def encoded(image: Image.Image, quality: int) -> bytes:
+    """A JPEG."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def stored(data: bytes) -> bytes:
+    """As FFCV stores an image: smaller, so other data."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = STORED / min(image.size)
+    return encoded(image.resize((round(image.width * scale), round(image.height * scale))), STORED_QUALITY)
+
+
+def sample(data: str | None) -> list[bytes]:
+    """Encoded images: of the training set, at equal distances, or made up."""
+    if data is None:
+        return list(photographs(PHOTOGRAPHS))
+    split = open_split(data, "train")
+    return [split.read(index) for index in np.linspace(0, len(split) - 1, PHOTOGRAPHS).astype(int).tolist()]
+
+
+def write(root: Path, files: list[bytes]) -> None:
+    """A tree with the files as often as a round of a loader takes."""
+    folder = root / "train" / "n00000001"
+    folder.mkdir(parents=True)
+    for number in range(BATCH * BATCHES):
+        path = folder / f"{number}.JPEG"
+        if number < len(files):
+            path.write_bytes(files[number])
+        else:
+            path.hardlink_to(folder / f"{number % len(files)}.JPEG")
+    (root / "val" / "n00000001").mkdir(parents=True)
+    (root / "val" / "n00000001" / "0.JPEG").write_bytes(files[0])
+
+
+class Reference(Dataset[tuple[Any, int]]):
+    """What a user would write (pytorch/examples:imagenet/main.py), or the same but for how it ends: `last`."""
+
+    def __init__(self, root: Path, *last: Any) -> None:
+        self.split = open_split(str(root), "train")
+        first = (transforms.RandomResizedCrop(SIDE), transforms.RandomHorizontalFlip())
+        self.transform = transforms.Compose([*first, *last])
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        image = Image.open(io.BytesIO(self.split.read(index))).convert("RGB")
+        return self.transform(image), int(self.split.labels[index])
+
+
+def references(root: Path) -> tuple[Reference, Reference]:
+    """Ending as bytes, and as normalised floating-point numbers."""
+    return (
+        Reference(root, transforms.PILToTensor()),
+        Reference(root, transforms.ToTensor(), transforms.Normalize(MEAN, STD)),
+    )
+
+
+def one_by_one(root: Path, small: Path) -> dict[str, Callable[[], float]]:
+    """Speeds of what is done with one image after another."""
+    plain, floating = references(root)
+    return {
+        "torchvision": partial(speed_of_each, plain.__getitem__),
+        "torchvision, float32": partial(speed_of_each, floating.__getitem__),
+        "ours, whole images by simplejpeg": partial(_without_turbojpeg, _drawn(root)),
+        OURS: partial(speed_of_each, _drawn(root)),
+        f"ours, stored at {STORED}": partial(speed_of_each, _drawn(small)),
+    }
+
+
+def _drawn(root: Path) -> Callable[[int], None]:
+    images = TrainingImages(open_split(str(root), "train"), 0, 0.08, (SIDE, SIDE, [0, 1]))
+    place = torch.empty(1, SIDE, SIDE, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    return lambda index: images.draw((0, index), place)
+
+
+def _no_library() -> None:
+    """As `turbojpeg` where none is found."""
+
+
+def _without_turbojpeg(draw: Callable[[int], None]) -> float:
+    with mock.patch.object(jpeg, "turbojpeg", _no_library):
+        return speed_of_each(draw)
+
+
+def loaders(root: Path, small: Path) -> dict[str, Callable[[int], Iterable[Any]]]:
+    """Whole loaders, made for a number of processes; each gives BATCHES batches an epoch."""
+    plain, floating = references(root)
+    made: dict[str, Callable[[int], Iterable[Any]]] = {
+        "torchvision, float32": partial(_reference_loader, floating),
+        "torchvision": partial(_reference_loader, plain),
+        OURS: partial(_our_loader, root),
+        f"ours, stored at {STORED}": partial(_our_loader, small),
+    }
+    with suppress(ImportError):
+        import nvidia.dali  # noqa: F401
+
+        made["NVIDIA DALI on the CPU"] = partial(_dali, root)
+    return made
+
+
+def _reference_loader(images: Reference, processes: int) -> Iterable[Any]:
+    return DataLoader(images, BATCH, shuffle=True, num_workers=processes, persistent_workers=True)
+
+
+def _our_loader(root: Path, processes: int) -> Iterable[Any]:
+    data = ImageNetData(str(root), 0, BATCH, BATCH, SIDE, SIDE, [0, 1], workers=processes)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1, global_step=0)  # type: ignore[assignment]
+    data.setup("fit")
+    return data.train_dataloader()
+
+
+def _dali(root: Path, threads: int) -> Iterable[Any]:
+    """Its pipeline of the same steps, in threads of this process."""
+    from nvidia.dali import fn, pipeline_def
+
+    @pipeline_def(batch_size=BATCH, num_threads=threads, device_id=None)
+    def pipeline() -> Any:
+        files, labels = fn.readers.file(file_root=str(root / "train"), random_shuffle=True)
+        images = fn.decoders.image_random_crop(files, random_area=[0.08, 1.0], random_aspect_ratio=[3 / 4, 4 / 3])
+        images = fn.resize(images, size=[SIDE, SIDE], antialias=True)
+        return fn.flip(images, horizontal=fn.random.coin_flip()), labels
+
+    made = pipeline()
+    made.build()
+    return Epochs(made)
+
+
+class Epochs:
+    """An endless pipeline, an epoch at a time."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.pipeline.run() for _ in range(BATCHES))
+
+
+def speed_of_each(do: Callable[[int], Any]) -> float:
+    """Images a second."""
+    began = time.perf_counter()
+    for index in range(PHOTOGRAPHS):
+        do(index)
+    return PHOTOGRAPHS / (time.perf_counter() - began)
+
+
+def speed_of_loader(loader: Iterable[Any]) -> float:
+    """Images a second, once it runs."""
+    batches, began = iter(loader), 0.0
+    for number, _ in enumerate(batches):
+        if number == BATCHES // 4:
+            began = time.perf_counter()
+    return BATCH * (BATCHES - 1 - BATCHES // 4) / (time.perf_counter() - began)
+
+
+def compare(rounds: int, processes: int, speeds: dict[str, Callable[[], float]]) -> list[Way]:
+    """Every way in every round, one after another."""
+    bar = tqdm(range(rounds), f"{processes} processes" if processes else "one core", disable=not sys.stderr.isatty())
+    seen = [[speed() for speed in speeds.values()] for _ in bar]
+    columns = np.array(seen).T
+    return [
+        Way(name, processes, _spread(column), _spread(column / columns[0]))
+        for name, column in zip(speeds, columns, strict=True)
+    ]
+
+
+def _spread(values: Any) -> Spread:
+    return float(values.min()), float(np.median(values)), float(values.max())
+
+
+def measure(root: Path, small: Path, rounds: int) -> Iterator[Way]:
+    """All ways: on one core of this process, then of whole loaders."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:1])
+    torch.set_num_threads(1)
+    yield from compare(rounds, 0, one_by_one(root, small))
+    os.sched_setaffinity(0, cores)
+    for processes in range(1, len(cores) + 1):
+        made = {name: make(processes) for name, make in loaders(root, small).items()}
+        yield from compare(rounds, processes, {name: partial(speed_of_loader, each) for name, each in made.items()})
+
+
+def line(way: Way) -> tuple[str, ...]:
+    """Of the table."""
+    least, middle, most = way.ratio
+    processes = str(way.processes or "one core")
+    return processes, way.name, f"{way.speed[1]:.0f}", f"{middle:.2f}", f"{least:.2f} to {most:.2f}"
+
+
+def measured(data: str | None, rounds: int) -> Speeds:
+    """Of all ways, on images of `data` or on photographs.
+
+    Raises:
+        UserError: `data` is no ImageNet.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root, small = Path(folder) / "whole", Path(folder) / "small"
+        files = sample(data)
+        write(root, files)
+        write(small, [stored(file) for file in files])
+        ways = tuple(measure(root, small, rounds))
+    kind = "of its training images" if data else f"photographs made up, {WIDTH} x {HEIGHT}"
+    inputs = f"{len(files)} {kind}, {np.mean([len(file) for file in files]) / 1000:.0f} kB on average"
+    return Speeds("images/s", environment.cpu(), inputs, rounds, ways)
+
+
+def main() -> int:
+    """Prints the table and writes the file; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="ImageNet, in any layout that training accepts")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    try:
+        speeds = measured(options.data, options.rounds)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{table([COLUMNS, *map(line, speeds.ways)])}written: {relative(write_speeds('imagenet', speeds))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

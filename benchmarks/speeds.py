@@ -1,0 +1,77 @@
+"""What `make bench-<benchmark>` measured of a way to feed training: a file that the report and `make plan` read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
+from benchmarks.paths import ROOT
+from benchmarks.schema import STRICT
+
+OURS = "ours"
+"""The way that training takes."""
+
+Spread = tuple[float, float, float]
+"""Minimum, median and maximum over rounds."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way: how fast, and how many times as fast as the first way with as many processes in the same round."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    processes: int
+    """That load; 0 where one process does nothing else, from memory."""
+    speed: Spread
+    ratio: Spread
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Of a benchmark's ways, in `unit`, on a machine."""
+
+    __pydantic_config__ = STRICT
+    unit: str
+    cpu: str
+    inputs: str
+    rounds: int
+    ways: tuple[Way, ...]
+
+    @property
+    def ours(self) -> Way:
+        """Ours, with as many processes as were measured."""
+        return max((way for way in self.ways if way.name == OURS), key=lambda way: way.processes)
+
+
+def speeds_file(benchmark: str) -> Path:
+    """Where they lie."""
+    return ROOT / "results" / "speed" / f"{benchmark}.json"
+
+
+def write_speeds(benchmark: str, speeds: Speeds) -> Path:
+    """For `load_speeds`; returns where."""
+    path = speeds_file(benchmark)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(asdict(speeds), indent=1) + "\n").encode())
+    return path
+
+
+def load_speeds(benchmark: str) -> Speeds | None:
+    """What was measured last; None where nothing was.
+
+    Raises:
+        UserError: the file is no such file.
+    """
+    path = speeds_file(benchmark)
+    if not path.exists():
+        return None
+    try:
+        return TypeAdapter(Speeds).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{path} is damaged ({error.errors()[0]['msg']}). Remove it, or measure again.") from None
