@@ -282,6 +282,7 @@ WRONG = {
 def test_a_place_that_cannot_be_packed_into(tree, tmp_path, case, capsys):
     prepare, store, expected = WRONG[case]
     prepare(tmp_path)
+    capsys.readouterr()  # the bars of those who wrote it
     before = sorted(tmp_path.rglob("*"))
     assert main(["data", "imagenet", f"--data={tree}", f"--pack={tmp_path / store}"]) == 2
     message = capsys.readouterr().err
