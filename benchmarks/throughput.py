@@ -71,22 +71,30 @@ class ThroughputMeter(Callback):
 
 
 class EvaluationMeter(Callback):
-    """Times batches of the last validation and of the test; those of the first batch start the loader's workers too."""
+    """Times batches of the last validation and of the test; those of the first batch start the loader's workers too.
+
+    Where a model that has learnt takes longer over them than one that has not, it counts what they may grow to.
+    """
 
     def __init__(self) -> None:
         self.ends: dict[str, list[float]] = {"validation": [], "test": []}
+        self.stretch = {"validation": 1.0, "test": 1.0}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.ends["validation"] = [time.perf_counter()]
 
-    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.ends["validation"].append(time.perf_counter())
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
+        self._end("validation", trainer, outputs)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.ends["test"] = [time.perf_counter()]
 
-    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.ends["test"].append(time.perf_counter())
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
+        self._end("test", trainer, outputs)
+
+    def _end(self, kind: str, trainer: Trainer, outputs: Any) -> None:
+        self.ends[kind].append(time.perf_counter())
+        self.stretch[kind] = trainer.datamodule.stretch(outputs)  # type: ignore[attr-defined]
 
     def seconds(self, kind: str, batches: int) -> float:
         """That many batches will take; 0 where none was seen."""
@@ -94,4 +102,4 @@ class EvaluationMeter(Callback):
             return 0.0
         began, first, *_, last = [*self.ends[kind], self.ends[kind][-1]]
         later = (last - first) / max(1, len(self.ends[kind]) - 2) or first - began
-        return first - began + (batches - 1) * later
+        return self.stretch[kind] * (first - began + (batches - 1) * later)

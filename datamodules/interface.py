@@ -55,6 +55,10 @@ class BenchmarkData(LightningDataModule):
         """Arguments under which a rehearsal meets the most memory and time of a run whose examples grow."""
         return {}
 
+    def stretch(self, outputs: Any) -> float:
+        """How many times as long an evaluation batch may take once a model has learnt, by what its step returned."""
+        return 1.0
+
     @abstractmethod
     def verify(self, training: bool) -> None:
         """Finds broken files before hours are spent; of the test split only, unless `training`.

@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from benchmarks.schema import Signature
-from datamodules.environments.batched import BatchedMujoco
+from datamodules.environments.batched import LONGEST, BatchedMujoco
 from datamodules.environments.episodes import Episodes
 from datamodules.experience import EnvironmentData
 
@@ -70,6 +70,10 @@ class LocomotionData(EnvironmentData):
         """Numbers that a robot observes, and its torques."""
         observations, torques = BatchedMujoco(self.environment, 1).sizes
         return observations, torques
+
+    def stretch(self, outputs: Any) -> float:
+        """Episodes are played until the longest is over, and robots that have learnt do not fall."""
+        return LONGEST / max(int(episode["length"]) for episode in outputs["predictions"])
 
     def val_dataloader(self) -> DataLoader[Episodes]:
         """A few episodes, to see an agent learn."""

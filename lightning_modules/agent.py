@@ -91,9 +91,11 @@ class Agent(Learner):
         with torch.no_grad():
             return play(episodes, lambda observations: self.policy(torch.from_numpy(observations)).numpy())
 
-    def validation_step(self, batch: Episodes, batch_idx: int) -> None:
-        """Logs the mean return."""
-        self.log("val/return", float(self.play(batch).returns.mean()), batch_size=len(batch.seeds), prog_bar=True)
+    def validation_step(self, batch: Episodes, batch_idx: int) -> dict[str, Any]:
+        """Logs the mean return; returns the episodes."""
+        played = self.play(batch)
+        self.log("val/return", float(played.returns.mean()), batch_size=len(batch.seeds), prog_bar=True)
+        return {"predictions": played.predictions()}
 
     def test_step(self, batch: Episodes, batch_idx: int) -> dict[str, Any]:
         """Number, seed, return and length of every episode."""

@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 import scipy.io
 
+# Threads that wait for each other would spin on the cores that the other test process computes on; OpenMP reads this
+# when torch loads it.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
 from datamodules.layouts import imagenet as layouts
 from datamodules.miniature import coco as coco_miniature
 from datamodules.miniature import imagenet as miniature
@@ -122,7 +126,8 @@ class Workshop:
     def start(self, *arguments, pause=None, module="benchmarks", **environment):
         """Starts a command in a process group of its own; with `pause` it stops at that moment (`paused.py`)."""
         settings = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "PYTEST_"))}
-        settings |= {"WANDB_MODE": "disabled", "PAUSE_AT": pause or "", "PAUSE_IN": str(self.root)} | environment
+        settings |= {"OMP_WAIT_POLICY": "PASSIVE", "WANDB_MODE": "disabled"} | environment
+        settings |= {"PAUSE_AT": pause or "", "PAUSE_IN": str(self.root)}
         settings["PYTHONPATH"] = str(self.root)
         if module != "benchmarks":
             popen = subprocess.Popen(

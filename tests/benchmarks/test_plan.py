@@ -1,6 +1,7 @@
 """`plan`: what runs will take, by a rehearsal here or by what others published."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from benchmarks.forecast import Forecast, load_forecasts, write_forecasts
 from benchmarks.schema import Throughput
 from benchmarks.strict import load_claim, load_published
 from benchmarks.throughput import EvaluationMeter
+from datamodules.locomotion import LocomotionData
 from results.collect import benchmarks
 from tests.conftest import short
 
@@ -87,6 +89,16 @@ def test_the_first_batch_of_an_evaluation_counts_once():
     meter.ends["test"] = [10.0, 13.0, 14.0, 16.0]  # of two loaders
     assert meter.seconds("test", 4) == 3 + 3 * 1.5
     assert meter.seconds("validation", 4) == 0
+
+
+def test_robots_that_fall_in_the_rehearsal_will_not_fall_in_the_run():
+    robots, meter = LocomotionData("Hopper-v5", 1, 1, 1, 2, 2, 0), EvaluationMeter()
+    meter.on_test_start(None, None)
+    meter.on_test_batch_end(
+        SimpleNamespace(datamodule=robots), None, {"predictions": [{"length": 50}, {"length": 250}]}
+    )
+    began, end = meter.ends["test"]
+    assert meter.seconds("test", 1) == 4 * (end - began)  # they are stopped after 1,000 steps
 
 
 @pytest.mark.slow
