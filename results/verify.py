@@ -67,7 +67,7 @@ def check(claim: Claim, record: Record) -> Iterator[Finding]:
     """What can be said of one record."""
     yield from _files(record)
     for tested in _test_sets(claim, record):
-        yield from _by_foreign_tool(claim, tested)
+        yield from _by_foreign_tool(claim, record, tested)
         yield from _by_us(claim, record, tested)
     if record.claim_hash != claim.hash:
         yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
@@ -98,14 +98,17 @@ def _test_sets(claim: Claim, record: Record) -> Iterator[Tested]:
                 yield Tested(prefix, split, folder, metrics)
 
 
-def _by_foreign_tool(claim: Claim, tested: Tested) -> Iterator[Finding]:
-    module = foreign(claim)
+def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
+    module, root = foreign(claim), _root(record)
     if module is None:
-        yield "unchecked", "no foreign tool scores this without the data"
+        yield "unchecked", "no foreign tool scores this"
         return
-    tool = module.TOOL or "Python"
+    tool, against = module.TOOL or "Python", hasattr(module, "score_against")  # predictions that hold no truth
+    if against and root is None:
+        yield "unchecked", f"{tool} needs the data"
+        return
     try:
-        found = module.score(tested.folder)
+        found = module.score_against(tested.folder, root, tested.split) if against else module.score(tested.folder)
         name = f"{tool} {importlib.metadata.version(tool)}" if module.TOOL else tool
     except ModuleNotFoundError:
         yield "unchecked", f"{tool} is not installed"

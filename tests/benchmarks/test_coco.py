@@ -1,16 +1,14 @@
 """COCO from the command line, as real processes: a run, a kill, two processes, and anybody's results."""
 
-import contextlib
 import hashlib
-import io
+import re
 import signal
 
 import pytest
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from lightning_modules.networks.resnet import ResNet
+from results.foreign.detection import score_against
 from tests.benchmarks.test_resume import differences, finish
 
 NETWORK = "model.init_args.network.init_args"
@@ -40,29 +38,32 @@ def trained(workshops, coco_tree):
     return workshop
 
 
-def by_pycocotools(tree, results):
-    with contextlib.redirect_stdout(io.StringIO()):
-        annotated = COCO(str(tree / "annotations/instances_val2017.json"))
-        evaluation = COCOeval(annotated, annotated.loadRes(str(results)), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation.stats
-
-
 def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, coco_tree):
     (record,) = records_of(trained, "mini-s0-*")
-    stats = by_pycocotools(coco_tree, folder_of(trained) / "predictions/results.json")
-    names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-    for name, value in zip(names, stats, strict=True):
-        if value > -1:
-            assert record["metrics"][f"test/{name}"]["value"] == pytest.approx(100 * value, abs=1e-9), name
+    official = score_against(folder_of(trained) / "predictions", str(coco_tree), "val2017")
+    assert len(official) >= 9
+    for name, value in official.items():
+        assert record["metrics"][f"test/{name}"]["value"] == pytest.approx(value, abs=1e-9), name
     assert {"test/AP_voc20", "test/AP/person"} <= set(record["metrics"])
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert record["baselines"]["mean_box/AP"]["metric"] == "test/AP"
     assert record["initialised_from"] is None
     assert record["curves"]["val/AP"]
     assert (folder_of(trained) / "sheet.html").stat().st_size < 300_000
+
+
+def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_tree):
+    code, out, err = trained.call("verify")
+    assert (code, err) == (0, ""), (out, err)
+    assert out.startswith("ok     coco mini-s0-")
+    assert re.search(r"test/AP [\d.]+, test/AP50 [^;]* by pycocotools 2\.", out)
+    elsewhere = coco_tree.rename(coco_tree.with_name("elsewhere"))
+    try:
+        code, out, _ = trained.call("verify")
+    finally:
+        elsewhere.rename(coco_tree)
+    assert code == 0
+    assert "pycocotools needs the data" in out
 
 
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):

@@ -1,0 +1,28 @@
+"""COCO's metrics by pycocotools, the official tool, from the annotations that the detections are of."""
+
+import contextlib
+import io
+from pathlib import Path
+
+TOOL = "pycocotools"
+NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+def score_against(folder: Path, root: str, split: str) -> dict[str, float]:
+    """Percentages from the detections in `results.json`; of no object's size nothing is said.
+
+    Args:
+        folder: of the predictions.
+        root: COCO, with its annotations.
+        split: such as `val2017`.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        annotated = COCO(str(Path(root) / "annotations" / f"instances_{split}.json"))
+        evaluation = COCOeval(annotated, annotated.loadRes(str(folder / "results.json")), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {name: 100 * float(value) for name, value in zip(NAMES, evaluation.stats, strict=True) if value >= 0}
