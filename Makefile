@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce doctor plan tables report verify test test-all check
+.PHONY: help install peers reproduce doctor plan tables report verify bench-imagenet test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"

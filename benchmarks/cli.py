@@ -18,8 +18,13 @@ DESCRIPTION = "Reproduces reported results and says, with an interval, whether e
 def main(argv: list[str]) -> int:
     """Runs one command and returns its exit code."""
     options = parser().parse_args(argv)
+    return guarded(lambda: int(options.command(options)))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """The exit code of a command; what goes wrong as a user may expect it to is one message."""
     try:
-        return int(options.command(options))
+        return command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -80,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
     data.add_argument(
-        "--pack", help="imagenet: a folder to write DATA's images into as few large files, to be DATA then"
+        "--pack", help="imagenet: a folder to write DATA's images into as few large files; it is DATA afterwards"
     )
 
     doctor = _command(commands, "doctor", do.doctor, "what this machine can run and why not, with remedies")

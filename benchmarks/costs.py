@@ -129,7 +129,8 @@ def _fed(benchmark: str, examples: int | None) -> Iterator[str]:
     speeds = load_speeds(benchmark)
     if examples is not None and speeds is not None:
         hours = examples / speeds.ours.speed[1] / SECONDS_AN_HOUR
-        yield f"reading the input takes {_duration(hours)} with {speeds.ours.processes} processes on {speeds.cpu}"
+        machine = f"{speeds.ours.processes} processes on {speeds.cpu}, once it is in memory"
+        yield f"reading the input takes {_duration(hours)} with {machine}"
 
 
 def _cells(

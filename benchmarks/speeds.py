@@ -1,4 +1,4 @@
-"""What `make bench-<benchmark>` measured of a way to feed training: a file that the report and `make plan` read."""
+"""What `make bench-imagenet` measured of ways to feed training: a file that the report and `make plan` read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Spread = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Way:
-    """One way: how fast, and how many times as fast as the first way with as many processes in the same round."""
+    """One way: how fast, and how many times as fast as the first way with as many processes, round by round."""
 
     __pydantic_config__ = STRICT
     name: str
     processes: int
-    """That load; 0 where one process does nothing else, from memory."""
+    """That load side by side; 0 where the one that measures does all on one core."""
     speed: Spread
     ratio: Spread
 
@@ -72,6 +72,9 @@ def load_speeds(benchmark: str) -> Speeds | None:
     if not path.exists():
         return None
     try:
-        return TypeAdapter(Speeds).validate_json(path.read_bytes())
+        speeds = TypeAdapter(Speeds).validate_json(path.read_bytes())
     except ValidationError as error:
         raise UserError(f"{path} is damaged ({error.errors()[0]['msg']}). Remove it, or measure again.") from None
+    if not any(way.name == OURS and min(way.speed) > 0 for way in speeds.ways):
+        raise UserError(f"{path} has no speed of {OURS!r}. Remove it, or measure again.")
+    return speeds

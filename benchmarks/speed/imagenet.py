@@ -2,11 +2,12 @@
 
     make bench-imagenet [DATA=/data/imagenet]
 
-First one image after another on one core: read, decoded, cropped, scaled, mirrored. Then whole loaders, with one
-process to as many as there are cores. The system has all files in its cache. `stored at 256` is other data (the
-shorter side 256, quality 90), as FFCV stores images. NVIDIA DALI takes part where it is installed. Without DATA,
-photographs are made up: noise whose amplitude falls with frequency as that of photographs does. The table is printed
-and written to results/speed/imagenet.json, where the report and `make plan` find it.
+First one image after another on one core: read, decoded, cropped, scaled, mirrored. Then whole loaders, with one, two,
+four processes and so on to as many as there are cores. The system has all files in its cache. `stored at 256` is other
+data (the shorter side 256, quality 90), as FFCV stores images. NVIDIA DALI takes part where it is installed. Without
+DATA, photographs are made up: noise whose amplitude falls with frequency as that of photographs does. The table is
+printed and written to results/speed/imagenet.json, where the report and `make plan` find it; it takes about a minute a
+round on two cores.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from torchvision import transforms
 from tqdm import tqdm
 
 from benchmarks import environment
+from benchmarks.cli import guarded
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
 from benchmarks.speeds import OURS, Speeds, Spread, Way, write_speeds
@@ -38,15 +40,16 @@ from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
 from datamodules.layouts import jpeg
 from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.images import decode
 from lightning_modules.classification import MEAN, STD
 from results.render import table
 
 SIDE, BATCH = 224, 128
 PHOTOGRAPHS, WIDTH, HEIGHT, QUALITY = 512, 500, 375, 87
 STORED, STORED_QUALITY = 256, 90
-COLUMNS = ("processes", "way", "images/s", "ratio", "minimum to maximum")
-BATCHES = 32
-"""A loader gives in a round; the first quarter starts it and is not counted."""
+COLUMNS = ("processes", "way", "images/s", "times the first", "minimum to maximum")
+COUNTED, A_PROCESS = 24, 8
+"""Batches of a loader's pass that are timed: so many, or so many a process, whichever is more."""
 
 
 def photographs(count: int) -> Iterator[bytes]:
@@ -71,24 +74,33 @@ def encoded(image: Image.Image, quality: int) -> bytes:
 
 def stored(data: bytes) -> bytes:
     """As FFCV stores an image: smaller, so other data."""
-    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image = decode(data, "an image of the sample")
     scale = STORED / min(image.size)
     return encoded(image.resize((round(image.width * scale), round(image.height * scale))), STORED_QUALITY)
 
 
 def sample(data: str | None) -> list[bytes]:
-    """Encoded images: of the training set, at equal distances, or made up."""
+    """Encoded images: of the training set, at equal distances, or made up.
+
+    Raises:
+        UserError: `data` is no ImageNet, or one of these images is broken.
+    """
     if data is None:
         return list(photographs(PHOTOGRAPHS))
+    if not data:
+        raise UserError("DATA is empty. Give the folder of ImageNet, or leave DATA out.")
     split = open_split(data, "train")
-    return [split.read(index) for index in np.linspace(0, len(split) - 1, PHOTOGRAPHS).astype(int).tolist()]
+    places = np.unique(np.linspace(0, len(split) - 1, PHOTOGRAPHS).astype(int)).tolist()
+    for place in places:
+        decode(split.read(place), split.where(place))
+    return [split.read(place) for place in places]
 
 
 def write(root: Path, files: list[bytes]) -> None:
     """A tree with the files as often as a round of a loader takes."""
     folder = root / "train" / "n00000001"
     folder.mkdir(parents=True)
-    for number in range(BATCH * BATCHES):
+    for number in range(BATCH * sum(passes(cores()[-1]))):
         path = folder / f"{number}.JPEG"
         if number < len(files):
             path.write_bytes(files[number])
@@ -126,8 +138,8 @@ def one_by_one(root: Path, small: Path) -> dict[str, Callable[[], float]]:
     """Speeds of what is done with one image after another."""
     plain, floating = references(root)
     return {
-        "torchvision": partial(speed_of_each, plain.__getitem__),
         "torchvision, float32": partial(speed_of_each, floating.__getitem__),
+        "torchvision": partial(speed_of_each, plain.__getitem__),
         "ours, whole images by simplejpeg": partial(_without_turbojpeg, _drawn(root)),
         OURS: partial(speed_of_each, _drawn(root)),
         f"ours, stored at {STORED}": partial(speed_of_each, _drawn(small)),
@@ -149,8 +161,19 @@ def _without_turbojpeg(draw: Callable[[int], None]) -> float:
         return speed_of_each(draw)
 
 
+def cores() -> list[int]:
+    """How many processes loaders are measured with: powers of two, and one a core."""
+    count = len(os.sched_getaffinity(0))
+    return sorted({count, *(2**power for power in range(count.bit_length()) if 2**power < count)})
+
+
+def passes(processes: int) -> tuple[int, int, int]:
+    """Batches of a pass: to fill what the processes hold ready, to be timed, and not to run dry before these end."""
+    return 3 * processes, max(COUNTED, A_PROCESS * processes), 2 * processes + 1
+
+
 def loaders(root: Path, small: Path) -> dict[str, Callable[[int], Iterable[Any]]]:
-    """Whole loaders, made for a number of processes; each gives BATCHES batches an epoch."""
+    """Whole loaders, made for a number of processes."""
     plain, floating = references(root)
     made: dict[str, Callable[[int], Iterable[Any]]] = {
         "torchvision, float32": partial(_reference_loader, floating),
@@ -161,12 +184,12 @@ def loaders(root: Path, small: Path) -> dict[str, Callable[[int], Iterable[Any]]
     with suppress(ImportError):
         import nvidia.dali  # noqa: F401
 
-        made["NVIDIA DALI on the CPU"] = partial(_dali, root)
+        made["NVIDIA DALI on the CPU, in threads"] = partial(_dali, root)
     return made
 
 
 def _reference_loader(images: Reference, processes: int) -> Iterable[Any]:
-    return DataLoader(images, BATCH, shuffle=True, num_workers=processes, persistent_workers=True)
+    return DataLoader(images, BATCH, shuffle=True, num_workers=processes)
 
 
 def _our_loader(root: Path, processes: int) -> Iterable[Any]:
@@ -189,17 +212,7 @@ def _dali(root: Path, threads: int) -> Iterable[Any]:
 
     made = pipeline()
     made.build()
-    return Epochs(made)
-
-
-class Epochs:
-    """An endless pipeline, an epoch at a time."""
-
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self.pipeline.run() for _ in range(BATCHES))
+    return iter(made.run, None)  # without end
 
 
 def speed_of_each(do: Callable[[int], Any]) -> float:
@@ -210,16 +223,19 @@ def speed_of_each(do: Callable[[int], Any]) -> float:
     return PHOTOGRAPHS / (time.perf_counter() - began)
 
 
-def speed_of_loader(loader: Iterable[Any]) -> float:
-    """Images a second, once it runs."""
-    batches, began = iter(loader), 0.0
-    for number, _ in enumerate(batches):
-        if number == BATCHES // 4:
-            began = time.perf_counter()
-    return BATCH * (BATCHES - 1 - BATCHES // 4) / (time.perf_counter() - began)
+def speed_of_loader(make: Callable[[int], Iterable[Any]], processes: int) -> float:
+    """Images a second while all processes are at work: at both ends of the time they hold as many batches ready."""
+    before, counted, _ = passes(processes)
+    batches = iter(make(processes))
+    for _ in range(before):
+        next(batches)
+    began = time.perf_counter()
+    for _ in range(counted):
+        next(batches)
+    return BATCH * counted / (time.perf_counter() - began)
 
 
-def compare(rounds: int, processes: int, speeds: dict[str, Callable[[], float]]) -> list[Way]:
+def compare(rounds: int, processes: int, speeds: Mapping[str, Callable[[], float]]) -> list[Way]:
     """Every way in every round, one after another."""
     bar = tqdm(range(rounds), f"{processes} processes" if processes else "one core", disable=not sys.stderr.isatty())
     seen = [[speed() for speed in speeds.values()] for _ in bar]
@@ -236,14 +252,17 @@ def _spread(values: Any) -> Spread:
 
 def measure(root: Path, small: Path, rounds: int) -> Iterator[Way]:
     """All ways: on one core of this process, then of whole loaders."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[:1])
+    available, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    os.sched_setaffinity(0, {min(available)})
     torch.set_num_threads(1)
-    yield from compare(rounds, 0, one_by_one(root, small))
-    os.sched_setaffinity(0, cores)
-    for processes in range(1, len(cores) + 1):
-        made = {name: make(processes) for name, make in loaders(root, small).items()}
-        yield from compare(rounds, processes, {name: partial(speed_of_loader, each) for name, each in made.items()})
+    try:
+        yield from compare(rounds, 0, one_by_one(root, small))
+    finally:
+        os.sched_setaffinity(0, available)
+        torch.set_num_threads(threads)
+    for processes in cores():
+        made = {name: partial(speed_of_loader, make, processes) for name, make in loaders(root, small).items()}
+        yield from compare(rounds, processes, made)
 
 
 def line(way: Way) -> tuple[str, ...]:
@@ -257,7 +276,7 @@ def measured(data: str | None, rounds: int) -> Speeds:
     """Of all ways, on images of `data` or on photographs.
 
     Raises:
-        UserError: `data` is no ImageNet.
+        UserError: as `sample`.
     """
     with tempfile.TemporaryDirectory() as folder:
         root, small = Path(folder) / "whole", Path(folder) / "small"
@@ -266,23 +285,27 @@ def measured(data: str | None, rounds: int) -> Speeds:
         write(small, [stored(file) for file in files])
         ways = tuple(measure(root, small, rounds))
     kind = "of its training images" if data else f"photographs made up, {WIDTH} x {HEIGHT}"
-    inputs = f"{len(files)} {kind}, {np.mean([len(file) for file in files]) / 1000:.0f} kB on average"
+    library = jpeg.turbojpeg()
+    by = "simplejpeg" if library is None else Path(library._name).name
+    size = np.mean([len(file) for file in files]) / 1000
+    inputs = f"{len(files)} {kind}, {size:.0f} kB on average, cropped to {SIDE} x {SIDE}; ours decode by {by}"
     return Speeds("images/s", environment.cpu(), inputs, rounds, ways)
 
 
-def main() -> int:
-    """Prints the table and writes the file; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="ImageNet, in any layout that training accepts")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    try:
-        speeds = measured(options.data, options.rounds)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def bench(data: str | None, rounds: int) -> int:
+    """Prints the table and writes the file."""
+    speeds = measured(data, rounds)
     print(f"{table([COLUMNS, *map(line, speeds.ways)])}written: {relative(write_speeds('imagenet', speeds))}")
     return 0
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="ImageNet, in any layout that training accepts")
+    parser.add_argument("--rounds", type=int, choices=range(1, 101), default=5, metavar="1 to 100")
+    options = parser.parse_args()
+    return guarded(lambda: bench(options.data, options.rounds))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Boxes of encoded images, decoded as fast as can be: all pixels are Pillow's, whichever library decodes them.
 
-A TurboJPEG 3 library decodes nothing but the box; simplejpeg, which is installed with this suite, decodes the image.
+A TurboJPEG 3 library computes no pixels but the box's, and reads on no further than its last row; simplejpeg, which is
+installed with this suite, decodes the image.
 What they refuse or warn of (CMYK, PNG, junk between the markers, a file that is cut off) is left to Pillow.
 """
 

@@ -3,8 +3,11 @@
 import os
 import shutil
 import sys
+import time
 
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
 from benchmarks import costs, speeds
 from benchmarks.errors import UserError
@@ -36,23 +39,38 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_every_way_is_measured_beside_the_first(monkeypatch, small_tree):
-    cores = os.sched_getaffinity(0)
-    for name, value in {"PHOTOGRAPHS": 4, "BATCH": 2, "BATCHES": 8}.items():
+    for name, value in {"PHOTOGRAPHS": 4, "BATCH": 2, "COUNTED": 2, "A_PROCESS": 1}.items():
         monkeypatch.setattr(bench, name, value)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {min(cores)})  # loaders with one process
+    monkeypatch.setattr(bench, "cores", lambda: [1])
+    available, threads = os.sched_getaffinity(0), torch.get_num_threads()
     for data in (None, str(small_tree)):
         measured = bench.measured(data, 2)
         assert measured.inputs.startswith("4 of its training images" if data else "4 photographs made up, 500 x 375")
         ways = {(way.name, way.processes): way for way in measured.ways}
-        assert [name for name, processes in ways if processes == 1][:3] == [
-            "torchvision, float32",
-            "torchvision",
-            "ours",
-        ]
-        assert ways["torchvision", 0].ratio == ways["torchvision, float32", 1].ratio == (1, 1, 1)
+        loaders = [name for name, processes in ways if processes == 1]
+        assert loaders[:4] == ["torchvision, float32", "torchvision", "ours", "ours, stored at 256"]
+        assert ways["torchvision, float32", 0].ratio == ways["torchvision, float32", 1].ratio == (1, 1, 1)
         assert all(0 < way.speed[0] <= way.speed[1] <= way.speed[2] for way in measured.ways)
         assert measured.ours is ways["ours", 1]
-    os.sched_setaffinity(0, cores)
+    assert (os.sched_getaffinity(0), torch.get_num_threads()) == (available, threads)
+
+
+class Slow(torch.utils.data.Dataset):
+    """Takes 5 ms an image, asleep, so that processes do not need a core each."""
+
+    def __len__(self):
+        return 10_000
+
+    def __getitem__(self, index):
+        time.sleep(0.005)
+        return index
+
+
+@pytest.mark.parametrize("processes", [1, 8])
+def test_batches_held_ready_do_not_count(processes, monkeypatch):
+    monkeypatch.setattr(bench, "BATCH", 4)
+    speed = bench.speed_of_loader(lambda count: DataLoader(Slow(), 4, num_workers=count), processes)
+    assert 0.5 * processes / 0.005 < speed < 1.1 * processes / 0.005
 
 
 def test_data_that_are_none_end_in_one_message(tmp_path, monkeypatch, capsys):
@@ -61,10 +79,22 @@ def test_data_that_are_none_end_in_one_message(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'nothing'} does not exist.")
 
 
+def test_a_broken_image_is_named(small_tree, tmp_path, monkeypatch, capsys):
+    shutil.copytree(small_tree, tmp_path / "tree")
+    broken = min((tmp_path / "tree/train").glob("*/*"))
+    broken.write_bytes(b"")
+    monkeypatch.setattr(sys, "argv", ["imagenet", f"--data={tmp_path / 'tree'}"])
+    assert bench.main() == 2
+    assert capsys.readouterr().err.startswith(f"error: {broken} is no readable image")
+
+
 def test_what_was_measured_is_found_again(repository):
     assert load_speeds("imagenet") is None
     path = write_speeds("imagenet", SPEEDS)
     assert load_speeds("imagenet") == SPEEDS
+    path.write_text(path.read_text().replace('"ours"', '"theirs"'))
+    with pytest.raises(UserError, match=r"imagenet\.json has no speed of 'ours'\. Remove it, or measure again\."):
+        load_speeds("imagenet")
     path.write_text(path.read_text()[:-20])
     with pytest.raises(UserError, match=r"imagenet\.json is damaged .* Remove it, or measure again\."):
         load_speeds("imagenet")
@@ -76,7 +106,7 @@ def test_the_plan_says_how_long_the_input_takes(repository):
     write_speeds("imagenet", SPEEDS)
     # 3.6 million images at 250 a second: 14,400 seconds.
     assert list(costs._fed("imagenet", published.examples)) == [
-        "reading the input takes 4.0 h with 2 processes on a processor"
+        "reading the input takes 4.0 h with 2 processes on a processor, once it is in memory"
     ]
 
 
