@@ -4,6 +4,7 @@ The columns are `image` (bytes, path) and `label` with the class names, as the `
 the image's id and a suffix. Opening reads paths and labels alone, and an image only its own bytes.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from datamodules.layouts.imagenet_parquet import complete
 from datamodules.layouts.imagenet_split import Split, pack
 
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of a whole stream; without it one that was cut between batches would pass
+NAMED = r"[^/]\.[^./]+$"  # a path whose file has a name before its suffix
 
 
 def again(store: Path) -> str:
@@ -136,6 +138,7 @@ def open_shards(root: Path, files: list[Path], split: str) -> Split:
 def _read(file: str) -> tuple[Any, list[Any]]:
     """The schema and the record batches of a stream; raises whatever Arrow does."""
     import pyarrow
+    from pyarrow import compute
 
     with pyarrow.memory_map(file) as mapped:  # what the batches hold of it stays mapped
         mapped.seek(max(0, mapped.size() - len(END)))
@@ -152,6 +155,8 @@ def _read(file: str) -> tuple[Any, list[Any]]:
         image = batch.column("image")
         if sum(column.null_count for column in (image, *image.flatten(), batch.column("label"))):
             raise ValueError("it has rows without image, path or label")
+        if not compute.all(compute.match_substring_regex(image.field("path"), NAMED)).as_py():
+            raise ValueError("it has a path without a suffix")
     return schema, batches
 
 
@@ -163,6 +168,13 @@ def _sound(file: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, ArrowException) as error:
-        raise UserError(
-            f"{file} is no whole Arrow file of ImageNet: {error}\nRemove it. {again(Path(file).parent)}"
-        ) from error
+        raise _unusable(file, error) from error
+
+
+def _unusable(file: str, error: Exception) -> UserError:
+    """The message for a file; only where its content is at fault does it tell to remove it."""
+    if isinstance(error, UnicodeEncodeError):  # of its path: bytes that Python has put surrogates for
+        return UserError(f"{file!r} is no path in UTF-8, which Arrow needs. Rename its folder.")
+    if isinstance(error, OSError) and error.errno:
+        return UserError(f"{file} cannot be read: {os.strerror(error.errno)}. Check its permissions and the disk.")
+    return UserError(f"{file} is no whole Arrow file of ImageNet: {error}\nRemove it. {again(Path(file).parent)}")

@@ -1,15 +1,20 @@
 """`make data-imagenet DATA=<root> PACK=<store>`: the images of DATA, byte for byte, in few large files.
 
 Network file systems that die of 1.3 million small files read the store as DATA. Ids, labels and class names are those
-of DATA, so that runs and predictions are too. A file has its name only once it was read back and found equal, and an
-interrupted packing is continued by the next one.
+of DATA, so that runs and predictions are too. A file has its name only once it was read back, from the disk as far as
+the system allows, and found equal; an interrupted packing is continued by the next one. That compares a file that is
+ready with DATA by ids, labels, classes and the bytes of a sample of its images: to pack an image that was mended in
+DATA, remove the file of the store that has it.
 """
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -24,7 +29,7 @@ from datamodules.preparation.archives import bar, check_room, disk_faults, is_no
 
 SHARD_BYTES = 2**30
 BATCH_BYTES = 2**28  # 2**31 is Arrow's limit; opening touches each batch, and with it what the system reads ahead
-SAMPLE = 1000  # images whose sizes tell that of the split: to ask for all would take about as long as to pack them
+SAMPLE = 1000  # images that stand for a split's sizes or a file's bytes: to read all would take as long as to pack them
 READERS = 16  # files asked for at once, as a network file system answers late
 
 
@@ -52,31 +57,53 @@ def pack(root: str, store: str, shard_bytes: int = SHARD_BYTES) -> None:
     """Writes val, and train where it is there, into a folder that then is DATA, and says what it holds.
 
     Args:
-        root: DATA, in any form.
-        store: the folder, made if it is not there; files in it that are ready stay.
+        root: DATA, in any form; a data set of the hub (`hf:`) is expected to have both splits.
+        store: the folder, made if it is not there; files in it that are ready stay. They are compared with DATA by
+            ids, labels, classes and a sample of their images' bytes; to pack a mended image, remove its Arrow file.
         shard_bytes: about how large a file is.
 
     Raises:
-        UserError: DATA can't be read, the store is no place for it or has other images, or the disk is too small.
+        UserError: DATA can't be read, the store is no place for it or has other images, another packing writes to it,
+            or the disk is too small.
     """
     target = Path(store)
     _refuse_place(root, store)
     splits = _opened(root)
     with disk_faults(target):
         target.mkdir(parents=True, exist_ok=True)
-        parts = {split.name: _parts(split, target, shard_bytes) for split in splits}
-        todo = {name: _unfinished(target, name, each) for name, each in parts.items()}
-        needed = sum(part.size for each in todo.values() for part in each)
-        if needed:
-            check_room(target, needed, "packing into", "set PACK to a folder on a larger disk")
-        for split in splits:
-            _write_all(todo[split.name], split, len(split) - sum(map(len, todo[split.name])))
-    for name, each in parts.items():
-        packed, files = imagenet.open_split(store, name), f"{len(each)} file{'s' if len(each) > 1 else ''}"
+        with _alone(target):
+            counts = _pack(splits, target, shard_bytes)
+    for name, count in counts.items():
+        packed, files = imagenet.open_split(store, name), f"{count} file{'s' if count > 1 else ''}"
         print(f"{store}: {name} is packed, {len(packed):,} images of {len(packed.classes):,} classes in {files}")
 
 
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Keeps out other packings, which would remove this one's hidden files; raises UserError where one is at work."""
+    with (store / ".lock").open("w") as lock:  # it stays: whoever removed it might remove the next one's
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another packing writes to PACK={store}. Wait for it, or set PACK elsewhere.") from None
+        yield
+
+
+def _pack(splits: list[Split], target: Path, shard_bytes: int) -> dict[str, int]:
+    """Writes what is not there yet; returns the number of files of each split."""
+    parts = {split.name: _parts(split, target, shard_bytes) for split in splits}
+    todo = {name: _unfinished(target, name, each) for name, each in parts.items()}
+    needed = sum(part.size for each in todo.values() for part in each)
+    if needed:
+        check_room(target, needed, "packing into", "set PACK to a folder on a larger disk")
+    for split in splits:
+        _write_all(todo[split.name], split, len(split) - sum(map(len, todo[split.name])))
+    return {name: len(each) for name, each in parts.items()}
+
+
 def _refuse_place(root: str, store: str) -> None:
+    if not _is_utf8(str(Path(store).absolute())):
+        raise UserError(f"PACK={store!r} is no path in UTF-8, which Arrow needs. Set PACK to another folder.")
     target, data = Path(store).resolve(), Path(root).resolve()
     if not store or is_no_folder(Path(store)):
         raise UserError(f"PACK={store} is no folder. Set it to one to write to; it is made if it is not there.")
@@ -96,16 +123,26 @@ def _opened(root: str) -> list[Split]:
         imagenet.check_classes(splits[1], splits[0])
     for split in splits:
         if bad := next((identity for identity in split.ids if not identity.isprintable()), None):
-            raise UserError(f"{root}: {split.name} has an image named {bad!r}; Arrow stores names in UTF-8. Rename it.")
+            fault = "with an unprintable character" if _is_utf8(bad) else "which is no UTF-8, as Arrow needs it"
+            raise UserError(f"{root}: {split.name} has an image named {bad!r}, {fault}. Rename it.")
     return splits
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name of the file system is; where not, Python has put surrogates for its bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts(split: Split, target: Path, shard_bytes: int) -> list[Part]:
     """The files of a split: the same ones in every run, as one that goes on must find them."""
     n = len(split)
-    sample = np.linspace(0, n - 1, min(n, SAMPLE)).astype(int).tolist()
     with ThreadPoolExecutor(READERS) as readers:
-        mean = sum(map(len, readers.map(split.read, sample))) / len(sample)
+        sizes = [len(image) for image in readers.map(split.read, _spread(n))]
+    mean = sum(sizes) / len(sizes)
     count = min(n, max(1, math.ceil(n * mean / shard_bytes)))
     bounds = [n * number // count for number in range(count + 1)]
     names = [f"{split.name}-{number:05d}-of-{count:05d}.arrow" for number in range(count)]
@@ -115,18 +152,35 @@ def _parts(split: Split, target: Path, shard_bytes: int) -> list[Part]:
     ]
 
 
+def _spread(n: int) -> list[int]:
+    """Up to SAMPLE of the first n numbers, at even distances."""
+    return list(map(int, np.linspace(0, n - 1, min(n, SAMPLE))))
+
+
 def _unfinished(target: Path, name: str, parts: list[Part]) -> list[Part]:
-    """What is still to be written; raises UserError where the store has something else."""
+    """What is still to be written; raises UserError where the store has something else, as `_is_current` sees it."""
     for stale in target.glob(f".{name}-*.arrow.*"):  # of packings that were killed
         stale.unlink()
     ready = [part for part in parts if part.path.exists()]
     others = {*target.glob(f"{name}-*.arrow")} - {part.path for part in ready}
-    others |= {part.path for part in ready if not part.holds(imagenet_arrow.Shard(str(part.path)))}
+    others |= {part.path for part in ready if not _is_current(part)}
     if others:
         raise UserError(
-            f"{min(others)} holds other images than DATA's. Remove the files of that packing, or set PACK elsewhere."
+            f"{min(others)} holds other images than DATA's. Remove it (if another packing wrote it, all of that one's "
+            "files), or set PACK elsewhere."
         )
     return [part for part in parts if part not in ready]
+
+
+def _is_current(part: Part) -> bool:
+    """Whether a ready file has DATA's ids, labels and classes, and its bytes in a sample of the images."""
+    shard = imagenet_arrow.Shard(str(part.path))
+    if not part.holds(shard):
+        return False
+    rows = _spread(len(part))
+    with ThreadPoolExecutor(READERS) as readers:
+        images = readers.map(part.split.read, [part.first + row for row in rows])
+        return all(shard.image(row).to_pybytes() == image for row, image in zip(rows, images, strict=True))
 
 
 def _write_all(parts: list[Part], split: Split, done: int) -> None:
@@ -134,7 +188,7 @@ def _write_all(parts: list[Part], split: Split, done: int) -> None:
         for part in parts:
             with replacing(part.path) as file:
                 digests = _write(file, part, progress)
-                file.flush()
+                _leave_memory(file)
                 _compare(imagenet_arrow.Shard(file.name), part, digests)
 
 
@@ -179,8 +233,15 @@ def _suffix(split: Split, index: int) -> str:
     return SUFFIXES[split.source.suffixes[index]] if isinstance(split.source, Files) else SUFFIXES[0]
 
 
+def _leave_memory(file: IO[bytes]) -> None:
+    """Puts a file on disk and asks the system to forget its pages, which would else be all that is read back."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _compare(shard: imagenet_arrow.Shard, part: Part, digests: list[bytes]) -> None:
-    """Reads the whole file back."""
+    """Reads the whole file back, from the disk as far as the system allows; raises UserError where it is another."""
     if part.holds(shard):
         wrong = [row for row, digest in enumerate(digests) if hashlib.sha256(shard.image(row)).digest() != digest]
     else:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fcntl import LOCK_EX, flock
 
 import datasets
 import pyarrow
@@ -45,6 +46,11 @@ def store(tree, tmp_path):
     return tmp_path / "store"
 
 
+def found_in(store):
+    """All that lies in a store, hidden files too, but its lock."""
+    return [name for name in names(store) if name != ".lock"]
+
+
 def content(root, name):
     """All that a split says of its images, but where they lie."""
     split = open_split(str(root), name)
@@ -62,13 +68,13 @@ def test_every_form_is_packed_as_it_is(tmp_path, write, capsys):
     write(source)
     pack(str(source), str(store), SMALL)
     assert_same(store, source)
-    assert names(store) == TRAIN_FILES + VAL_FILES
+    assert found_in(store) == TRAIN_FILES + VAL_FILES
     assert f"{store}: val is packed, 5 images of 3 classes in 3 files" in capsys.readouterr().out
     assert check(str(store), training=True, full=False) == []
     verify(open_split(str(store), "train"), workers=2)
     pack(str(store), str(tmp_path / "again"))
     assert_same(tmp_path / "again", source)
-    assert names(tmp_path / "again") == ["train-00000-of-00001.arrow", "val-00000-of-00001.arrow"]
+    assert found_in(tmp_path / "again") == ["train-00000-of-00001.arrow", "val-00000-of-00001.arrow"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -124,7 +130,7 @@ def test_a_store_is_ready(store, capsys):
 def test_validation_images_alone_are_packed(tree, tmp_path):
     shutil.rmtree(tree / "train")
     pack(str(tree), str(tmp_path / "store"))
-    assert names(tmp_path / "store") == ["val-00000-of-00001.arrow"]
+    assert found_in(tmp_path / "store") == ["val-00000-of-00001.arrow"]
     put(tree / "ILSVRC2012_img_train.tar")
     with pytest.raises(UserError, match="still packed"):
         pack(str(tree), str(tmp_path / "store"))
@@ -148,11 +154,11 @@ def test_an_interrupted_packing_is_continued(tree, tmp_path, monkeypatch, moment
         patch.setattr(imagenet_pack, method, stop)
         with pytest.raises(KeyboardInterrupt):
             pack(str(tree), str(store), SMALL)
-    assert names(store) == sorted((VAL_FILES + TRAIN_FILES)[:moment])
-    kept = {name: (store / name).stat().st_ino for name in names(store)}
+    assert found_in(store) == sorted((VAL_FILES + TRAIN_FILES)[:moment])
+    kept = {name: (store / name).stat().st_ino for name in found_in(store)}
     put(store / f".{VAL_FILES[0]}.killed", b"half a file of a process that was killed")
     pack(str(tree), str(store), SMALL)
-    assert names(store) == TRAIN_FILES + VAL_FILES
+    assert found_in(store) == TRAIN_FILES + VAL_FILES
     assert {name: (store / name).stat().st_ino for name in kept} == kept
     assert_same(store, tree)
 
@@ -162,7 +168,59 @@ def test_a_disk_that_gives_other_bytes_back_is_found(tree, tmp_path, monkeypatch
     monkeypatch.setattr(imagenet_arrow.Shard, "image", lambda shard, row: image(shard, row).to_pybytes()[:-1] + b"?")
     with pytest.raises(UserError, match=r"ILSVRC2012_val_00000002\.JPEG read back from .*val-00000-of-.* is another"):
         pack(str(tree), str(tmp_path / "store"))
-    assert names(tmp_path / "store") == []
+    assert found_in(tmp_path / "store") == []
+
+
+def test_a_file_is_on_disk_before_it_is_read_back(tree, tmp_path, monkeypatch):
+    events = []
+
+    def record(name, work):
+        monkeypatch.setattr(os, name, lambda *arguments: events.append((name, *arguments[1:])) or work(*arguments))
+
+    record("fsync", os.fsync)
+    record("posix_fadvise", os.posix_fadvise)
+    compare = imagenet_pack._compare
+    monkeypatch.setattr(imagenet_pack, "_compare", lambda *each: events.append("compare") or compare(*each))
+    pack(str(tree), str(tmp_path / "store"))
+    assert events[:3] == [("fsync",), ("posix_fadvise", 0, 0, os.POSIX_FADV_DONTNEED), "compare"]
+    assert events.count("compare") == 2
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_image_mended_since_is_found(tree, store, size):
+    image = tree / "train/n02084071/n02084071_2.JPEG"
+    image.write_bytes(image.read_bytes()[:-1] + b"?" * size)
+    with pytest.raises(UserError, match=rf"{TRAIN_FILES[1]} holds other images than DATA's\. Remove it"):
+        pack(str(tree), str(store), SMALL)
+    (store / TRAIN_FILES[1]).unlink()
+    pack(str(tree), str(store), SMALL)
+    assert_same(store, tree)
+
+
+def test_ready_files_are_compared_by_a_sample(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(imagenet_pack, "SAMPLE", 3)
+    pack(str(tree), str(tmp_path / "store"))
+    for name in ("n01440764/n01440764_7", "n02084071/n02084071_7"):  # 1 and 3 of six; asked are 0, 2 and 5
+        put(tree / f"train/{name}.JPEG", b"mended")
+    pack(str(tree), str(tmp_path / "store"))
+    put(tree / "train/n02084071/n02084071_2.JPEG", b"mended")
+    with pytest.raises(UserError, match="holds other images"):
+        pack(str(tree), str(tmp_path / "store"))
+
+
+def test_one_packing_at_a_time(tree, store, capsys):
+    hidden = store / f".{VAL_FILES[0]}.other"
+    put(hidden, b"what the other one writes")
+    command = ["data", "imagenet", f"--data={tree}", f"--pack={store}"]
+    with (store / ".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        capsys.readouterr()  # the bars of the first packing
+        assert main(command) == 2
+        message = f"error: another packing writes to PACK={store}. Wait for it, or set PACK elsewhere.\n"
+        assert capsys.readouterr().err == message
+        assert hidden.exists()
+    pack(str(tree), str(store), SMALL)
+    assert found_in(store) == TRAIN_FILES + VAL_FILES
 
 
 def test_room_is_looked_at_first(tree, tmp_path, monkeypatch):
@@ -225,6 +283,18 @@ BROKEN = {
         foreign(image=[{"bytes": b"", "path": "a.JPEG"}, {"bytes": None, "path": "b.JPEG"}], label=[0, 0]),
         [VAL_FILES[1], "rows without image"],
     ),
+    "no suffix": (
+        foreign(image=[{"bytes": b"", "path": "a.JPEG"}, {"bytes": b"", "path": "b"}], label=[0, 0]),
+        [VAL_FILES[1], "a path without a suffix", "Remove it"],
+    ),
+    "no suffix in a folder with one": (
+        foreign(image=[{"bytes": b"", "path": "a.b/c"}], label=[0]),
+        [VAL_FILES[1], "a path without a suffix"],
+    ),
+    "no name": (
+        foreign(image=[{"bytes": b"", "path": "a/.JPEG"}], label=[0]),
+        [VAL_FILES[1], "a path without a suffix"],
+    ),
     "no class names": (foreign(image=[{"bytes": b"", "path": "a.JPEG"}], label=[0]), ["no one pack", PACK_AGAIN]),
     "other classes": (relabelled, ["no one pack", "their classes differ", PACK_AGAIN]),
     "twice the same": (lambda path: shutil.copy(path.with_name(VAL_FILES[0]), path), ["an image is in two"]),
@@ -245,6 +315,28 @@ def test_a_store_without_a_class_name(tmp_path):
     foreign(image=[{"bytes": b"", "path": "a.JPEG"}], label=[0])(tmp_path / "val-00000-of-00001.arrow")
     with pytest.raises(UserError, match=r"labels without a class name\. Remove them"):
         open_split(str(tmp_path), "val")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(PermissionError(13, "Permission denied"), "Permission denied"), (OSError(5, "x"), "output error")],
+)
+def test_a_file_that_cannot_be_read_need_not_go(store, monkeypatch, error, said):
+    def refuse(_):
+        raise error
+
+    monkeypatch.setattr(pyarrow, "memory_map", refuse)
+    with pytest.raises(UserError) as caught:
+        open_split(str(store), "val")
+    message = str(caught.value)
+    assert message.startswith(f"{store / VAL_FILES[0]} cannot be read: ")
+    assert message.endswith(f"{said}. Check its permissions and the disk.")
+
+
+def test_a_store_whose_path_is_no_utf8(store, tmp_path):
+    moved = store.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match=r"caf\\udce9/val-.*' is no path in UTF-8, which Arrow needs"):
+        open_split(str(moved), "val")
 
 
 # What is wrong with a command.
@@ -269,6 +361,7 @@ WRONG = {
     "below a file": (lambda tmp_path: put(tmp_path / "file"), "file/store", "Not a directory"),
     "a tree": (lambda tmp_path: shutil.copytree(tmp_path / "tree", tmp_path / "b"), "b", "holds train in another form"),
     "Parquet": (lambda tmp_path: write_parquet(tmp_path / "b"), "b", "holds train in another form"),
+    "no UTF-8": (lambda tmp_path: None, os.fsdecode(b"caf\xe9/store"), "is no path in UTF-8, which Arrow needs"),
     "other images": (elsewhere, "store", "val-00000-of-00001.arrow holds other images than DATA's"),
     "other sizes": (
         lambda tmp_path: pack(str(tmp_path / "tree"), str(tmp_path / "store"), SMALL),
@@ -289,6 +382,21 @@ def test_a_place_that_cannot_be_packed_into(tree, tmp_path, case, capsys):
     assert expected in message
     assert message.startswith("error: ")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (b"caf\xe9", r"'n02084071/caf\udce9', which is no UTF-8"),
+        (b"a\nb", r"'n02084071/a\nb', with an unprintable character"),
+    ],
+)
+def test_names_that_arrow_or_a_message_cannot_hold(tree, tmp_path, name, said):
+    put(tree / "val/n02084071" / os.fsdecode(name + b".JPEG"), VAL["ILSVRC2012_val_00000001"])
+    with pytest.raises(UserError) as caught:
+        pack(str(tree), str(tmp_path / "store"))
+    assert f"val has an image named {said}" in str(caught.value)
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize("benchmark", ["coco", "driving"])
