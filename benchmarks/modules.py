@@ -65,19 +65,22 @@ def preparation(claim: Claim) -> Any:
 
 def packing(claim: Claim) -> Any | None:
     """The module behind `data` with PACK, which writes the images into few files; None where there is none."""
-    name = f"{claim.dataset}_pack"
-    there = (ROOT / "datamodules" / "preparation" / f"{name}.py").is_file()
-    return _named_module("datamodules.preparation", name) if there else None
+    return _optional_module("datamodules.preparation", f"{claim.dataset}_pack")
 
 
 def foreign(claim: Claim) -> Any | None:
     """The module by which other people's programs score the claim's task; None where there is none."""
-    there = (ROOT / "results" / "foreign" / f"{claim.task}.py").is_file()
-    return _named_module("results.foreign", claim.task) if there else None
+    return _optional_module("results.foreign", claim.task)
+
+
+def _named_module(package: str, name: str) -> Any:
+    module = _optional_module(package, name)
+    if module is None:
+        raise UserError(f"claim.yaml names {name!r}, but there is no {package.replace('.', '/')}/{name}.py")
+    return module
 
 
 @cache
-def _named_module(package: str, name: str) -> Any:
-    if not (ROOT / package.replace(".", "/") / f"{name}.py").is_file():
-        raise UserError(f"claim.yaml names {name!r}, but there is no {package.replace('.', '/')}/{name}.py")
-    return importlib.import_module(f"{package}.{name}")
+def _optional_module(package: str, name: str) -> Any | None:
+    there = (ROOT / package.replace(".", "/") / f"{name}.py").is_file()
+    return importlib.import_module(f"{package}.{name}") if there else None

@@ -73,8 +73,12 @@ def first_process() -> bool:
 
 
 @contextmanager
-def occupied(folder: Path) -> Iterator[None]:
-    """Holds a run's folder for this process.
+def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
+    """Holds a folder for this process.
+
+    Args:
+        folder: made if it is not there. Its `.lock` stays, as whoever removed it might remove the next one's.
+        taken: what to say where another process holds it, if not what is said of a run's.
 
     Raises:
         UserError: another process holds it, or it may not be written to.
@@ -89,10 +93,12 @@ def occupied(folder: Path) -> Iterator[None]:
             try:
                 flock(lock, LOCK_EX | LOCK_NB)
                 break
-            except OSError:
+            except BlockingIOError:
                 time.sleep(0.1)
+            except OSError as error:  # the file system knows no locks
+                raise cannot_write(folder, error) from None
         else:
-            raise UserError(f"another process is working on {relative(folder)}. Wait for it, or stop it.")
+            raise UserError(taken or f"another process is working on {relative(folder)}. Wait for it, or stop it.")
         yield
 
 

@@ -119,5 +119,5 @@ class EvaluationImages(Batches):
         """The reference's pixels."""
         index = key[1]
         whole = decode(self.split.read(index), self.split.where(index))
-        resized = transforms.resize(whole, [self.resize], self.interpolation)
-        image.copy_(transforms.pil_to_tensor(transforms.center_crop(resized, [self.crop])))
+        scaled = transforms.resize(whole, [self.resize], self.interpolation)
+        image.copy_(transforms.pil_to_tensor(transforms.center_crop(scaled, [self.crop])))

@@ -33,74 +33,28 @@ from tqdm import tqdm
 
 from benchmarks import environment
 from benchmarks.cli import guarded
-from benchmarks.errors import UserError
 from benchmarks.paths import relative
+from benchmarks.speed.photographs import HEIGHT, STORED, WIDTH, sample, stored
 from benchmarks.speeds import OURS, Speeds, Spread, Way, write_speeds
 from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
 from datamodules.layouts import jpeg
 from datamodules.layouts.imagenet import open_split
-from datamodules.layouts.images import decode
 from lightning_modules.classification import MEAN, STD
 from results.render import table
 
 SIDE, BATCH = 224, 128
-PHOTOGRAPHS, WIDTH, HEIGHT, QUALITY = 512, 500, 375, 87
-STORED, STORED_QUALITY = 256, 90
+PHOTOGRAPHS = 512
 COLUMNS = ("processes", "way", "images/s", "times the first", "minimum to maximum")
 COUNTED, A_PROCESS = 24, 8
 """Batches of a loader's pass that are timed: so many, or so many a process, whichever is more."""
-
-
-def photographs(count: int) -> Iterator[bytes]:
-    """JPEGs of 500 x 375 pixels and some 94 kB: amplitudes fall as 1 / f^1.1, colours vary less than brightness."""
-    rng = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None])
-    frequency[0, 0] = 1
-    for _ in range(count):
-        noise = rng.normal(size=(2, 3, *frequency.shape))
-        planes = np.fft.irfft2((noise[0] + 1j * noise[1]) / frequency**1.1, s=(HEIGHT, WIDTH))
-        light, red, blue = planes / planes.std(axis=(1, 2), keepdims=True)
-        colours = np.stack([light + 0.3 * red, light - 0.15 * (red + blue), light + 0.3 * blue], axis=-1)
-        yield encoded(Image.fromarray((128 + 50 * colours).clip(0, 255).astype(np.uint8)), QUALITY)
-
-
-def encoded(image: Image.Image, quality: int) -> bytes:
-    """A JPEG."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return file.getvalue()
-
-
-def stored(data: bytes) -> bytes:
-    """As FFCV stores an image: smaller, so other data."""
-    image = decode(data, "an image of the sample")
-    scale = STORED / min(image.size)
-    return encoded(image.resize((round(image.width * scale), round(image.height * scale))), STORED_QUALITY)
-
-
-def sample(data: str | None) -> list[bytes]:
-    """Encoded images: of the training set, at equal distances, or made up.
-
-    Raises:
-        UserError: `data` is no ImageNet, or one of these images is broken.
-    """
-    if data is None:
-        return list(photographs(PHOTOGRAPHS))
-    if not data:
-        raise UserError("DATA is empty. Give the folder of ImageNet, or leave DATA out.")
-    split = open_split(data, "train")
-    places = np.unique(np.linspace(0, len(split) - 1, PHOTOGRAPHS).astype(int)).tolist()
-    for place in places:
-        decode(split.read(place), split.where(place))
-    return [split.read(place) for place in places]
 
 
 def write(root: Path, files: list[bytes]) -> None:
     """A tree with the files as often as a round of a loader takes."""
     folder = root / "train" / "n00000001"
     folder.mkdir(parents=True)
-    for number in range(BATCH * sum(passes(cores()[-1]))):
+    for number in range(BATCH * sum(passes(process_counts()[-1]))):
         path = folder / f"{number}.JPEG"
         if number < len(files):
             path.write_bytes(files[number])
@@ -161,7 +115,7 @@ def _without_turbojpeg(draw: Callable[[int], None]) -> float:
         return speed_of_each(draw)
 
 
-def cores() -> list[int]:
+def process_counts() -> list[int]:
     """How many processes loaders are measured with: powers of two, and one a core."""
     count = len(os.sched_getaffinity(0))
     return sorted({count, *(2**power for power in range(count.bit_length()) if 2**power < count)})
@@ -260,7 +214,7 @@ def measure(root: Path, small: Path, rounds: int) -> Iterator[Way]:
     finally:
         os.sched_setaffinity(0, available)
         torch.set_num_threads(threads)
-    for processes in cores():
+    for processes in process_counts():
         made = {name: partial(speed_of_loader, make, processes) for name, make in loaders(root, small).items()}
         yield from compare(rounds, processes, made)
 
@@ -280,9 +234,10 @@ def measured(data: str | None, rounds: int) -> Speeds:
     """
     with tempfile.TemporaryDirectory() as folder:
         root, small = Path(folder) / "whole", Path(folder) / "small"
-        files = sample(data)
+        found = sample(data, PHOTOGRAPHS)
+        files = list(found.values())
+        write(small, [stored(file, where) for where, file in found.items()])
         write(root, files)
-        write(small, [stored(file) for file in files])
         ways = tuple(measure(root, small, rounds))
     kind = "of its training images" if data else f"photographs made up, {WIDTH} x {HEIGHT}"
     library = jpeg.turbojpeg()

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.imagenet import photographs
+from benchmarks.speed.photographs import photographs
 from datamodules.layouts.imagenet import Split, open_split
 from datamodules.preparation.imagenet_pack import pack
 from results.render import table

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_parquet import complete
+from datamodules.layouts.imagenet_parquet import complete, of_split
 from datamodules.layouts.imagenet_split import Split, pack
 
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of a whole stream; without it one that was cut between batches would pass
@@ -112,7 +112,7 @@ class Packed:
 
 def shards(root: Path, split: str) -> list[Path]:
     """The Arrow files of a split in `root`, sorted; raises UserError where some are missing."""
-    return complete(sorted(root.glob("*.arrow")), (split,), "Arrow", again(root))
+    return complete(of_split(sorted(root.glob("*.arrow")), (split,)), split, "Arrow", again(root))
 
 
 def open_shards(root: Path, files: list[Path], split: str) -> Split:

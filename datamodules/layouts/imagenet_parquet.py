@@ -16,27 +16,31 @@ if TYPE_CHECKING:
 
 HUB_NAMES = {"train": ("train",), "val": ("validation", "val")}
 SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.(parquet|arrow)")
+AGAIN = "Fetch the missing ones (or remove those of another download)."
 WNID = re.compile(r"n\d{8}")
 
 
 def shards(root: Path, split: str) -> list[Path]:
     """The Parquet files of a split in `root` or `root/data`, sorted; raises UserError where some are missing."""
     files = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
-    remedy = "Fetch the missing ones (or remove those of another download)."
-    return complete(files, HUB_NAMES[split], "Parquet", remedy)
+    return complete(of_split(files, HUB_NAMES[split]), split, "Parquet", AGAIN)
 
 
-def complete(files: list[Path], names: tuple[str, ...], form: str, remedy: str) -> list[Path]:
-    """Those of the files that are a split's, by their names; raises UserError unless they are as many as they say."""
+def of_split(files: list[Path], names: tuple[str, ...]) -> list[Path]:
+    """Those of the files that are a split's, by their names."""
     named = [(path, SHARD.fullmatch(path.name)) for path in files]
-    found = [(path, match["count"]) for path, match in named if match and match["split"] in names]
-    counts = {int(count) for _, count in found if count}
-    if counts and counts != {len(found)}:
+    return [path for path, match in named if match and match["split"] in names]
+
+
+def complete(files: list[Path], split: str, form: str, remedy: str) -> list[Path]:
+    """A split's files; raises UserError unless they are as many as their names say."""
+    counts = {int(match["count"]) for path in files if (match := SHARD.fullmatch(path.name)) and match["count"]}
+    if counts and counts != {len(files)}:
         raise UserError(
-            f"{found[0][0].parent} has {len(found)} {form} shards of {names[-1]}, but {found[0][0].name} says there "
-            f"are {' or '.join(map(str, sorted(counts)))}. {remedy}"
+            f"{files[0].parent} has {len(files)} {form} shards of {split}, but {files[0].name} says there are "
+            f"{' or '.join(map(str, sorted(counts)))}. {remedy}"
         )
-    return [path for path, _ in found]
+    return files
 
 
 def open_shards(root: Path, files: list[Path], split: str) -> Split:

@@ -77,8 +77,8 @@ class Encoded:
 
     def _region(self, library: ctypes.CDLL, box: Box) -> NDArray[np.uint8]:
         """The box, cut from the region around it that begins where it may and shows the decoder all that it needs."""
-        top, left, height, width = box
-        y, x = max(0, top - REACH), max(0, left - REACH) // MCU_WIDTH[self.subsampling] * MCU_WIDTH[self.subsampling]
+        (top, left, height, width), unit = box, MCU_WIDTH[self.subsampling]
+        y, x = max(0, top - REACH), max(0, left - REACH) // unit * unit
         bottom, right = min(self.size[1], top + height + REACH), min(self.size[0], left + width + REACH)
         pixels = np.empty((bottom - y, right - x, 3), np.uint8)
         handle = ctypes.c_void_p(library.tj3Init(DECOMPRESS))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_parquet import SHARD
+from datamodules.layouts.imagenet_parquet import AGAIN, complete, of_split
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,23 +34,12 @@ class Shards:
         Raises:
             UserError: some are missing, or they lie in more than one of the folders.
         """
-        named = [
-            (path, SHARD.fullmatch(path.name))
-            for each in self.folders
-            for path in sorted(root.glob(f"{each}/*.parquet"))
-        ]
-        found = [(path, match["count"]) for path, match in named if match and match["split"] == split]
-        folders = list(dict.fromkeys(str(path.parent) for path, _ in found))
+        files = [path for each in self.folders for path in sorted(root.glob(f"{each}/*.parquet"))]
+        found = of_split(files, (split,))
+        folders = list(dict.fromkeys(str(path.parent) for path in found))
         if len(folders) > 1:
             raise UserError(f"Parquet shards of {split} lie in {' and in '.join(folders)}. Remove those of one folder.")
-        counts = {int(count) for _, count in found if count}
-        if counts and counts != {len(found)}:
-            raise UserError(
-                f"{folders[0]} has {len(found)} Parquet shards of {split}, but {found[0][0].name} says there are "
-                f"{' or '.join(map(str, sorted(counts)))}. Fetch the missing ones (or remove those of another "
-                "download)."
-            )
-        return [path for path, _ in found]
+        return complete(found, split, "Parquet", AGAIN)
 
     def load(self, root: str, split: str) -> "Dataset":
         """A split of the shards in a folder, or of `hf:<name>`; nothing is known yet of its columns.

@@ -12,9 +12,7 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -23,6 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
+from benchmarks.runs import occupied
 from datamodules.layouts import imagenet, imagenet_arrow, imagenet_parquet
 from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split
 from datamodules.preparation.archives import bar, check_room, disk_faults, is_no_folder
@@ -69,24 +68,12 @@ def pack(root: str, store: str, shard_bytes: int = SHARD_BYTES) -> None:
     target = Path(store)
     _refuse_place(root, store)
     splits = _opened(root)
-    with disk_faults(target):
-        target.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
-            counts = _pack(splits, target, shard_bytes)
+    taken = f"another packing writes to PACK={store}. Wait for it, or set PACK elsewhere."  # and removes hidden files
+    with disk_faults(target), occupied(target, taken):
+        counts = _pack(splits, target, shard_bytes)
     for name, count in counts.items():
         packed, files = imagenet.open_split(store, name), f"{count} file{'s' if count > 1 else ''}"
         print(f"{store}: {name} is packed, {len(packed):,} images of {len(packed.classes):,} classes in {files}")
-
-
-@contextmanager
-def _alone(store: Path) -> Iterator[None]:
-    """Keeps out other packings, which would remove this one's hidden files; raises UserError where one is at work."""
-    with (store / ".lock").open("w") as lock:  # it stays: whoever removed it might remove the next one's
-        try:
-            flock(lock, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another packing writes to PACK={store}. Wait for it, or set PACK elsewhere.") from None
-        yield
 
 
 def _pack(splits: list[Split], target: Path, shard_bytes: int) -> dict[str, int]:

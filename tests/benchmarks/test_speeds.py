@@ -42,7 +42,7 @@ def repository(tmp_path, monkeypatch):
 def test_every_way_is_measured_beside_the_first(monkeypatch, small_tree):
     for name, value in {"PHOTOGRAPHS": 4, "BATCH": 2, "COUNTED": 2, "A_PROCESS": 1}.items():
         monkeypatch.setattr(bench, name, value)
-    monkeypatch.setattr(bench, "cores", lambda: [1])
+    monkeypatch.setattr(bench, "process_counts", lambda: [1])
     available, threads = os.sched_getaffinity(0), torch.get_num_threads()
     for data in (None, str(small_tree)):
         measured = bench.measured(data, 2)
