@@ -44,7 +44,7 @@ help:
 
 install: .venv/installed
 
-# What speed and estimates are compared with; no run needs it.
+# What speed and estimates are compared with, and rliable for `make verify`; no run needs it.
 .venv-peers/installed: requirements-peers.lock .venv/installed
 	@.venv/bin/python -m venv --without-pip .venv-peers
 	@.venv/bin/uv pip sync --quiet --python .venv-peers/bin/python --require-hashes requirements-peers.lock

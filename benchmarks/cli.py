@@ -47,7 +47,16 @@ def parser() -> argparse.ArgumentParser:
     """The command line; `make` passes values as `--name=value`."""
     main_parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION, allow_abbrev=False)
     commands = main_parser.add_subparsers(required=True, metavar="command")
+    _runs(commands)
+    _checkpoints(commands)
+    _machines(commands)
+    _command(commands, "tables", do.tables, "results/tables/ from the records alone")
+    _command(commands, "report", do.report, "results/report.html from the records alone: one page, with plots")
+    _command(commands, "verify", do.verify, "score every record again from what is stored, by foreign tools too")
+    return main_parser
 
+
+def _runs(commands: Any) -> None:
     reproduce = _command(commands, "reproduce", do.reproduce, "train, test and judge a benchmark, or all of them")
     reproduce.add_argument("benchmark", nargs="?", help="default: every benchmark, then tables and report")
     _run_options(reproduce)
@@ -64,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--rehearse", action="store_true")
     one.add_argument("--forecast", help="a file for what a rehearsal finds, as JSON")
 
+
+def _checkpoints(commands: Any) -> None:
     validate = _command(commands, "validate", do.validate, "score a checkpoint, published weights or predictions")
     validate.add_argument("benchmark")
     _run_options(validate)
@@ -71,16 +82,17 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("--weights", help="published weights, such as ResNet34_Weights.IMAGENET1K_V1")
     validate.add_argument("--predictions", help="a predictions file, or the folder that holds it")
 
-    watch = _command(commands, "watch", do.watch, "a short animation of what a checkpoint's policy does")
-    watch.add_argument("benchmark")
-    watch.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
-    watch.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
+    for name, function, text in (
+        ("watch", do.watch, "a short animation of what a checkpoint's policy does"),
+        ("play", do.play, "a checkpoint as a player over GTP, for Sabaki, GoGui or an engine"),
+    ):
+        shown = _command(commands, name, function, text)
+        shown.add_argument("benchmark")
+        shown.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
+        shown.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
 
-    play = _command(commands, "play", do.play, "a checkpoint as a player over GTP, for Sabaki, GoGui or an engine")
-    play.add_argument("benchmark")
-    play.add_argument("--checkpoint", help="a .ckpt that this suite wrote")
-    play.set_defaults(**dict.fromkeys(("data", "profile", "variant", "devices", "nodes", "args")))
 
+def _machines(commands: Any) -> None:
     data = _command(commands, "data", do.data, "what to download where; verifies and unpacks it")
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
@@ -100,10 +112,11 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--gpu", help="a kind of GPU, such as H200, for runs whose data are not here")
     plan.add_argument("--price", help="of an hour of a GPU")
 
-    _command(commands, "tables", do.tables, "results/tables/ from the records alone")
-    _command(commands, "report", do.report, "results/report.html from the records alone: one page, with plots")
-    _command(commands, "verify", do.verify, "score every record again from what is stored, by foreign tools too")
-    return main_parser
+    steps = _command(commands, "steps", do.steps, "speed of a full run on made-up input: what plan starts without data")
+    steps.add_argument("benchmark")
+    _run_options(steps)
+    steps.add_argument("--seeds", help="exactly one seed")
+    steps.add_argument("--forecast", required=True, help="a file for what is found, as JSON")
 
 
 def _command(

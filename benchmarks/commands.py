@@ -87,11 +87,17 @@ def run(options: argparse.Namespace) -> int:
     """`run`: one variant and one seed, here."""
     die_with_parent()
     asked = request(options.benchmark, options)
+    variant, seed = _single(asked, options)
+    data = options.data or locate_data(asked, training=True)  # `reproduce` has looked at the DATA that it passes on
+    return _run(asked, variant, seed, data, options)
+
+
+def _single(asked: Request, options: argparse.Namespace) -> tuple[str | None, int]:
+    """The one variant and the one seed."""
     chosen = seeds(options.seeds, asked.claim, asked.profile)
     if len(chosen) * len(asked.variants) != 1:
-        raise UserError("run takes exactly one seed and one variant; reproduce takes several.")
-    data = options.data or locate_data(asked, training=True)  # `reproduce` has looked at the DATA that it passes on
-    return _run(asked, asked.variants[0], chosen[0], data, options)
+        raise UserError("this takes exactly one seed and one variant; reproduce takes several.")
+    return asked.variants[0], chosen[0]
 
 
 def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
@@ -103,6 +109,19 @@ def _run(asked: Request, variant: str | None, seed: int, data: str | None, optio
     into = getattr(options, "forecast", None)
     work = partial(rehearse, forecast=into and Path(into)) if options.rehearse else run
     return _stoppable("the same command continues (without FRESH=1)", work, order)
+
+
+def steps(options: argparse.Namespace) -> int:
+    """`steps`: what `plan` starts where the data are not here."""
+    die_with_parent()
+    asked = request(options.benchmark, options, ("full", "because a plan is of full runs"))
+    variant, seed = _single(asked, options)
+
+    from benchmarks.plan import Order
+    from benchmarks.synthetic import measure_steps
+
+    order = Order(asked.benchmark, asked.profile, variant, seed, None, asked.overrides)
+    return _stoppable("nothing was measured", partial(measure_steps, forecast=Path(options.forecast)), order)
 
 
 def _stoppable(remark: str, work: Callable[[Any], None], order: Any) -> int:

@@ -1,12 +1,12 @@
 """`plan`: what full runs will take on a machine, in hours, memory, disk and money. No torch here.
 
 A run whose data are here, or that needs none, is rehearsed: some real steps, some batches of validation and of testing.
-Of others stands what somebody published of a like recipe, scaled to the GPU.
+Of others some steps are taken on made-up input; or, where a GPU is named that is not here, there stands what somebody
+published of a like recipe, scaled to it.
 """
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from benchmarks.arguments import Request, locate_data, passed_on, request, roots, seeds
 from benchmarks.errors import UserError
@@ -90,34 +91,52 @@ def _devices(asked: Request) -> int:
 
 
 def _cost(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
-    if asked.data is None and needs_data(asked.claim) and asked.profile == "full":
-        return _published(asked, variant, machine)
-    data = locate_data(asked, training=True)
+    unread = asked.data is None and needs_data(asked.claim) and asked.profile == "full"
+    if unread and machine.gpu is not None:
+        return _published(asked, variant, machine.gpu)
+    data = None if unread else locate_data(asked, training=True)
+    found = _forecasts("steps" if unread else "run", asked, variant, data, options)
+    if isinstance(found, str):
+        return Cost(None, f"could not be rehearsed: {found}")
+    return _measured(found, _made_up(asked, found) if unread else "measured here")
+
+
+def _forecasts(
+    command: str, asked: Request, variant: str | None, data: str | None, options: Namespace
+) -> tuple[Forecast, ...] | str:  # fmt: skip
+    """Of the stages, by a process of its own; or why there are none."""
     announce(f"{asked.benchmark}{f' {variant}' if variant else ''}: rehearsing")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "forecast.json"
-        rehearsal = Namespace(**{**vars(options), "rehearse": True, "fresh": False})
+        rehearsal = Namespace(**{**vars(options), "rehearse": command == "run", "fresh": False})
         seed = seeds(None, asked.claim, asked.profile)[0]
         given = (*passed_on(rehearsal, asked, variant, data), f"--seeds={seed}", f"--forecast={path}")
-        child = start(("run", asked.benchmark, *given), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        child = start((command, asked.benchmark, *given), stdout=DEVNULL, stderr=PIPE)
         _, told = child.communicate()
-        if child.returncode != 0 or not path.exists():
-            why = told.decode().strip().splitlines()[-1:] or ["too few steps an epoch"]
-            return Cost(None, f"could not be rehearsed: {why[0].removeprefix('error: ')}")
-        return _measured(load_forecasts(path))
+        if child.returncode == 0 and path.exists():
+            return load_forecasts(path)
+    why = told.decode().strip().splitlines()[-1:] or ["too few steps an epoch"]
+    return why[0].removeprefix("error: ")
 
 
-def _measured(stages: tuple[Forecast, ...]) -> Cost:
+def _measured(stages: tuple[Forecast, ...], by: str) -> Cost:
     hours = sum(stage.seconds for stage in stages) / SECONDS_AN_HOUR
     steps, disk = sum(stage.steps for stage in stages), sum(stage.disk for stage in stages)
-    return Cost(hours, "measured here", stages[-1].on_gpu, steps, max(stage.memory for stage in stages), disk)
+    return Cost(hours, by, stages[-1].on_gpu, steps, max(stage.memory for stage in stages), disk)
 
 
-def _published(asked: Request, variant: str | None, machine: Machine) -> Cost:
+def _made_up(asked: Request, stages: tuple[Forecast, ...]) -> str:
+    """How such a figure came about, and what it leaves out."""
+    parts = [f"steps in {each.batches} parts" for each in stages[:1] if each.batches > 1]
+    examples = round(sum(stage.speed.value * stage.training for stage in stages))
+    told = ", ".join(["measured here on synthetic input, training alone", *parts])
+    return "; ".join([told, *_fed(asked.benchmark, examples)])
+
+
+def _published(asked: Request, variant: str | None, gpu: str) -> Cost:
     found = next((each for each in load_published(asked.benchmark) if each.variant == variant), None)
     if found is None:
-        return Cost(None, "nobody has published it: give DATA")
-    gpu = machine.gpu or found.gpu
+        return Cost(None, "nobody has published it: give DATA, or leave GPU out")
     hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
     scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
     by = f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}"

@@ -26,6 +26,8 @@ class Forecast:
     memory: float
     on_gpu: bool
     disk: float
+    batches: int
+    """Of a device, one after the other, that make a step."""
 
     @property
     def seconds(self) -> float:

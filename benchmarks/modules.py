@@ -68,6 +68,11 @@ def packing(claim: Claim) -> Any | None:
     return _optional_module("datamodules.preparation", f"{claim.dataset}_pack")
 
 
+def synthetic(claim: Claim) -> str:
+    """The datamodule whose input is made up, by its class path."""
+    return f"{_named_module('datamodules.synthetic', claim.dataset).__name__}.SyntheticData"
+
+
 def foreign(claim: Claim) -> Any | None:
     """The module by which other people's programs score the claim's task; None where there is none."""
     return _optional_module("results.foreign", claim.task)

@@ -87,7 +87,7 @@ def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None
     _evaluate(stage, trainer)
     forecast = None
     if trainer.is_global_zero:
-        forecast = _forecast(stage, meter, evaluation)
+        forecast = forecast_of(stage, meter, evaluation)
         write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
         name = f"{stage.name}: " if stage.name else ""
         print(f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part")
@@ -131,7 +131,8 @@ def _batches(loaders: Any) -> int:
     return sum(len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders]))
 
 
-def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
+def forecast_of(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
+    """What a stage will take, by what its meters have seen; None where that is too little. Its checkpoint is there."""
     datamodule: Any = stage.assembly.datamodule
     epochs = stage.assembly.resolved["trainer"]["max_epochs"]
     speed = meter.measured(datamodule.unit)
@@ -145,7 +146,7 @@ def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter)
     kept = Checkpoints.KEPT * (stage.folder / LAST).stat().st_size
     return Forecast(
         stage.name, steps, speed, steps * datamodule.step_size / speed.value, seconds, memory / 2**30,
-        torch.cuda.is_available(), kept / 2**30,
+        torch.cuda.is_available(), kept / 2**30, stage.assembly.accumulate,
     )  # fmt: skip
 
 

@@ -173,8 +173,7 @@ class LibriSpeechData(SequenceData):
     @property
     def step_utterances(self) -> float:
         """Utterances of a step, on the average."""
-        assert self.train is not None, "setup has not run"
-        return len(self.train) / self.steps_per_epoch
+        return len(self.lengths) / self.steps_per_epoch
 
     def verify(self, training: bool) -> None:
         """Decodes what is evaluated, and the end of each training file, before hours are spent.

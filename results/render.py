@@ -84,27 +84,33 @@ def csv_of(lines: Iterable[Sequence[str | float]]) -> str:
 
 def seeds_markdown(rows: Sequence[Row]) -> str:
     """The runs of every reading one by one, the least of them, and the interquartile mean; none is left out."""
-    return table([SEED_COLUMNS, *map(_seed_cells, _several(rows))])
+    return table([SEED_COLUMNS, *map(_seed_cells, several(rows))])
 
 
 def seeds_comma_separated(rows: Sequence[Row]) -> str:
     """Every run of every reading on a line of its own, unrounded."""
     runs = [
         (row.benchmark, row.reading.name, row.reading.metric, run_id, value)
-        for row in _several(rows)
+        for row in several(rows)
         for run_id, value in zip(row.run_ids, row.values, strict=True)
     ]
     return csv_of([("benchmark", "reading", "metric", "run", "value"), *runs])
 
 
-def _several(rows: Sequence[Row]) -> list[Row]:
+def several(rows: Iterable[Row]) -> list[Row]:
+    """Those of trained readings that have two runs or more."""
     return [row for row in rows if row.origin == "trained" and len(row.values) > 1]
+
+
+def middle_of(row: Row) -> float:
+    """The interquartile mean of its runs."""
+    return float(interquartile_mean(np.array(row.values)))
 
 
 def _seed_cells(row: Row) -> tuple[str, ...]:
     values = np.array(row.values)
     low, high = interquartile_interval(values)
-    middle = f"{number(float(interquartile_mean(values)))} ({number(low)} to {number(high)})"
+    middle = f"{number(middle_of(row))} ({number(low)} to {number(high)})"
     each = ", ".join(map(number, row.values))
     return (row.benchmark, row.reading.name, number(float(values.mean())), middle, number(min(row.values)), each)
 

@@ -2,15 +2,15 @@
 
 Of each record: are the files that it vouches for unchanged; does somebody else's program find the same in the
 predictions; does our own scoring, where no data are needed or those of the run are there; has the claim changed since.
+Of each reading with several runs: does somebody else's program find the same interquartile mean.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,14 +22,16 @@ from benchmarks.modules import foreign, needs_data, truth
 from benchmarks.paths import ROOT
 from benchmarks.schema import Claim, Measurement, Record
 from benchmarks.strict import load_claim
-from results.collect import benchmarks, records_of
-from results.render import number
+from results.collect import Row, benchmarks, records_of, rows_of
+from results.foreign import runs
+from results.render import middle_of, number, several
 
 TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 
 Kind = Literal["agrees", "contradicts", "unchecked"]
 Finding = tuple[Kind, str]
+Checked = tuple[str, list[Finding]]  # what was looked at, and what was found
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,49 @@ class Tested:
 
 
 def verify() -> tuple[str, bool]:
-    """Checks all records.
+    """Checks all records, and the interquartile means over their runs.
 
     Returns:
-        What to print, a line a record, and whether none is contradicted.
+        What to print, a line for each, and whether none is contradicted.
     """
-    lines, failed = [], 0
+    records = list(_records())
+    rows = several(row for name in benchmarks() for row in rows_of(name))
+    lines = [
+        f"{_verdict(findings)} {subject}: {'; '.join(words for _, words in findings)}"
+        for subject, findings in [*records, *interquartile_means(rows)]
+    ]
+    failed = sum(line.startswith("FAILED") for line in lines)
+    counted = f"{len(records)} records and {len(rows)} interquartile means over runs"
+    return "\n".join([*lines, f"{counted}, {failed} of them contradicted by what is stored"]), not failed
+
+
+def _records() -> Iterator[Checked]:
     for name in benchmarks():
         claim = load_claim(name)
-        for record in chain.from_iterable(records_of(name, profile) for profile in PROFILES):
-            findings = list(check(claim.within(record.profile), record))
-            failed += any(kind == "contradicts" for kind, _ in findings)
-            lines.append(f"{_verdict(findings)} {name} {record.run_id}: {'; '.join(words for _, words in findings)}")
-    return "\n".join([*lines, f"{len(lines)} records, {failed} of them contradicted by what is stored"]), not failed
+        for profile in PROFILES:
+            for record in records_of(name, profile):
+                yield f"{name} {record.run_id}", list(check(claim.within(profile), record))
+
+
+def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
+    """What stands in `seeds.md`, held against rliable; not its intervals, as another bootstrap draws other runs."""
+    if not rows:
+        return
+    named = {f"{row.benchmark}, {row.reading.name}": row for row in rows}
+    try:
+        found = runs.estimates({name: row.values for name, row in named.items()})
+    except ModuleNotFoundError:
+        yield "interquartile means", [("unchecked", f"{runs.TOOL} is not installed (make peers)")]
+        return
+    for name, row in named.items():
+        yield name, [_mean(row, found.means[name], f"{runs.TOOL} {found.version}")]
+
+
+def _mean(row: Row, theirs: float, tool: str) -> Finding:
+    ours, count = middle_of(row), f"of {len(row.values)} runs"
+    if _same(ours, theirs):
+        return "agrees", f"interquartile mean {number(ours)} {count} by {tool}"
+    return "contradicts", f"the interquartile mean {count} is {ours} by us and {theirs} by {tool}"
 
 
 def _verdict(findings: Iterable[Finding]) -> str:
@@ -99,21 +131,20 @@ def _test_sets(claim: Claim, record: Record) -> Iterator[Tested]:
 
 
 def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
-    module, root = foreign(claim), _root(record)
+    module = foreign(claim)
     if module is None:
         yield "unchecked", "no foreign tool scores this"
         return
-    tool, against = module.TOOL or "Python", hasattr(module, "score_against")  # predictions that hold no truth
-    if against and root is None:
-        yield "unchecked", f"{tool} needs the data"
-        return
+    tool = module.TOOL or "Python"
     try:
-        found = module.score_against(tested.folder, root, tested.split) if against else module.score(tested.folder)
+        found = module.score(tested.folder, _root(record), tested.split)
         name = f"{tool} {importlib.metadata.version(tool)}" if module.TOOL else tool
     except ModuleNotFoundError:
         yield "unchecked", f"{tool} is not installed"
     except FileNotFoundError as error:
-        yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name} beside the predictions"
+        yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name}, which is not here"
+    except UserError as error:
+        yield "contradicts", f"{tool} refuses the predictions: {error}"
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
         yield from _compared(tested, name, known)

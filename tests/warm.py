@@ -29,8 +29,9 @@ def serve(address):
         importlib.import_module(package)
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(address)
+        server.bind(f"{address}.new")
         server.listen()
+        Path(f"{address}.new").rename(address)  # whoever waits for the file may connect at once
         server.settimeout(1)
         while os.getppid() == parent:
             try:

@@ -19,20 +19,12 @@ from torch.nn import functional
 from datamodules.bucketing import Floats, Integers, epoch_batches
 from datamodules.imdb import ImdbData
 from datamodules.subwords import MASK, padded
+from datamodules.synthetic.imdb import made_up_lengths
 from lightning_modules.networks.encoder import Encoder, pooled
 
 REVIEWS, SUBWORDS, LONGEST = 75_000, 16_384, 512
-MEDIAN, MEAN, MOST = 174, 234, 2470  # words of a review
-SUBWORDS_A_WORD = 1.3
 STEP_TOKENS = 8192
 PRETRAINING_TOKENS, RANKS = 65_536, 8
-
-
-def made_up_lengths(count: int) -> Floats:
-    """Tokens of reviews by a log-normal distribution, [count]."""
-    spread = np.sqrt(2 * np.log(MEAN / MEDIAN))
-    words = np.exp(np.random.default_rng(0).normal(np.log(MEDIAN), spread, count)).clip(10, MOST)
-    return np.minimum(np.rint(words * SUBWORDS_A_WORD), LONGEST)
 
 
 def at_random(lengths: Floats, steps: int) -> list[Integers]:
@@ -81,7 +73,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    lengths = made_up_lengths(REVIEWS)
+    lengths = np.minimum(made_up_lengths(REVIEWS), LONGEST)
     print(f"{REVIEWS:,} reviews of {lengths.mean():.0f} tokens on the average, median {np.median(lengths):.0f}")
     ours = epoch_batches(lengths, STEP_TOKENS, 0, 0, ImdbData.jitter)
     ways = {"like length": ours, "at random": at_random(lengths, len(ours))}

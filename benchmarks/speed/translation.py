@@ -22,6 +22,7 @@ from torch import Tensor
 
 from datamodules.bucketing import Floats, Integers, epoch_batches, evaluation_batches, num_batches
 from datamodules.subwords import BEGIN, END, padded
+from datamodules.synthetic.wmt import made_up_pairs
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.search import Search, search
@@ -94,13 +95,6 @@ def timed(decode: Decode, batches: list[Batch], *given: Any) -> tuple[list[list[
     started = time.perf_counter()
     found = [translation for batch in batches for translation in decode(given[0], batch, *given[1:])]
     return found, len(found) / (time.perf_counter() - started)
-
-
-def made_up_pairs(count: int) -> Floats:
-    """Subwords of a sentence and of its translation, [n, 2]."""
-    source = np.exp(np.random.default_rng(7).normal(3.1, 0.65, count)).clip(1, 250).round()
-    target = (source * np.exp(np.random.default_rng(8).normal(0, 0.22, count))).clip(1, 250).round()
-    return np.stack([source, target], axis=1)
 
 
 def orders(lengths: Floats) -> dict[str, list[Integers]]:

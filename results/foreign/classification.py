@@ -6,7 +6,7 @@ from pathlib import Path
 TOOL = "scikit-learn"
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from the labels and predictions in `predictions.csv`."""
     from sklearn.metrics import accuracy_score
 

@@ -7,7 +7,7 @@ from statistics import fmean
 TOOL = None
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Of all episodes in `episodes.csv`."""
     with (folder / "episodes.csv").open(encoding="utf-8", newline="") as file:
         return {"return": fmean(float(row["return"]) for row in csv.DictReader(file))}

@@ -8,7 +8,7 @@ TOOL = "pycocotools"
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
-def score_against(folder: Path, root: str, split: str) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from the detections in `results.json`; of no object's size nothing is said.
 
     Args:
@@ -16,13 +16,16 @@ def score_against(folder: Path, root: str, split: str) -> dict[str, float]:
         root: COCO, with its annotations.
         split: such as `val2017`.
     """
+    name = f"instances_{split}.json"
+    if root is None:
+        raise FileNotFoundError(name)
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        annotated = COCO(str(Path(root) / "annotations" / f"instances_{split}.json"))
+        annotated = COCO(str(Path(root) / "annotations" / name))
         evaluation = COCOeval(annotated, annotated.loadRes(str(folder / "results.json")), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return {name: 100 * float(value) for name, value in zip(NAMES, evaluation.stats, strict=True) if value >= 0}
+    return {metric: 100 * float(value) for metric, value in zip(NAMES, evaluation.stats, strict=True) if value >= 0}

@@ -9,7 +9,7 @@ TOOL = None
 COLUMNS = {"crash": ("crashed", 100.0), "return": ("return", 1.0), "length": ("length", 1.0)}
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Of all episodes in `episodes.csv`."""
     with (folder / "episodes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

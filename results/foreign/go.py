@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 TOOL = "open-spiel"
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages of points from the games in a folder, or in `games` in it, that our `write` left there.
 
     Raises:

@@ -5,7 +5,7 @@ from pathlib import Path
 TOOL = "jiwer"
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from `hyp.trn` and `ref.trn`, whose lines are matched by their ids."""
     said, heard = (_lines(folder / name) for name in ("ref.trn", "hyp.trn"))
     import jiwer

@@ -9,7 +9,7 @@ from pathlib import Path
 TOOL = "sacrebleu"
 
 
-def score(folder: Path) -> dict[str, float]:
+def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
     """Of `hyp.txt` against `ref.txt`."""
     hypotheses, references = folder / "hyp.txt", folder / "ref.txt"
     if not references.is_file():

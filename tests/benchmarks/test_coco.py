@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_modules.networks.resnet import ResNet
-from results.foreign.detection import score_against
+from results.foreign import detection as by_pycocotools
 from tests.benchmarks.test_resume import differences, finish
 
 NETWORK = "model.init_args.network.init_args"
@@ -40,7 +40,7 @@ def trained(workshops, coco_tree):
 
 def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, coco_tree):
     (record,) = records_of(trained, "mini-s0-*")
-    official = score_against(folder_of(trained) / "predictions", str(coco_tree), "val2017")
+    official = by_pycocotools.score(folder_of(trained) / "predictions", str(coco_tree), "val2017")
     assert len(official) >= 9
     for name, value in official.items():
         assert record["metrics"][f"test/{name}"]["value"] == pytest.approx(value, abs=1e-9), name
@@ -63,7 +63,7 @@ def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_t
     finally:
         elsewhere.rename(coco_tree)
     assert code == 0
-    assert "pycocotools needs the data" in out
+    assert "pycocotools needs instances_val2017.json, which is not here" in out
 
 
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):

@@ -30,15 +30,15 @@ def test_what_others_published_is_scaled_to_the_machine(desk):
 
 
 def test_on_the_same_gpu_nothing_is_scaled(desk):
-    _, out, _ = desk.call("plan", "wmt_rnn", "--seeds=0")
+    _, out, _ = desk.call("plan", "wmt_rnn", "--seeds=0", "--gpu=A100")
     assert cells_of(out, "wmt_rnn")[2:5] == ["3.0 h", "1", "3.0"]
     assert "3 A100-hours published: " in out
 
 
 def test_where_nobody_knows_it_says_so(desk):
-    _, out, _ = desk.call("plan", "imdb", "--variant=scratch")
+    _, out, _ = desk.call("plan", "imdb", "--variant=scratch", "--gpu=H200")
     assert cells_of(out, "imdb scratch")[1:5] == ["", "", "3", ""]
-    assert "nobody has published it: give DATA" in out
+    assert "nobody has published it: give DATA, or leave GPU out" in out
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_what_others_published_is_of_variants_and_gpus_that_are_known():
 def test_a_cost_that_breaks_the_schema_is_named(desk):
     path = desk.root / "benchmarks/wmt_rnn/cost.yaml"
     path.write_text(path.read_text().replace("gpu_hours: 3.0", "gpu_hours: three"))
-    code, _, err = desk.call("plan", "wmt_rnn")
+    code, _, err = desk.call("plan", "wmt_rnn", "--gpu=A100")
     assert code == 2
     assert "benchmarks/wmt_rnn/cost.yaml: published.0.gpu_hours" in err
 
 
 def test_forecasts_come_back_as_they_went(tmp_path):
-    stage = Forecast("pretraining", 100, Throughput("images/s", 10.5, 0.25), 60.0, 3.0, 1.5, True, 0.25)
+    stage = Forecast("pretraining", 100, Throughput("images/s", 10.5, 0.25), 60.0, 3.0, 1.5, True, 0.25, 1)
     write_forecasts([stage, stage], tmp_path / "f.json")
     assert load_forecasts(tmp_path / "f.json") == (stage, stage)
     assert stage.seconds == 63.0

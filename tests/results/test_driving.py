@@ -107,7 +107,7 @@ def test_the_error_of_a_difference_of_crashes(tmp_path, truth):
 def test_python_says_the_same(tmp_path, truth):
     file_of(tmp_path, GOOD).rename(tmp_path / "episodes.csv")
     ours = driving.score(driving.read(tmp_path, truth), truth)
-    assert by_python.score(tmp_path) == pytest.approx(ours, rel=1e-12)
+    assert by_python.score(tmp_path, None, truth.environment) == pytest.approx(ours, rel=1e-12)
     assert ours["return"] == fmean([22.5, 6.25, 20, 23])
 
 

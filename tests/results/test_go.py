@@ -192,9 +192,10 @@ def test_openspiel_finds_the_same(tmp_path):
         place.mkdir()
         played = [finished(truth.contest, int(name[:3])) for name in truth.ids]
         go.write(place, played, truth)
-        assert foreign.score(place) == foreign.score(place / "games") == go.score(go.read(place, truth), truth)
+        ours = go.score(go.read(place, truth), truth)
+        assert foreign.score(place, None, split) == foreign.score(place / "games", None, split) == ours
     with pytest.raises(FileNotFoundError):
-        foreign.score(make(tmp_path))
+        foreign.score(make(tmp_path), None, split)
 
 
 def test_openspiel_contradicts_what_is_no_game(folder):
@@ -202,10 +203,10 @@ def test_openspiel_contradicts_what_is_no_game(folder):
     file = go.files(folder)[0]
     file.write_text(file.read_text().replace(";B[];W[]", ";B[]"))
     with pytest.raises(UserError, match="by OpenSpiel the game is not over"):
-        foreign.score(folder)
+        foreign.score(folder, None, SPLIT)
     file.write_text(file.read_text().replace(";B[]", ";B[];W[];B[]"))
     with pytest.raises(UserError, match="OpenSpiel does not allow"):
-        foreign.score(folder)
+        foreign.score(folder, None, SPLIT)
 
 
 def test_the_games_tell_of_the_opponent(folder, truth):

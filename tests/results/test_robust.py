@@ -1,25 +1,10 @@
 """The interquartile mean and its interval, by hand and against rliable."""
 
-import json
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from results.foreign.runs import PEERS, estimates
 from results.robust import interquartile_interval, interquartile_mean
-
-PEERS = Path(__file__).parents[2] / ".venv-peers/bin/python"
-
-RLIABLE = """
-import json, sys
-import numpy as np
-from rliable import library, metrics
-runs = {name: np.array(values)[:, None] for name, values in json.load(sys.stdin).items()}  # runs x tasks
-estimate = lambda scores: np.array([metrics.aggregate_iqm(scores)])
-points, intervals = library.get_interval_estimates(runs, estimate, reps=20_000)
-json.dump({name: [*points[name].tolist(), *intervals[name].ravel().tolist()] for name in runs}, sys.stdout)
-"""
 
 
 def test_the_middle_half_by_hand():
@@ -38,11 +23,10 @@ def test_rliable_finds_the_same():
     generator = np.random.default_rng(3)
     runs = {str(count): generator.normal(3000, 800, count).tolist() for count in (5, 8, 10, 23)}
     assert PEERS.exists(), "make peers installs what this test compares with"
-    found = subprocess.run(
-        [PEERS, "-c", RLIABLE], input=json.dumps(runs), capture_output=True, text=True, check=True
-    ).stdout
-    for name, (mean, low, high) in json.loads(found).items():
+    found = estimates(runs, replicates=20_000)
+    assert found.means.keys() == found.intervals.keys() == runs.keys()
+    for name, (low, high) in found.intervals.items():
         values = np.array(runs[name])
-        assert interquartile_mean(values) == pytest.approx(mean, rel=1e-12)
+        assert interquartile_mean(values) == pytest.approx(found.means[name], rel=1e-12)
         width = high - low
         assert interquartile_interval(values) == pytest.approx((low, high), abs=0.08 * width)

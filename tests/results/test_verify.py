@@ -1,17 +1,24 @@
 """`verify`: what is committed agrees with itself and with foreign tools, and a lie is found."""
 
 import json
+import re
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.strict import load_claim
+from results.collect import benchmarks, rows_of
 from results.foreign import classification as by_scikit_learn
+from results.foreign import detection as by_pycocotools
+from results.foreign import runs
 from results.foreign import speech as by_jiwer
 from results.foreign import translation as by_sacrebleu
+from results.render import several
 from results.scoring import classification, speech, translation
-from results.verify import check, verify
+from results.verify import check, interquartile_means, verify
 from tests.conftest import ROOT
 from tests.results.records import record
 
@@ -19,14 +26,23 @@ RUN = "full-hopper-ppo-s2-131ea0f874d9"
 RECORDS = "results/records/locomotion_walk"
 
 
-def test_every_record_of_this_clone_agrees():
+def absent(*_):
+    raise ModuleNotFoundError
+
+
+def test_every_record_of_this_clone_agrees(monkeypatch):
+    monkeypatch.setattr(runs, "estimates", absent)
     told, agreed = verify()
     assert agreed, told
     lines = told.splitlines()
     committed = {path.stem for path in (ROOT / "results/records").glob("*/full-*.json")}
     assert len(committed) >= 40
-    assert committed <= {line.split()[2].rstrip(":") for line in lines[:-1] if line.startswith("ok ")}
-    assert lines[-1] == f"{len(lines) - 1} records, 0 of them contradicted by what is stored"
+    assert committed <= {line.split()[2].rstrip(":") for line in lines[:-2] if line.startswith("ok ")}
+    assert lines[-2] == "-      interquartile means: rliable is not installed (make peers)"
+    counted = (
+        rf"{len(lines) - 2} records and \d+ interquartile means over runs, 0 of them contradicted by what is stored"
+    )
+    assert re.fullmatch(counted, lines[-1])
 
 
 @pytest.fixture
@@ -96,7 +112,109 @@ def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):
     line, last = out.splitlines()
     assert line.split()[:3] == [verdict, "locomotion_walk", f"{RUN}:"]
     assert [each for each in words if each not in line] == []
-    assert last == f"1 records, {code} of them contradicted by what is stored"
+    assert last == f"1 records and 0 interquartile means over runs, {code} of them contradicted by what is stored"
+
+
+def test_a_game_that_openspiel_refuses_contradicts_its_record_and_ends_nothing(workshop):
+    pytest.importorskip("pyspiel")
+    run = next((ROOT / "results/records/go").glob("full-dqn-s0-*.json"))
+    folder = workshop.root / "results/records/go"
+    shutil.copytree(run.with_suffix(""), folder / run.stem)
+    shutil.copy(run, folder)
+    game = min((folder / run.stem).rglob("*.sgf"))
+    text = game.read_text()
+    game.write_text(re.sub(r";[BW]\[[a-z]*\]\s*\)\s*$", ")", text))
+    assert game.read_text() != text
+    code, out, err = workshop.call("verify")
+    assert (code, err) == (1, "")
+    assert out.startswith(f"FAILED go {run.stem}: ")
+    assert "by OpenSpiel the game is not over" in out
+
+
+# Interquartile means over runs.
+
+HOPPER = "locomotion_walk, Hopper by PPO"
+
+
+@pytest.fixture
+def five(workshop):
+    """A workshop with five runs of Hopper by PPO: 9, 1, 2, 7 and 100, the mean of whose middle three is 6."""
+    for path, value in zip(sorted((ROOT / RECORDS).glob("full-hopper-ppo-s*.json")), (9, 1, 2, 7, 100), strict=True):
+        (workshop.root / RECORDS).mkdir(parents=True, exist_ok=True)
+        copy = Path(shutil.copy(path, workshop.root / RECORDS))
+        edit(copy, lambda content, value=value: content["metrics"]["Hopper-v5/return"].update(value=float(value)))
+    return workshop
+
+
+def peers(root, answer):
+    """A peers' interpreter that answers always the same, and keeps what it was asked."""
+    python = root / ".venv-peers/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ncat > '{root}/asked.json'\necho '{json.dumps(answer)}'\n")
+    python.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "code", "line"),
+    [
+        (6.0, 0, f"ok     {HOPPER}: interquartile mean 6.00 of 5 runs by rliable 1.2.0"),
+        (6.000001, 1, f"FAILED {HOPPER}: the interquartile mean of 5 runs is 6.0 by us and 6.000001 by rliable 1.2.0"),
+    ],
+)
+def test_the_interquartile_mean_is_held_against_rliable(five, theirs, code, line):
+    peers(five.root, ["1.2.0", {HOPPER: theirs}, {HOPPER: [0.0, 0.0]}])
+    found, out, err = five.call("verify")
+    assert (found, err) == (code, ""), (out, err)
+    assert out.splitlines()[5:] == [
+        line, f"5 records and 1 interquartile means over runs, {code} of them contradicted by what is stored",
+    ]  # fmt: skip
+    assert json.loads((five.root / "asked.json").read_text()) == [{HOPPER: [9, 1, 2, 7, 100]}, 1]
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_without_rliable_it_is_said_that_no_mean_was_checked(five, installed):
+    if installed:
+        peers(five.root, None)  # the environment is there, and rliable is not in it
+    code, out, err = five.call("verify")
+    assert (code, err) == (0, ""), (out, err)
+    assert out.splitlines()[5] == "-      interquartile means: rliable is not installed (make peers)"
+
+
+def test_an_interpreter_without_rliable_says_so(monkeypatch):
+    monkeypatch.setattr(runs, "PEERS", Path(sys.executable))
+    with pytest.raises(ModuleNotFoundError):
+        runs.estimates({"a": [1.0, 2.0]})
+
+
+def test_rliable_in_this_interpreter_is_used(monkeypatch, tmp_path):
+    (tmp_path / "rliable").mkdir()
+    (tmp_path / "rliable/metrics.py").write_text("def aggregate_iqm(scores):\n    return scores.sum()\n")
+    (tmp_path / "rliable/library.py").write_text(
+        "def get_interval_estimates(scores, estimate, reps):\n"
+        "    found = {name: estimate(each) for name, each in scores.items()}\n"
+        "    return found, {name: reps * each.repeat(2)[:, None] for name, each in found.items()}\n"
+    )
+    (tmp_path / "rliable-9.dist-info").mkdir()
+    (tmp_path / "rliable-9.dist-info/METADATA").write_text("Name: rliable\nVersion: 9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(runs, "PEERS", tmp_path / "none")
+    assert runs.estimates({"a": [1.0, 2.0]}, 3) == runs.Estimates("9", {"a": 3.0}, {"a": (9.0, 9.0)})
+
+
+@pytest.mark.slow
+def test_rliable_finds_the_interquartile_means_of_the_table():
+    assert runs.PEERS.exists(), "make peers installs what this test compares with"
+    rows = several(row for name in benchmarks() for row in rows_of(name))
+    found = dict(interquartile_means(rows))
+    table = (ROOT / "results/tables/seeds.md").read_text().splitlines()[2:]
+    assert len(found) == len(table) >= 14
+    for line in table:
+        benchmark, reading, _, middle, _, each = (cell.strip() for cell in line.strip("| ").split(" | "))
+        ((kind, words),) = found[f"{benchmark}, {reading}"]
+        assert kind == "agrees", words
+        told = f"interquartile mean {middle.split()[0]} of {len(each.split(', '))} runs by rliable "
+        assert words.startswith(told), words
 
 
 # Foreign tools against our own scoring, on files that our own scoring wrote.
@@ -112,7 +230,7 @@ def test_scikit_learn_finds_the_same_accuracies(tmp_path, classes):
     ]  # fmt: skip
     classification.write(tmp_path, predictions, truth)
     ours = classification.score(classification.read(tmp_path, truth), truth)
-    assert by_scikit_learn.score(tmp_path) == ours
+    assert by_scikit_learn.score(tmp_path, None, "val") == ours
     assert ours.keys() == {2: {"accuracy"}, 4: {"top1"}, 9: {"top1", "top5"}}[classes]
 
 
@@ -121,28 +239,30 @@ def test_jiwer_finds_the_same_word_errors(tmp_path):
     heard = ("so it is", "a long long way she said", "", "NO MORE OF THAT")
     truth = speech.Truth(("1-2-0003", "1-2-0004", "1-2-0005", "9-2-0001"), said)
     speech.write(tmp_path, heard, truth)
-    assert by_jiwer.score(tmp_path) == pytest.approx(speech.score(speech.read(tmp_path, truth), truth), rel=1e-14)
+    ours = speech.score(speech.read(tmp_path, truth), truth)
+    assert by_jiwer.score(tmp_path, None, "test-clean") == pytest.approx(ours, rel=1e-14)
 
 
 def test_sacrebleu_finds_the_same_scores(tmp_path):
     references = ("The cat sat on the mat.", "It rained all day, and nobody came.", "Yes.")
     truth = translation.Truth(("1", "2", "3"), ("Die Katze.", "Es regnete.", "Ja."), references)
     translation.write(tmp_path, ("The cat sat on a mat.", "It rained all day and no one came.", "Yes."), truth)
-    assert by_sacrebleu.score(tmp_path) == translation.score(translation.read(tmp_path, truth), truth)
+    ours = translation.score(translation.read(tmp_path, truth), truth)
+    assert by_sacrebleu.score(tmp_path, None, "newstest2014") == ours
 
 
 @pytest.mark.parametrize(
-    ("tool", "file", "words"),
+    ("tool", "file", "needed"),
     [
-        (by_jiwer, "hyp.trn", "jiwer needs ref.trn beside the predictions"),
-        (by_sacrebleu, "hyp.txt", "sacrebleu needs ref.txt beside the predictions"),
+        (by_jiwer, "hyp.trn", "ref.trn"),
+        (by_sacrebleu, "hyp.txt", "ref.txt"),
+        (by_pycocotools, "results.json", "instances_val2017.json"),
     ],
 )
-def test_hypotheses_alone_are_not_enough(tool, file, words, tmp_path):
+def test_predictions_alone_are_not_enough(tool, file, needed, tmp_path):
     (tmp_path / file).write_text("a\n")
-    with pytest.raises(FileNotFoundError) as caught:
-        tool.score(tmp_path)
-    assert words.split()[2] in str(caught.value)
+    with pytest.raises(FileNotFoundError, match=re.escape(needed)):
+        tool.score(tmp_path, None, "val2017")
 
 
 def test_a_record_whose_files_are_elsewhere_is_not_checked():
