@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.claim import Claim
 from benchmarks.config import Profile, Settings, merge, parse_overrides
 from benchmarks.errors import UserError
 from benchmarks.miniature import ensure_miniature
 from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import benchmark_folder
 from benchmarks.runs import announce, externally_launched
-from benchmarks.schema import Claim
 from benchmarks.strict import load_claim
 from results.collect import benchmarks
 

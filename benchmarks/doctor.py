@@ -16,10 +16,10 @@ from typing import Literal
 from packaging.markers import Marker
 
 from benchmarks import environment, tracking
+from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import ROOT
-from benchmarks.schema import Claim
 
 LOCKED = re.compile(r"^(?P<name>[\w.\-]+)==(?P<version>[^\s;\\]+)( ; (?P<marker>[^\\\n]+))?", re.MULTILINE)
 GIGABYTE = 10**9

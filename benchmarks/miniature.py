@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from benchmarks.claim import Claim
 from benchmarks.files import make_once
 from benchmarks.modules import miniature_writer
 from benchmarks.paths import miniature_folder, relative
-from benchmarks.schema import Claim
 
 
 def ensure_miniature(benchmark: str, claim: Claim) -> Path:

@@ -4,9 +4,9 @@ import importlib
 from functools import cache
 from typing import Any
 
+from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
-from benchmarks.schema import Claim
 
 
 def scoring(claim: Claim) -> Any:

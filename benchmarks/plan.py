@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.assembly import Assembly
+from benchmarks.claim import Claim
 from benchmarks.config import (
     Profile,
     Settings,
@@ -22,7 +23,6 @@ from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.paths import run_folder
 from benchmarks.runs import choose_run
-from benchmarks.schema import Claim
 from benchmarks.strict import load_claim
 
 

@@ -1,4 +1,4 @@
-"""The claim (what would settle it, fixed before any run) and the record (what one run measured).
+"""The record: what one run measured; and what it shares with the claim (`claim.py`).
 
 Frozen dataclasses, which `strict.py` reads and writes: an unknown or missing key, a wrong type or a number that is not
 finite is refused with the file, the key and the remedy. Nothing here imports torch.
@@ -6,9 +6,7 @@ finite is refused with the file, the key and the remedy. Nothing here imports to
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import ConfigDict
@@ -22,167 +20,6 @@ Signature = dict[str, str | int | float | bool | None]
 def short_hash(value: Any) -> str:
     """Twelve hexadecimal digits that follow from a JSON value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What was said, and where; `value` is null where no number was."""
-
-    __pydantic_config__ = STRICT
-    section: str
-    statement: str
-    value: float | None
-    unit: str
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A published result near the claim; `metric` in its makers' words.
-
-    `beside` is the metric of ours on whose number line it stands, None where it is on no scale of ours.
-    """
-
-    __pydantic_config__ = STRICT
-    system: str
-    value: float
-    metric: str
-    citation: str
-    beside: str | None = None
-
-
-@dataclass(frozen=True)
-class Margin:
-    """How far below the target still counts as reproduced, fixed beforehand."""
-
-    __pydantic_config__ = STRICT
-    value: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Miniature:
-    """What a miniature run must show: a value, and its least distance from every baseline that is not `spared`."""
-
-    __pydantic_config__ = STRICT
-    target: float
-    distance: float
-    spared: tuple[str, ...] = ()
-
-    def against(self, baselines: dict[str, float]) -> dict[str, float]:
-        """Those baselines, by their names such as `random/accuracy`, that it must be better than."""
-        return {name: value for name, value in baselines.items() if name.partition("/")[0] not in self.spared}
-
-
-@dataclass(frozen=True)
-class SmallTest:
-    """What stands in for a test in miniature runs, where examples are made instead of read."""
-
-    __pydantic_config__ = STRICT
-    split: str
-    examples: int
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One precise, testable meaning of the claim; `metric` is the key that a run logs, `<prefix>/<metric>`."""
-
-    __pydantic_config__ = STRICT
-    name: str
-    metric: str
-    target: float
-    rounding: float
-    unit: str
-    higher_is_better: bool
-    margin: Margin
-    stand_in: bool
-    ill_posed: str | None
-    split: str
-    examples: int
-    signature: Signature
-    miniature: Miniature | None = None
-    variant: str | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim, its audit and its readings; `dataset` and `task` name the modules that read the data and score.
-
-    `small_tests` says of some splits what stands in for them in a miniature run.
-    """
-
-    __pydantic_config__ = STRICT
-    dataset: str
-    task: str
-    source: Source
-    audit: str
-    neighbours: tuple[Neighbour, ...]
-    readings: tuple[Reading, ...]
-    checkpoint: str
-    seeds: tuple[int, ...]
-    small_tests: dict[str, SmallTest] = field(default_factory=dict)
-
-    def within(self, profile: Literal["full", "mini"]) -> "Claim":
-        """The claim as runs of a profile are tested on it."""
-        if profile == "full":
-            return self
-        small = {name: {"split": test.split, "examples": test.examples} for name, test in self.small_tests.items()}
-        readings = (replace(each, **small.get(each.split, {})) for each in self.readings)  # type: ignore[arg-type]
-        return replace(self, readings=tuple(readings))
-
-    @property
-    def best_on(self) -> str | None:
-        """The metric, higher being better, whose best epoch is tested; None where the last one is.
-
-        Raises:
-            ValueError: `checkpoint` says neither.
-        """
-        if self.checkpoint == "last":
-            return None
-        if not self.checkpoint.startswith("best val/"):
-            raise ValueError(
-                f"checkpoint is {self.checkpoint!r}; it is `last`, or `best` and a metric such as val/accuracy"
-            )
-        return self.checkpoint.partition(" ")[2]
-
-    @property
-    def testable(self) -> tuple[Reading, ...]:
-        """The readings that a run can settle; the first is the headline."""
-        return tuple(reading for reading in self.readings if reading.ill_posed is None)
-
-    @property
-    def variants(self) -> tuple[str | None, ...]:
-        """The variants that the readings name, the headline's first."""
-        return tuple(dict.fromkeys(reading.variant for reading in self.testable))
-
-    def splits(self, variant: str | None) -> tuple[tuple[str, str], ...]:
-        """Metric prefix and split of the data, or the environment, of each test set of a variant, the headline's first.
-
-        A variant that no reading names, such as an ablation, is tested as the headline is.
-        """
-        of_splits = [(reading.metric.partition("/")[0], reading.split) for reading in self._of(variant)]
-        return tuple(dict.fromkeys(of_splits))
-
-    def _of(self, variant: str | None) -> Sequence[Reading]:
-        """The readings of a variant, or the headline's where no reading names it."""
-        named = variant if variant in self.variants else self.variants[0]
-        return [reading for reading in self.testable if reading.variant == named]
-
-    def signature(self, variant: str | None) -> Signature:
-        """The protocol of a variant's test."""
-        return self._of(variant)[0].signature
-
-    def examples(self, split: str) -> int:
-        """How many examples of a split must be scored."""
-        return next(reading.examples for reading in self.testable if reading.split == split)
-
-    @cached_property
-    def hash(self) -> str:
-        """Of what decides the verdict, so that a typo mended in the audit voids no record."""
-        keys = ("name", "metric", "target", "rounding", "split", "examples", "signature", "variant")
-        readings = [
-            {key: getattr(reading, key) for key in keys} | {"margin": reading.margin.value} for reading in self.testable
-        ]
-        return short_hash({"readings": readings, "checkpoint": self.checkpoint})
 
 
 @dataclass(frozen=True)

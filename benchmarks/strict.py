@@ -9,12 +9,13 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.forecast import Costs, Published
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, benchmark_folder, relative
-from benchmarks.schema import Claim, Identity, Record, StageRecord
+from benchmarks.schema import Identity, Record, StageRecord
 
 MOST_PROBLEMS = 4
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.claim import Claim, Reading
 from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT
-from benchmarks.schema import Claim, Measurement, Reading, Record
+from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim, load_record
 from results.statistics import (
     NORMAL_QUANTILE,

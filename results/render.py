@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.schema import Claim, Reading, Record
+from benchmarks.claim import Claim, Reading
+from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
 

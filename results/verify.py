@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.claim import Claim
 from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
 from benchmarks.modules import foreign, needs_data, truth
 from benchmarks.paths import ROOT
-from benchmarks.schema import Claim, Measurement, Record
+from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim
 from results.collect import Row, benchmarks, records_of, rows_of
 from results.foreign import runs

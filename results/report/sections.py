@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from benchmarks.claim import Claim, Reading
 from benchmarks.modules import needs_data
-from benchmarks.schema import Claim, Reading, Record
+from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
 from results.collect import Row
 from results.render import titled

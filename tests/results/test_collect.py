@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.claim import Miniature
 from benchmarks.errors import UserError
-from benchmarks.schema import Miniature
 from benchmarks.strict import load_claim, write_record
 from results import collect
 from results.collect import judge, measured_by, miniature_rows_of, newest_group, rows_of, trained_row, verdicts
