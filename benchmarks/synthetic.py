@@ -24,7 +24,7 @@ from benchmarks.plan import Order, Stage, work_out
 from benchmarks.rehearsal import forecast_of
 from benchmarks.throughput import WARM_UP, EvaluationMeter, ThroughputMeter
 
-BATCHES, BATCHES_ON_CPU = 20, 4  # that are measured, after those that warm up
+BATCHES, BATCHES_ON_CPU = 20, 2  # that are measured, after those that warm up
 PARTS = (64, 32, 16, 8, 4, 2, 1)  # of a step on a processor, as many as its examples allow
 
 

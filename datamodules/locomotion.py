@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from benchmarks.schema import Signature
 from datamodules.environments.batched import LONGEST, BatchedMujoco
 from datamodules.environments.episodes import Episodes
+from datamodules.environments.film import Filmed, FilmedEpisodes
 from datamodules.experience import EnvironmentData
 
 VALIDATION = 500  # the numbers of validation episodes begin here, those of test episodes at 0
@@ -77,12 +78,14 @@ class LocomotionData(EnvironmentData):
 
     def val_dataloader(self) -> DataLoader[Episodes]:
         """A few episodes, to see an agent learn."""
-        return self._episodes(self.validation_episodes, VALIDATION)
+        robots = BatchedMujoco(self.environment, self.validation_episodes)
+        return _loader(Episodes(robots, evaluation_seeds(self.seed, self.validation_episodes, VALIDATION)))
 
     def test_dataloader(self) -> DataLoader[Episodes]:
-        """The episodes that the score is made of."""
-        return self._episodes(self.episodes, 0)
+        """The episodes that the score is made of, filmed for the sheet."""
+        robots = Filmed(self.environment, self.episodes)
+        return _loader(FilmedEpisodes(robots, evaluation_seeds(self.seed, self.episodes)))
 
-    def _episodes(self, count: int, first: int) -> DataLoader[Episodes]:
-        episodes = Episodes(BatchedMujoco(self.environment, count), evaluation_seeds(self.seed, count, first))
-        return DataLoader([episodes], batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+
+def _loader(episodes: Episodes) -> DataLoader[Episodes]:
+    return DataLoader([episodes], batch_size=None)  # type: ignore[arg-type]  # a list is a data set

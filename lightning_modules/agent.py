@@ -95,8 +95,9 @@ class Agent(Learner):
         """Logs the mean return; returns the episodes."""
         played = self.play(batch)
         self.log("val/return", float(played.returns.mean()), batch_size=len(batch.seeds), prog_bar=True)
-        return {"predictions": played.predictions()}
+        return {"predictions": batch.predictions(played)}
 
     def test_step(self, batch: Episodes, batch_idx: int) -> dict[str, Any]:
-        """Number, seed, return and length of every episode."""
-        return {"index": list(range(len(batch.seeds))), "predictions": self.play(batch).predictions()}
+        """Number of every episode, and what is to be written of it."""
+        numbers = range(batch.first, batch.first + len(batch.seeds))
+        return {"index": list(numbers), "predictions": batch.predictions(self.play(batch))}

@@ -133,8 +133,3 @@ class DQN(Agent):
         played, count = self.play(batch), len(batch.seeds)
         self.log("val/return", float(played.returns.mean()), batch_size=count, prog_bar=True)
         self.log("val/crash", 100 * float(played.terminated.mean()), batch_size=count, prog_bar=True)
-
-    def test_step(self, batch: Drives, batch_idx: int) -> dict[str, Any]:  # type: ignore[override]
-        """Every episode beside the yardstick's."""
-        numbers = range(batch.first, batch.first + len(batch.seeds))
-        return {"index": list(numbers), "predictions": batch.beside_idm(self.play(batch))}

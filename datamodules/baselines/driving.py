@@ -11,4 +11,4 @@ from datamodules.environments.highway import Scene
 def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
     """Name -> the first so many test episodes of the environment `split`, the same for every run."""
     batches = in_batches(Scene(split), evaluation_seeds(examples), os.cpu_count() or 0)
-    return {name: [row for batch in batches for row in batch.beside_idm(driven_by(name, batch))] for name in TRIVIAL}
+    return {name: [row for batch in batches for row in batch.predictions(driven_by(name, batch))] for name in TRIVIAL}

@@ -17,4 +17,4 @@ def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
         "random_torques": lambda _: generator.uniform(-1, 1, shape).astype(np.float32),
         "no_torques": lambda _: np.zeros(shape, np.float32),
     }
-    return {name: play(episodes, policy).predictions() for name, policy in policies.items()}
+    return {name: episodes.predictions(play(episodes, policy)) for name, policy in policies.items()}

@@ -65,7 +65,7 @@ class Drives(Episodes):
         """A road for each episode."""
         return Motorway(self.scene, len(self.seeds), self.workers, again=False)
 
-    def beside_idm(self, played: Played) -> list[dict[str, Any]]:
+    def predictions(self, played: Played) -> list[dict[str, Any]]:
         """An agent's episodes beside the yardstick's, as `results/scoring/driving.py` writes them."""
         idm = driven_by(IDM, self)
         rows = zip(self.seeds, _results(played), _results(idm), strict=True)

@@ -1,5 +1,7 @@
 """Whole episodes, each from a reset with a seed of its own to its end."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +21,16 @@ class Episodes:
     Args:
         environments: n of them.
         seeds: of their resets.
+        first: number of the first episode.
     """
 
-    def __init__(self, environments: Environments, seeds: list[int]) -> None:
-        self.environments, self.seeds = environments, seeds
+    def __init__(self, environments: Environments, seeds: list[int], first: int = 0) -> None:
+        self.environments, self.seeds, self.first = environments, seeds, first
+
+    def predictions(self, played: Played) -> list[dict[str, Any]]:
+        """What is to be written of them, once they are played: here as `results/scoring/control.py` does."""
+        rows = zip(played.seeds, played.returns.tolist(), played.lengths.tolist(), strict=True)
+        return [{"seed": seed, "return": total, "length": length} for seed, total, length in rows]
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,6 @@ class Played:
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
     terminated: NDArray[np.bool_]
-
-    def predictions(self) -> list[dict[str, int | float]]:
-        """As `results/scoring/control.py` writes them."""
-        rows = zip(self.seeds, self.returns.tolist(), self.lengths.tolist(), strict=True)
-        return [{"seed": seed, "return": total, "length": length} for seed, total, length in rows]
 
 
 def play(episodes: Episodes, policy: Policy) -> Played:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from datamodules.environments.limbs import Limb, limbs, pose, seen, torso
 from datamodules.environments.tasks import Floats
 
 SIZE = (480, 320)
@@ -42,7 +42,8 @@ def _renderer(model: mujoco.MjModel) -> mujoco.Renderer | None:
 def _rendered(
     model: mujoco.MjModel, data: mujoco.MjData, renderer: mujoco.Renderer, positions: Floats, caption: str
 ) -> Image.Image:
-    _pose(model, data, positions)
+    pose(model, data, positions)
+    mujoco.mj_comPos(model, data)  # cameras that track need it
     renderer.update_scene(data, camera="track" if _tracked(model) else -1)
     picture = Image.fromarray(renderer.render())
     ImageDraw.Draw(picture).text((12, 10), caption, fill=(255, 255, 255))
@@ -53,54 +54,38 @@ def _tracked(model: mujoco.MjModel) -> bool:
     return bool(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, "track") >= 0)
 
 
-def _pose(model: mujoco.MjModel, data: mujoco.MjData, positions: Floats) -> None:
-    data.qpos[:] = positions
-    mujoco.mj_kinematics(model, data)
-    mujoco.mj_comPos(model, data)  # cameras that track need it
-
-
 def _drawn(model: mujoco.MjModel, data: mujoco.MjData, positions: Floats, caption: str) -> Image.Image:
-    _pose(model, data, positions)
+    pose(model, data, positions)
     picture = Image.new("RGB", SIZE, PAPER)
     draw = ImageDraw.Draw(picture)
-    place = float(data.xpos[1, 0])
+    place = torso(data)
     _floor(draw, place)
-    geoms = [geom for geom in range(model.ngeom) if model.geom_bodyid[geom] > 0]
-    for geom in sorted(geoms, key=lambda geom: -data.geom_xpos[geom, 1]):  # the far ones first: y points away
-        far = data.geom_xpos[geom, 1] > data.xpos[1, 1] + 0.01 or "left" in model.geom(geom).name
-        _capsule(draw, model, data, geom, place, GROUND if far else LIMB)
+    for limb in limbs(model, data):
+        _capsule(draw, limb, place)
     draw.text((12, 10), caption, fill=INK)
     return picture
 
 
-def _floor(draw: ImageDraw.ImageDraw, place: float) -> None:
+def _floor(draw: ImageDraw.ImageDraw, place: Floats) -> None:
     """The ground, with a tick and a number every metre, so that one sees how far the robot gets."""
-    level = _pixel(np.zeros(3), place)[1]
+    level = _pixel(np.array([0.0, place[1], 0.0]), place)[1]
     draw.line([(0, level), (SIZE[0], level)], fill=INK, width=2)
     half = SIZE[0] / SCALE / 2
-    for metre in range(int(np.ceil(place - half)), int(place + half) + 1):
-        across = _pixel(np.array([metre, 0.0, 0.0]), place)[0]
+    for metre in range(int(np.ceil(place[0] - half)), int(np.floor(place[0] + half)) + 1):
+        across = _pixel(np.array([metre, place[1], 0.0]), place)[0]
         draw.line([(across, level), (across, level + 8)], fill=INK, width=1)
         draw.text((across + 3, level + 8), f"{metre} m", fill=GROUND)
 
 
-def _capsule(
-    draw: ImageDraw.ImageDraw, model: mujoco.MjModel, data: mujoco.MjData, geom: int, place: float,
-    colour: tuple[int, int, int],
-) -> None:  # fmt: skip
-    """A capsule, or a sphere as one of no length: all that these robots consist of."""
-    radius, half = model.geom_size[geom, :2]
-    if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_SPHERE:
-        half = 0.0
-    axis = data.geom_xmat[geom].reshape(3, 3)[:, 2] * half
-    ends = [_pixel(data.geom_xpos[geom] + side * axis, place) for side in (-1, 1)]
-    thick = radius * SCALE
+def _capsule(draw: ImageDraw.ImageDraw, limb: Limb, place: Floats) -> None:
+    colour, thick = GROUND if limb.far else LIMB, limb.radius * SCALE
+    ends = [_pixel(end, place) for end in limb.ends]
     draw.line(ends, fill=colour, width=max(1, round(2 * thick)))
     for across, down in ends:
         draw.ellipse([across - thick, down - thick, across + thick, down + thick], fill=colour)
 
 
-def _pixel(point: NDArray[np.float64], place: float) -> tuple[float, float]:
-    """Seen from the side and a little from above; the robot stays in the middle."""
-    across = (point[0] - place) * SCALE + SIZE[0] / 2
-    return across, SIZE[1] - 60 - (point[2] + 0.3 * point[1]) * SCALE
+def _pixel(point: Floats, place: Floats) -> tuple[float, float]:
+    """Where a point of the world is; the robot, whose torso is at `place` [3], stays in the middle."""
+    across, up = seen(point, place[1])
+    return (across - place[0]) * SCALE + SIZE[0] / 2, SIZE[1] - 60 - up * SCALE

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
+from results.scoring.film import Film, read_film, write_film
 from results.scoring.rows import locate, read_rows, shown, whole_number
 from results.statistics import bootstrap, standard_error
 
@@ -47,7 +48,7 @@ class Truth:
 class Predictions:
     """Episodes by number: seed of the reset [n], return [n] and length [n].
 
-    `scored` counts the rows read, `unique` the different episodes among them.
+    `scored` counts the rows read, `unique` the different episodes among them; `film` may show the worst of them.
     """
 
     seeds: tuple[int, ...]
@@ -55,6 +56,7 @@ class Predictions:
     lengths: NDArray[np.int64]
     scored: int
     unique: int
+    film: Film | None = None
 
 
 def truth(split: str, examples: int) -> Truth:
@@ -63,15 +65,16 @@ def truth(split: str, examples: int) -> Truth:
 
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
-    """Write `episodes.csv` into an existing folder, whole or not at all.
+    """Write `episodes.csv`, maybe `film.json`, into an existing folder, each whole or not at all.
 
     Args:
-        folder: where the file goes; one that is there is replaced.
-        predictions: an episode each, with `seed`, `return` and `length`.
+        folder: where the files go; those that are there are replaced.
+        predictions: an episode each, with `seed`, `return` and `length`. The one with the least return may have a
+            `film`; where it has none, a stale file of one is removed.
         truth: what was to be played.
 
     Raises:
-        ValueError: an episode too many or too few.
+        ValueError: an episode too many or too few, or a film that is none.
         UserError: the disk is full, or the folder may not be written to.
     """
     text = io.StringIO()
@@ -79,8 +82,9 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
     writer.writerow(COLUMNS)
     for episode, played in zip(truth.ids, predictions, strict=True):
         writer.writerow((truth.environment, played["seed"], episode, repr(played["return"]), played["length"]))
+    film = write_film(folder, predictions)
     write_atomically(folder / FILE_NAME, text.getvalue().encode())
-    return [folder / FILE_NAME]
+    return [folder / FILE_NAME, *film]
 
 
 def files(path: Path) -> list[Path]:
@@ -109,7 +113,7 @@ def read(path: Path, truth: Truth) -> Predictions:
 
     Raises:
         UserError: the file is missing or malformed, or holds other episodes than were to be played; the message names
-            file and line.
+            file and line. Or a `film.json` beside it is malformed, or of another robot or episode.
     """
     file = locate(path, FILE_NAME)
     found: dict[int, tuple[int, float, int]] = {}
@@ -124,11 +128,9 @@ def read(path: Path, truth: Truth) -> Predictions:
         found[episode], seeds[seed] = (seed, total, length), line
     if len(found) < len(truth.ids):
         raise UserError(f"{file} holds {len(found)} episodes; {len(truth.ids)} are needed, numbered from 0")
-    played = [found[episode] for episode in range(len(truth.ids))]
-    return Predictions(
-        tuple(seed for seed, _, _ in played), np.array([total for _, total, _ in played]),
-        np.array([length for _, _, length in played]), scored=len(played), unique=len(seeds),
-    )  # fmt: skip
+    ordered, totals, lengths = zip(*(found[episode] for episode in range(len(truth.ids))), strict=True)
+    film = read_film(file.parent, truth.environment, totals) if file.name == FILE_NAME else None
+    return Predictions(ordered, np.array(totals), np.array(lengths), len(ordered), len(seeds), film)
 
 
 def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:

@@ -67,12 +67,26 @@ def test_a_run_ends_with_its_record_and_what_a_clone_can_check(trained):
     assert not record["official"]
     assert record["environment"]["compiled"] is False
     kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
-    assert sorted(path.name for path in kept.iterdir()) == ["episodes.csv", "sheet.html", "weights.ckpt"]
+    assert sorted(path.name for path in kept.iterdir()) == ["episodes.csv", "film.json", "sheet.html", "weights.ckpt"]
     assert record["checkpoint"]["path"] == f"results/records/locomotion_walk/{record['run_id']}/weights.ckpt"
     with (kept / "episodes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["seed"]) for row in rows] == [2 * (3000 + i) + 1 for i in range(100)]
     assert sum(float(row["return"]) for row in rows) / 100 == pytest.approx(measured["value"], rel=1e-12)
+
+
+def test_its_sheet_shows_how_the_worst_episode_ended(trained):
+    record = record_of(trained)
+    kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
+    assert [file["path"] for file in record["predictions"]] == [
+        f"results/records/locomotion_walk/{record['run_id']}/{name}" for name in ("episodes.csv", "film.json")
+    ]
+    with (kept / "episodes.csv").open() as file:
+        worst = min(csv.DictReader(file), key=lambda row: float(row["return"]))
+    film, page = json.loads((kept / "film.json").read_text()), (kept / "sheet.html").read_text()
+    assert film["episode"] == int(worst["episode"])
+    assert film["seconds"][-1] == pytest.approx((int(worst["length"]) - 1) * 0.008)
+    assert page.count("<figure>") == len(film["positions"]) == min(10, 1 + int((int(worst["length"]) - 1) // 12.5))
 
 
 def test_its_weights_and_its_episodes_score_the_same(trained):

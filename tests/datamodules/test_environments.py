@@ -14,7 +14,9 @@ from mujoco.batch import SimulationError
 from benchmarks.errors import Failure, UserError
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, play
+from datamodules.environments.film import Filmed, FilmedEpisodes
 from datamodules.environments.tasks import TASKS
+from results.scoring.film import COORDINATES
 
 COUNT = 4
 
@@ -241,3 +243,49 @@ def test_episodes_are_those_of_gymnasium_each_once():
         assert length == len(rewards)
         assert total == pytest.approx(sum(rewards), rel=1e-12)
     assert len(set(played.lengths)) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "back"),  # steps from the last frame, 0.1 s apart: of 8 ms in an episode of 26, and of 50 ms
+    [("Hopper-v5", [25, 12, 0]), ("Ant-v5", [18, 16, 14, 12, 10, 8, 6, 4, 2, 0])],
+)
+def test_the_film_is_of_the_worst_episode_and_ends_before_its_last_step(name, back):
+    """Each position is that of a vanilla environment which is told the same, though others in the batch run on."""
+    seeds, told = [21, 22, 23, 24, 25], []
+
+    def policy(observations):
+        told.append(np.random.default_rng(len(told)).uniform(-1, 1, (5, robots.sizes[1])).astype(np.float32))
+        return told[-1]
+
+    robots = Filmed(name, 5)
+    robots.reset(seed=0)
+    robots.step(np.zeros(robots.action_space.shape))  # before these episodes, so no part of their film
+    episodes = FilmedEpisodes(robots, seeds)
+    played = play(episodes, policy)
+    rows = episodes.predictions(played)
+    worst = int(played.returns.argmin())
+    assert ["film" in row for row in rows] == [place == worst for place in range(5)]
+    single = gymnasium.make(name).unwrapped
+    single.reset(seed=seeds[worst])
+    seen, fallen = [], False
+    while not fallen:
+        seen.append(single.data.qpos.tolist())
+        _, _, fallen, _, _ = single.step(told[len(seen) - 1][worst])
+    assert rows[worst]["length"] == len(seen)
+    steps = [len(seen) - 1 - each for each in back]
+    assert rows[worst]["film"] == {
+        "seconds": [step * single.dt for step in steps], "positions": [seen[step] for step in steps],
+    }  # fmt: skip
+
+
+def test_of_equal_episodes_the_first_is_filmed_and_of_a_short_one_what_there_is():
+    episodes = FilmedEpisodes(Filmed("Hopper-v5", 3), [7, 5, 5])
+    rows = episodes.predictions(play(episodes, lambda observations: np.full((3, 3), -1, np.float32)))
+    assert [row["length"] for row in rows] == [6, 6, 6]
+    assert rows[0]["return"] > rows[1]["return"] == rows[2]["return"]
+    assert ["film" in row for row in rows] == [False, True, False]
+    assert rows[1]["film"]["seconds"] == [0.04]
+
+
+def test_scoring_knows_how_many_numbers_say_where_a_robot_is():
+    assert {name: BatchedMujoco(name, 1).model.nq for name in TASKS} == COORDINATES

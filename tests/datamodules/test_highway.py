@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 from datamodules.driving import evaluation_seeds, training_seeds
 from datamodules.environments import drives
 from datamodules.environments.drives import Drives, driven_by
-from datamodules.environments.episodes import play
+from datamodules.environments.episodes import Played, play
 from datamodules.environments.highway import FASTER, IDLE, LONGEST, SLOWER, Car, Scene
 from datamodules.environments.motorway import Motorway, There
 
@@ -172,6 +172,18 @@ def test_what_others_drove_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(drives, "_simulator", lambda: ["highway-env 1.13"])
     with pytest.raises(TypeError, match="not callable"):
         driven_by("always_faster", some)
+
+
+def test_each_episode_is_told_beside_the_yardsticks(monkeypatch):
+    some = Drives(SCENE, [1, 3], 0)
+    idm = Played([1, 3], np.array([20.5, 21.5]), np.array([30, 30]), np.array([False, False]))
+    monkeypatch.setattr(drives, "driven_by", lambda driver, asked: idm if (driver, asked) == ("idm", some) else None)
+    agent = Played([1, 3], np.array([4.5, 22.5]), np.array([6, 30]), np.array([True, False]))
+    crash, whole = ({"return": 4.5, "length": 6, "crashed": True}, {"return": 22.5, "length": 30, "crashed": False})
+    assert some.predictions(agent) == [
+        {"seed": 1, "agent": crash, "idm": whole | {"return": 20.5}},
+        {"seed": 3, "agent": whole, "idm": whole | {"return": 21.5}},
+    ]
 
 
 def test_a_longer_test_begins_as_a_shorter_one():

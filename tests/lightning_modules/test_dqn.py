@@ -150,7 +150,7 @@ def test_learning_goes_on_from_a_checkpoint_and_its_weights_have_no_more_than_th
 
 
 def test_a_test_tells_of_both_drivers(agent):
-    batch = SimpleNamespace(seeds=[1, 3], first=50, beside_idm=lambda played: [played, "beside"])
+    batch = SimpleNamespace(seeds=[1, 3], first=50, predictions=lambda played: [played, "beside"])
     agent.play = lambda episodes: f"played {episodes.seeds}"
     assert agent.test_step(batch, 0) == {"index": [50, 51], "predictions": ["played [1, 3]", "beside"]}
 

@@ -1,10 +1,13 @@
 """Files of episodes: what is read, what is refused, and the mean."""
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
 from results.scoring import control
+from results.scoring.film import Film
 
 HEADER = "environment,seed,episode,return,length\n"
 GOOD = ["Hopper-v5,1,0,10.5,1000", "Hopper-v5,3,1,-2.25,17", "Hopper-v5,5,2,3,1"]
@@ -67,3 +70,57 @@ def test_a_file_tells_its_environment(tmp_path):
     for rows, found in (([*GOOD, "Ant-v5,1,0,1,1"], "'Ant-v5', 'Hopper-v5'"), ([], "nothing")):
         with pytest.raises(UserError, match=f"holds episodes of {found}; this benchmark is about Ant-v5, Hopper-v5"):
             control.split_of(file_of(tmp_path, rows), {"Hopper-v5", "Ant-v5"})
+
+
+FILM = {"episode": 1, "seconds": [0.1, 0.25], "positions": [[0, 1.25, 0, 0, 0, -0.5], [1, 1.25, 0, 0, 0, 0]]}
+
+
+def played(**worst):
+    """Three episodes, of which the first has a film that nobody asks for."""
+    rows = [{"seed": 2 * i + 1, "return": total, "length": 40} for i, total in enumerate((0.5, -2.0, 3.0))]
+    return [rows[0] | {"film": "of no matter"}, rows[1] | worst, rows[2]]
+
+
+def test_a_film_is_stored_beside_its_episodes(tmp_path, truth):
+    moments = {"seconds": [0.1, 0.25], "positions": [[0, 1.25, 0, 0, 0, -0.5], [1.0000004, 1.25, 0, 0, 0, 1e-9]]}
+    rows = json.loads(json.dumps(played(film=moments)))  # as the shards of a test loop have them
+    assert control.write(tmp_path, rows, truth) == [tmp_path / "episodes.csv", tmp_path / "film.json"]
+    assert json.loads((tmp_path / "film.json").read_text()) == FILM
+    found = control.read(tmp_path, truth)
+    assert found.film == Film(1, (0.1, 0.25), ((0, 1.25, 0, 0, 0, -0.5), (1, 1.25, 0, 0, 0, 0)))
+    (tmp_path / "episodes.csv").rename(tmp_path / "theirs.csv")
+    assert control.read(tmp_path / "theirs.csv", truth).film is None, "it belongs to episodes.csv alone"
+
+
+def test_where_the_worst_episode_has_no_film_a_stale_one_goes(tmp_path, truth):
+    (tmp_path / "film.json").write_text(json.dumps(FILM))
+    assert control.write(tmp_path, played(), truth) == [tmp_path / "episodes.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes.csv"]
+    with pytest.raises(ValueError, match="below 1e"):
+        control.write(tmp_path, played(film={"seconds": [1], "positions": [[np.nan] * 6]}), truth)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"episode": 0}, "of episode 0, but the least return is that of 1"),
+        ({"episode": 7}, "of episode 7, but the least return is that of 1"),
+        ({"episode": "1"}, "not the film of an episode"),
+        ({"seconds": []}, "0 seconds, 2 positions, expected 1 to 10"),
+        ({"seconds": [0, 1, 2]}, "3 seconds, 2 positions"),
+        ({"seconds": [*range(11)], "positions": 11 * [6 * [0]]}, "11 seconds, 11 positions, expected 1 to 10"),
+        ({"seconds": [0.1, 0.1]}, "seconds must rise"),
+        ({"positions": [[0] * 6, [0] * 5]}, "positions must have the same size"),
+        ({"positions": [[0] * 9, [0] * 9]}, "positions of 9 numbers, Hopper-v5 has 6"),
+        ({"positions": [[0] * 6, [1e10] * 6]}, "each number of a position must be below 1e+10"),
+        ({"positions": [[0] * 6, [None] * 6]}, "not the film of an episode"),
+    ],
+)
+def test_a_film_that_is_none_or_of_something_else_is_refused(tmp_path, truth, change, message):
+    control.write(tmp_path, played(), truth)
+    (tmp_path / "film.json").write_text(json.dumps(FILM | change))
+    with pytest.raises(UserError) as caught:
+        control.read(tmp_path, truth)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'film.json'}: ")
+    assert str(caught.value).endswith("remove the file.")
