@@ -107,9 +107,9 @@ class Assembly:
         Raises:
             UserError: either.
         """
-        there = torch.cuda.device_count() if self._on_gpu else os.cpu_count() or 1
+        there = torch.cuda.device_count() if self.on_gpu else os.cpu_count() or 1
         if not 1 <= self.devices <= there:
-            kind = "GPU" if self._on_gpu else "CPU core"
+            kind = "GPU" if self.on_gpu else "CPU core"
             raise UserError(f"DEVICES={self.devices}, but this machine has {there} {kind}(s).")
         if self.datamodule.one_process and self.processes > 1:
             raise UserError(
@@ -138,7 +138,8 @@ class Assembly:
             device_batch_size(self.datamodule.global_batch_size, self.processes, self.accumulate)
 
     @property
-    def _on_gpu(self) -> bool:
+    def on_gpu(self) -> bool:
+        """Whether it runs on GPUs."""
         accelerator = self._trainer["accelerator"]
         return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
 
@@ -147,7 +148,7 @@ class Assembly:
         """Devices a node: named by their number (2), one by one ([0, 1] or "0,1"), or all of them ("auto" or -1)."""
         asked = self._trainer["devices"]
         if asked in ("auto", "-1", -1):
-            return torch.cuda.device_count() if self._on_gpu else 1
+            return torch.cuda.device_count() if self.on_gpu else 1
         listed = asked.split(",") if isinstance(asked, str) and "," in asked else asked
         return len(listed) if isinstance(listed, list) else int(listed)
 

@@ -116,6 +116,8 @@ def steps(options: argparse.Namespace) -> int:
     die_with_parent()
     asked = request(options.benchmark, options, ("full", "because a plan is of full runs"))
     variant, seed = _single(asked, options)
+    if options.data is not None or asked.profile != "full" or not needs_data(asked.claim):
+        raise UserError("steps measures full recipes without DATA, of what needs some; plan rehearses the others.")
 
     from benchmarks.plan import Order
     from benchmarks.synthetic import measure_steps

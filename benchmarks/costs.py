@@ -11,7 +11,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -43,10 +43,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one variant; None where nobody knows. Hours are of one seed, GiB of disk too."""
+    """Of one variant; None where nobody knows. Hours are of one seed on all devices together, GiB of disk too."""
 
     hours: float | None
     by: str
+    devices: int = 1
     on_gpu: bool = True
     steps: int | None = None
     memory: float | None = None
@@ -67,8 +68,9 @@ def plan(options: Namespace, names: list[str]) -> str:
         if not needs_data(load_claim(name)):
             given.devices = None  # robots, cars and games take one process, however many there are
         asked = request(name, given, ("full", "because a plan is of full runs"))
+        count = len(seeds(options.seeds, asked.claim, asked.profile))
         costs = {variant: _cost(asked, variant, machine, given) for variant in asked.variants}
-        lines += [_cells(asked, variant, cost, machine, given) for variant, cost in costs.items()]
+        lines += [_cells(asked, variant, cost, machine, count) for variant, cost in costs.items()]
     return table(lines)
 
 
@@ -86,8 +88,12 @@ def _price(text: str) -> float:
 
 
 def _devices(asked: Request) -> int:
-    asked_for = asked.overrides.get("trainer", {}).get("devices", 1)
-    return 1 if asked_for == "auto" else int(asked_for)
+    devices = asked.overrides.get("trainer", {}).get("devices", 1)
+    if not isinstance(devices, int) or devices < 1:
+        raise UserError(
+            f"DEVICES is {devices}; of GPUs that are not here a plan needs their number, such as DEVICES=8."
+        )
+    return devices
 
 
 def _cost(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
@@ -97,8 +103,17 @@ def _cost(asked: Request, variant: str | None, machine: Machine, options: Namesp
     data = None if unread else locate_data(asked, training=True)
     found = _forecasts("steps" if unread else "run", asked, variant, data, options)
     if isinstance(found, str):
-        return Cost(None, f"could not be rehearsed: {found}")
+        return _otherwise(asked, variant, f"could not be rehearsed: {found}", unread)
     return _measured(found, _made_up(asked, found) if unread else "measured here")
+
+
+def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> Cost:
+    """Where nothing could be measured: by what others published, if the run is one of theirs."""
+    with suppress(UserError):
+        others = _published(asked, variant, None)
+        if unread and others.hours is not None:
+            return replace(others, by=f"{why}; {others.by}")
+    return Cost(None, why)
 
 
 def _forecasts(
@@ -122,25 +137,29 @@ def _forecasts(
 def _measured(stages: tuple[Forecast, ...], by: str) -> Cost:
     hours = sum(stage.seconds for stage in stages) / SECONDS_AN_HOUR
     steps, disk = sum(stage.steps for stage in stages), sum(stage.disk for stage in stages)
-    return Cost(hours, by, stages[-1].on_gpu, steps, max(stage.memory for stage in stages), disk)
+    memory = max(stage.memory for stage in stages) if all(stage.parts == 1 for stage in stages) else None
+    return Cost(hours, by, stages[-1].processes, stages[-1].on_gpu, steps, memory, disk)
 
 
 def _made_up(asked: Request, stages: tuple[Forecast, ...]) -> str:
     """How such a figure came about, and what it leaves out."""
-    parts = [f"steps in {each.batches} parts" for each in stages[:1] if each.batches > 1]
+    told = "measured here on synthetic input of the largest sizes, training alone"
+    if any(stage.parts > 1 for stage in stages):
+        told += f", steps in {' and '.join(str(stage.parts) for stage in stages)} parts"
     examples = round(sum(stage.speed.value * stage.training for stage in stages))
-    told = ", ".join(["measured here on synthetic input, training alone", *parts])
     return "; ".join([told, *_fed(asked.benchmark, examples)])
 
 
-def _published(asked: Request, variant: str | None, gpu: str) -> Cost:
+def _published(asked: Request, variant: str | None, gpu: str | None) -> Cost:
+    """By what others published; on their own GPU where none is named."""
     found = next((each for each in load_published(asked.benchmark) if each.variant == variant), None)
     if found is None:
         return Cost(None, "nobody has published it: give DATA, or leave GPU out")
+    gpu, devices = gpu or found.gpu, _devices(asked)
     hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
     scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
     by = f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}"
-    return Cost(hours / _devices(asked), "; ".join([by, *_fed(asked.benchmark, found.examples)]))
+    return Cost(hours / devices, "; ".join([by, *_fed(asked.benchmark, found.examples)]), devices)
 
 
 def _fed(benchmark: str, examples: int | None) -> Iterator[str]:
@@ -153,10 +172,10 @@ def _fed(benchmark: str, examples: int | None) -> Iterator[str]:
 
 
 def _cells(
-    asked: Request, variant: str | None, cost: Cost, machine: Machine, options: Namespace
+    asked: Request, variant: str | None, cost: Cost, machine: Machine, count: int
 ) -> tuple[str, ...]:  # fmt: skip
-    count = len(seeds(options.seeds, asked.claim, asked.profile))
-    used = cost.hours * _devices(asked) * count if cost.on_gpu and cost.hours is not None else None
+    """The line of a variant that `count` seeds are asked for."""
+    used = cost.hours * cost.devices * count if cost.on_gpu and cost.hours is not None else None
     price = None if used is None or machine.price is None else used * machine.price
     return (
         asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _duration(cost.hours),

@@ -26,8 +26,9 @@ class Forecast:
     memory: float
     on_gpu: bool
     disk: float
-    batches: int
-    """Of a device, one after the other, that make a step."""
+    processes: int
+    parts: int = 1
+    """That steps were measured in; memory is of one of them."""
 
     @property
     def seconds(self) -> float:

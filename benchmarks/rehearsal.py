@@ -6,7 +6,6 @@ and time are upper bounds; a slow disk hides behind the batches that the workers
 run's `data_wait` alone.
 """
 
-import resource
 import shutil
 import signal
 from contextlib import suppress
@@ -27,7 +26,7 @@ from benchmarks.paths import run_folder
 from benchmarks.plan import Order, Plan, Stage, work_out
 from benchmarks.processes import Stopped
 from benchmarks.runs import first_process
-from benchmarks.throughput import EvaluationMeter, ThroughputMeter
+from benchmarks.throughput import EvaluationMeter, ThroughputMeter, peak_memory
 from benchmarks.training import callbacks
 
 STEPS = 20
@@ -87,7 +86,7 @@ def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None
     _evaluate(stage, trainer)
     forecast = None
     if trainer.is_global_zero:
-        forecast = forecast_of(stage, meter, evaluation)
+        forecast = _forecast(stage, meter, evaluation)
         write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
         name = f"{stage.name}: " if stage.name else ""
         print(f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part")
@@ -131,8 +130,7 @@ def _batches(loaders: Any) -> int:
     return sum(len(loader) for loader in (loaders if isinstance(loaders, list) else [loaders]))
 
 
-def forecast_of(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
-    """What a stage will take, by what its meters have seen; None where that is too little. Its checkpoint is there."""
+def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
     datamodule: Any = stage.assembly.datamodule
     epochs = stage.assembly.resolved["trainer"]["max_epochs"]
     speed = meter.measured(datamodule.unit)
@@ -142,14 +140,9 @@ def forecast_of(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMete
     seconds = epochs * evaluation.seconds("validation", _batches(datamodule.val_dataloader()))
     if stage.tested:
         seconds += evaluation.seconds("test", _batches(datamodule.test_dataloader()))
-    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident()
+    memory = peak_memory(stage.assembly.on_gpu)
     kept = Checkpoints.KEPT * (stage.folder / LAST).stat().st_size
     return Forecast(
         stage.name, steps, speed, steps * datamodule.step_size / speed.value, seconds, memory / 2**30,
-        torch.cuda.is_available(), kept / 2**30, stage.assembly.accumulate,
+        stage.assembly.on_gpu, kept / 2**30, stage.assembly.processes,
     )  # fmt: skip
-
-
-def _resident() -> int:
-    """The most memory that this process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

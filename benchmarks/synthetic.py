@@ -1,19 +1,19 @@
 """Some training steps of a full recipe on made-up input: what `plan` measures where the data are not here.
 
-The network, the optimizer, the batch and the processes are the run's own; the input is noise of the sizes of the real
-data, which nothing is read for. On a processor a step is taken in parts, as a whole one may take minutes and gigabytes.
+The network, the optimizer, the batch and the processes are the run's own; the input is noise as large as the real data
+get in the run, which nothing is read for. On a processor a step is taken in parts, as a whole one may take minutes and
+gigabytes; what comes once a step is timed by itself.
 """
 
 from contextlib import suppress
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from benchmarks.assembly import Assembly
-from benchmarks.callbacks import StepSeeds
+from benchmarks.callbacks import Checkpoints, StepSeeds
 from benchmarks.checkpointing import LAST
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
@@ -21,10 +21,10 @@ from benchmarks.evaluation import quiet
 from benchmarks.forecast import Forecast, write_forecasts
 from benchmarks.modules import synthetic
 from benchmarks.plan import Order, Stage, work_out
-from benchmarks.rehearsal import forecast_of
-from benchmarks.throughput import WARM_UP, EvaluationMeter, ThroughputMeter
+from benchmarks.schema import Throughput
+from benchmarks.throughput import Stopwatch, peak_memory
 
-BATCHES, BATCHES_ON_CPU = 20, 2  # that are measured, after those that warm up
+BATCHES, BATCHES_ON_CPU = 20, 4  # that are measured
 PARTS = (64, 32, 16, 8, 4, 2, 1)  # of a step on a processor, as many as its examples allow
 
 
@@ -42,10 +42,9 @@ def measure_steps(order: Order, forecast: Path) -> None:
     class_path = synthetic(plan.claim)
     stages = [replace(stage, assembly=made_up(stage.assembly, class_path)) for stage in plan.stages]
     for stage in stages:
-        stage.assembly.require_devices()
-        stage.assembly.require_even_batch()
+        _require_steps(stage.assembly)
     forecasts = [each for stage in stages if (each := _measured(stage, order.seed)) is not None]
-    if len(forecasts) == len(stages):
+    if forecasts:  # there are none on any rank but zero
         write_forecasts(forecasts, forecast)
 
 
@@ -55,32 +54,56 @@ def made_up(assembly: Assembly, class_path: str) -> Assembly:
     settings = merge(assembly.settings, {"data": {"class_path": class_path, "init_args": arguments}})
     if "init_from" in settings["model"]["init_args"]:
         settings = merge(settings, {"model": {"init_args": {"init_from": None}}})
-    return Assembly(settings) if torch.cuda.is_available() else _in_parts(settings)
-
-
-def _in_parts(settings: Settings) -> Assembly:
-    for parts in PARTS:
-        assembly = Assembly(merge(settings, {"trainer": {"accumulate_grad_batches": parts}}))
-        with suppress(UserError):
-            assembly.require_even_batch()
-            assembly.datamodule.require_shares(assembly.processes, parts)
-            return assembly
     return Assembly(settings)
 
 
+def _require_steps(assembly: Assembly) -> None:
+    assembly.require_devices()
+    assembly.require_even_batch()
+    if not assembly.datamodule.steps_per_epoch:
+        size = assembly.datamodule.global_batch_size
+        raise UserError(f"data.init_args.global_batch_size is {size:,}, more than there are examples. Choose less.")
+
+
+def in_parts(assembly: Assembly) -> tuple[Assembly, int]:
+    """A run whose steps are parts of another's, and how many make one: as ARGS say, or on a processor many."""
+    for parts in (assembly.accumulate,) if assembly.on_gpu else PARTS:
+        with suppress(UserError, ValueError):
+            part = Assembly(merge(assembly.settings, _of_size(assembly, parts)))
+            part.require_even_batch()
+            part.datamodule.require_shares(part.processes, 1)
+            return part, parts
+    return assembly, 1
+
+
+def _of_size(assembly: Assembly, parts: int) -> Settings:
+    size, rest = divmod(assembly.datamodule.global_batch_size, parts)
+    if rest:
+        raise ValueError(f"{parts} parts of {assembly.datamodule.global_batch_size}")
+    return {"trainer": {"accumulate_grad_batches": 1}, "data": {"init_args": {"global_batch_size": size}}}
+
+
 def _measured(stage: Stage, seed: int) -> Forecast | None:
-    """One stage; None on every rank but zero, and where an epoch has too few steps."""
+    """One stage; None on every rank but zero."""
     torch.manual_seed(seed)
-    if torch.cuda.is_available():
+    part, parts = in_parts(stage.assembly)
+    if part.on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    meter, assembly = ThroughputMeter(), stage.assembly
-    batches = WARM_UP + (BATCHES if torch.cuda.is_available() else BATCHES_ON_CPU)
-    limits = {"limit_train_batches": batches, "limit_val_batches": 0, "num_sanity_val_steps": 0}
-    steps = ceil(batches / assembly.accumulate)
-    trainer = assembly.trainer([StepSeeds(seed), meter], max_steps=steps, **limits, **quiet())
-    trainer.fit(assembly.module, datamodule=assembly.datamodule)
+    watch, batches = Stopwatch(), Stopwatch.WARM_UP + (BATCHES if part.on_gpu else BATCHES_ON_CPU)
+    trainer = part.trainer([StepSeeds(seed), watch], max_steps=batches, limit_val_batches=0, **quiet())
+    trainer.fit(part.module, datamodule=part.datamodule)
     with TemporaryDirectory() as folder:
-        trainer.save_checkpoint(Path(folder) / LAST)
-        if not trainer.is_global_zero:
-            return None
-        return forecast_of(replace(stage, folder=Path(folder)), meter, EvaluationMeter())
+        path = Path(folder) / LAST
+        trainer.save_checkpoint(path)
+        return _forecast(stage, part, parts, watch, path.stat().st_size) if trainer.is_global_zero else None
+
+
+def _forecast(stage: Stage, part: Assembly, parts: int, watch: Stopwatch, checkpoint: int) -> Forecast:
+    whole = stage.assembly
+    steps = whole.resolved["trainer"]["max_epochs"] * whole.datamodule.steps_per_epoch
+    examples = steps * whole.datamodule.step_size
+    seconds = watch.seconds(examples / part.processes, steps)
+    return Forecast(
+        stage.name, steps, Throughput(f"{whole.datamodule.unit}/s", examples / seconds, 0.0), seconds, 0.0,
+        peak_memory(part.on_gpu) / 2**30, part.on_gpu, Checkpoints.KEPT * checkpoint / 2**30, part.processes, parts,
+    )  # fmt: skip

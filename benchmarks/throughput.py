@@ -1,5 +1,6 @@
 """How fast a run trained, which share of the time it waited for data, and what a rehearsal's evaluation took."""
 
+import resource
 import time
 from typing import Any
 
@@ -103,3 +104,45 @@ class EvaluationMeter(Callback):
         began, first, *_, last = [*self.ends[kind], self.ends[kind][-1]]
         later = (last - first) / max(1, len(self.ends[kind]) - 2) or first - began
         return self.stretch[kind] * (first - began + (batches - 1) * later)
+
+
+class Stopwatch(Callback):
+    """Times parts of steps, without waiting for them: what they hold and take, and what an optimizer's update takes."""
+
+    WARM_UP = 2  # of them are not measured
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.held = self.computing = self.updating = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.started = _now(trainer)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        self.computed = _now(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.batches += 1
+        if self.batches > self.WARM_UP:
+            self.held += trainer.datamodule.held(batch)  # type: ignore[attr-defined]
+            self.computing += self.computed - self.started
+            self.updating += _now(trainer) - self.computed
+
+    def seconds(self, held: float, steps: int) -> float:
+        """That so many steps take, which hold so much together on this rank."""
+        return held * self.computing / self.held + steps * self.updating / (self.batches - self.WARM_UP)
+
+
+def _now(trainer: Trainer) -> float:
+    if trainer.strategy.root_device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_memory(on_gpu: bool) -> int:
+    """The most that this process has had, in bytes: of its GPU, or where it has none, of the machine."""
+    if on_gpu:
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

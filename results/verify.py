@@ -80,6 +80,9 @@ def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
     except ModuleNotFoundError:
         yield "interquartile means", [("unchecked", f"{runs.TOOL} is not installed (make peers)")]
         return
+    except RuntimeError as error:
+        yield "interquartile means", [("unchecked", str(error))]
+        return
     for name, row in named.items():
         yield name, [_mean(row, found.means[name], f"{runs.TOOL} {found.version}")]
 
@@ -144,8 +147,8 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
         yield "unchecked", f"{tool} is not installed"
     except FileNotFoundError as error:
         yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name}, which is not here"
-    except UserError as error:
-        yield "contradicts", f"{tool} refuses the predictions: {error}"
+    except (UserError, ValueError, LookupError) as error:
+        yield "contradicts", f"{tool} cannot score the predictions: {error}"
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
         yield from _compared(tested, name, known)

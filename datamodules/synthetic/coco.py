@@ -60,3 +60,7 @@ class SyntheticData(Unread, CocoData):
     def training_images(self) -> Images:
         """Noise."""
         return Noise(self.training_groups, self.resizing)
+
+    def held(self, batch: dict[str, Any]) -> float:
+        """Images."""
+        return len(batch["image"])

@@ -53,3 +53,7 @@ class SyntheticData(Unread, ImageNetData):
     def training_images(self) -> Images:
         """Noise."""
         return Noise(self.growth)
+
+    def held(self, batch: dict[str, Tensor]) -> float:
+        """Images."""
+        return len(batch["image"])

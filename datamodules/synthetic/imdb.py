@@ -69,3 +69,7 @@ class SyntheticData(Unread, ImdbData):
         if self.masking is None:
             return self.training_loader(Labelled(self.lengths, self.num_subwords), collate_labelled)
         return self.training_loader(Masked(self.lengths, self.num_subwords, self.masking), collate_masked)
+
+    def held(self, batch: dict[str, Any]) -> float:
+        """Tokens."""
+        return float(sum(batch["counts"]))

@@ -59,3 +59,7 @@ class SyntheticData(Unread, LibriSpeechData):
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of this rank."""
         return self.training_loader(Noise(self.lengths, self.num_subwords), collate_training)
+
+    def held(self, batch: dict[str, Any]) -> float:
+        """Seconds."""
+        return float(sum(batch["counts"])) / SAMPLE_RATE

@@ -3,6 +3,7 @@
 A network computes as long over them as over real ones; what it would learn is of no use.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ class Unread(BenchmarkData):
 
     def setup(self, stage: str) -> None:
         """Opens nothing."""
+
+    @abstractmethod
+    def held(self, batch: dict[str, Any]) -> float:
+        """What a batch holds, in `unit`."""
 
     def val_dataloader(self) -> Any:
         """None."""

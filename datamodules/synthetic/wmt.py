@@ -47,3 +47,7 @@ class SyntheticData(Unread, WmtData):
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of this rank."""
         return self.training_loader(Babble(self.lengths, self.num_subwords), collate_training)
+
+    def held(self, batch: dict[str, Any]) -> float:
+        """Tokens of both sides, each with its end."""
+        return float(sum(batch["counts"])) + float((batch["target"] > BEGIN).sum())

@@ -50,13 +50,16 @@ def estimates(runs: Mapping[str, Sequence[float]], replicates: int = 1) -> Estim
 
     Raises:
         ModuleNotFoundError: neither this interpreter nor the peers' has rliable.
+        RuntimeError: it fails.
     """
     python = Path(sys.executable) if find_spec(TOOL) else PEERS
     if not python.is_file():
         raise ModuleNotFoundError(name=TOOL)
     question = json.dumps([runs, replicates])
-    told = subprocess.run([python, "-c", PROGRAM], input=question, stdout=subprocess.PIPE, check=True, text=True).stdout
-    if (found := json.loads(told)) is None:
+    told = subprocess.run([python, "-c", PROGRAM], input=question, capture_output=True, check=False, text=True)
+    if told.returncode:
+        raise RuntimeError(f"{TOOL} fails: {told.stderr.strip().rpartition(chr(10))[2]}")
+    if (found := json.loads(told.stdout)) is None:
         raise ModuleNotFoundError(name=TOOL)
     version, means, intervals = found
     return Estimates(version, means, {name: (low, high) for name, (low, high) in intervals.items()})

@@ -35,6 +35,20 @@ def test_on_the_same_gpu_nothing_is_scaled(desk):
     assert "3 A100-hours published: " in out
 
 
+def test_devices_that_are_no_number_are_refused_where_gpus_are_only_named(desk):
+    for devices in ("--devices=auto", "--args=--trainer.devices=-1", "--args=--trainer.devices=[0,1]"):
+        code, out, err = desk.call("plan", "wmt_rnn", "--gpu=H200", devices)
+        assert (code, out) == (2, "")
+        assert "a plan needs their number, such as DEVICES=8" in err
+
+
+def test_where_there_are_too_few_devices_it_says_what_others_published(desk):
+    _, out, _ = desk.call("plan", "wmt_rnn", "--devices=800")
+    *_, by = cells_of(out, "wmt_rnn")
+    assert by.startswith("could not be rehearsed: DEVICES=800, but this machine has ")
+    assert "3 A100-hours published: " in by
+
+
 def test_where_nobody_knows_it_says_so(desk):
     _, out, _ = desk.call("plan", "imdb", "--variant=scratch", "--gpu=H200")
     assert cells_of(out, "imdb scratch")[1:5] == ["", "", "3", ""]

@@ -1,13 +1,17 @@
-"""Steps on made-up input: as many as real data give, and a network trains on them."""
+"""Steps on made-up input: as many as real data give, timed rightly, and a network trains on them."""
+
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks.config import resolve_settings
 from benchmarks.forecast import load_forecasts
 from benchmarks.modules import synthetic
 from benchmarks.plan import Order, work_out
 from benchmarks.strict import load_claim
-from benchmarks.synthetic import made_up
+from benchmarks.synthetic import in_parts, made_up
+from benchmarks.throughput import Stopwatch
 
 TINY = {
     "imagenet": {
@@ -53,6 +57,7 @@ def assemblies_of(benchmark, variant=None):
         ("imagenet", 32 * (1_281_167 // 4096), 0),
         ("coco", 270_000, 0.01),  # detectron2's 3x schedule, which 37 epochs stand for
         ("librispeech", 15_000, 0.02),  # AlgoPerf's
+        ("wmt_transformer", 100_000, 0.05),  # of Vaswani et al.'s base model
         ("wmt_rnn", 6 * 4_068_191 * 2 * 26 / 52_000, 0.25),  # NVIDIA's pairs of 1 to 50 subwords; 26 a side is a guess
     ],
 )
@@ -68,13 +73,46 @@ def test_only_the_input_and_first_weights_are_other_ones_than_the_run_has():
     assert assembly.settings["model"]["init_args"] == settings["model"]["init_args"] | {"init_from": None}
     assert assembly.module.init_from is None
     assert assembly.datamodule.global_batch_size == settings["data"]["init_args"]["global_batch_size"]
-    assert assembly.accumulate == 16  # one image at a time
 
 
-def test_no_part_of_a_step_may_be_empty():
-    pretraining, fine_tuning = assemblies_of("imdb")
-    assert pretraining.accumulate == 64  # 65,536 tokens are 128 of the longest reviews
-    assert fine_tuning.accumulate == 8  # 8,192 are 16, of which one may be missing
+def test_on_a_processor_a_step_is_taken_in_as_many_parts_as_its_examples_allow():
+    (images,), (pretraining, fine_tuning) = assemblies_of("coco"), assemblies_of("imdb")
+    part, parts = in_parts(images)
+    assert (part.datamodule.global_batch_size, parts) == (1, 16)
+    part, parts = in_parts(pretraining)
+    assert (part.datamodule.global_batch_size, parts) == (
+        2048,
+        32,
+    )  # four of the longest reviews; of two one may be missing
+    part, parts = in_parts(fine_tuning)
+    assert (part.datamodule.global_batch_size, parts) == (2048, 4)
+
+
+class Clock:
+    """What a part of a step takes by this clock: 2 s a unit that it holds, and 10 s for the optimizer."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr("time.perf_counter", lambda: self.now)
+
+    def train(self, watch, held):
+        trainer = SimpleNamespace(
+            datamodule=SimpleNamespace(held=lambda batch: batch),
+            strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        )
+        self.now += 1000  # waiting for data, which does not count
+        watch.on_train_batch_start(trainer, None, held, 0)
+        self.now += 2 * held
+        watch.on_before_optimizer_step(trainer, None, None)
+        self.now += 10
+        watch.on_train_batch_end(trainer, None, None, held, 0)
+
+
+def test_an_optimizer_is_counted_once_a_step_and_examples_as_many_as_there_were(monkeypatch):
+    watch, clock = Stopwatch(), Clock(monkeypatch)
+    for held in (1_000, 7_000, 3, 5, 4):  # the first two warm up
+        clock.train(watch, held)
+    assert watch.seconds(held=6_400, steps=100) == 2 * 6_400 + 100 * 10
 
 
 def test_every_benchmark_whose_data_are_large_has_made_up_input():
@@ -94,21 +132,41 @@ def test_a_plan_without_data_measures_the_recipe_itself(workshop, benchmark, tmp
     found = load_forecasts(where)
     assert [stage.stage for stage in found] == (["pretraining", "fine_tuning"] if benchmark == "imdb" else [""])
     for stage in found:
-        assert stage.training == pytest.approx(stage.steps * batch_of(benchmark, stage) / stage.speed.value, rel=0.01)
+        assert stage.training > 0
         assert stage.evaluation == 0
         assert stage.disk > 0
+        assert stage.parts > 1
     assert workshop.runs() == workshop.records() == []
 
 
-def batch_of(benchmark, stage):
-    """What a step holds on the average, in the unit of the speed."""
-    named = {"pretraining": 65_536, "fine_tuning": 8192}
-    full = {"imagenet": 64, "coco": 16, "librispeech": 3200, "wmt_rnn": 52_000, "wmt_transformer": 50_000}
-    return named.get(stage.stage) or full[benchmark]
+def test_two_processes_measure_together(workshop, tmp_path):
+    where = tmp_path / "forecast.json"
+    asked = ("steps", "imdb", "--variant=default", "--seeds=0", "--devices=2", f"--forecast={where}")
+    code, out, err = workshop.call(*asked, overrides("imdb"))
+    assert (code, out) == (0, ""), err
+    assert [(stage.processes, stage.steps) for stage in load_forecasts(where)] == [(2, 17_940), (2, 3_595)]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "options", "message"),
+    [
+        ("imdb", ["--data=/nowhere"], "full recipes without DATA"),
+        ("imdb", ["--profile=mini"], "full recipes without DATA"),
+        ("locomotion_walk", ["--variant=hopper-ppo"], "of what needs some"),
+        ("imagenet", ["--args=--data.init_args.global_batch_size=10000000"], "more than there are examples"),
+        ("imdb", ["--seeds=0,1"], "exactly one seed and one variant"),
+    ],
+)
+def test_mistakes(workshop, benchmark, options, message, tmp_path):
+    base = ["steps", benchmark, "--seeds=0", f"--forecast={tmp_path / 'f.json'}"]
+    variant = [] if benchmark.startswith("loco") else ["--variant=default"]
+    code, out, err = workshop.call(*base, *variant, *options)
+    assert (code, out) == (2, "")
+    assert message in err
 
 
 @pytest.mark.slow
 def test_the_plan_says_that_it_was_made_up(workshop):
     code, out, err = workshop.call("plan", "imdb", "--variant=default", overrides("imdb"))
     assert (code, err) == (0, "")
-    assert "measured here on synthetic input, training alone, steps in 64 parts" in out
+    assert "measured here on synthetic input of the largest sizes, training alone, steps in 32 and 4 parts" in out

@@ -81,6 +81,11 @@ def one_episode_less(folder):
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
 
 
+def no_number(folder):
+    path = folder / RUN / "episodes.csv"
+    path.write_text(path.read_text() + "Hopper-v5,1,100,many,7\n")
+
+
 def nothing_stored(folder):
     shutil.rmtree(folder / RUN)
 
@@ -100,6 +105,7 @@ def another_claim(folder):
         (another_value, 1, "FAILED", ["1400.0 in the record and 1377.7", "by Python", "by our own scoring"]),
         (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (1377.0, 1378.0)"]),
         (one_episode_less, 1, "FAILED", ["our own scoring refuses the predictions"]),
+        (no_number, 1, "FAILED", ["Python cannot score the predictions", "our own scoring refuses the predictions"]),
         (nothing_stored, 0, "-", ["2 of 2 files are not in this clone"]),
         (another_claim, 0, "ok", ["the claim has changed since", "not comparable"]),
     ],
@@ -178,6 +184,15 @@ def test_without_rliable_it_is_said_that_no_mean_was_checked(five, installed):
     code, out, err = five.call("verify")
     assert (code, err) == (0, ""), (out, err)
     assert out.splitlines()[5] == "-      interquartile means: rliable is not installed (make peers)"
+
+
+def test_an_rliable_that_fails_takes_no_record_with_it(five):
+    peers(five.root, None)
+    python = five.root / ".venv-peers/bin/python"
+    python.write_text("#!/bin/sh\necho 'ImportError: numpy is of another age' >&2\nexit 1\n")
+    code, out, err = five.call("verify")
+    assert (code, err) == (0, ""), (out, err)
+    assert out.splitlines()[5] == "-      interquartile means: rliable fails: ImportError: numpy is of another age"
 
 
 def test_an_interpreter_without_rliable_says_so(monkeypatch):
