@@ -88,6 +88,19 @@ def test_on_a_processor_a_step_is_taken_in_as_many_parts_as_its_examples_allow()
     assert (part.datamodule.global_batch_size, parts) == (2048, 4)
 
 
+@pytest.mark.parametrize("benchmark", ["librispeech", "wmt_rnn", "wmt_transformer", "imdb"])
+def test_batches_are_as_long_as_they_are_said_to_be(benchmark):
+    for assembly in assemblies_of(benchmark):
+        data = assembly.datamodule
+        data.workers = 0
+        data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1, global_step=0)
+        loader = data.train_dataloader()
+        (keys, batch) = next(zip(loader.batch_sampler, loader, strict=False))
+        lengths = data.lengths[[index for _, index in keys]]
+        assert data.held(batch) == pytest.approx(lengths.sum(), rel=1e-4)  # seconds are whole samples
+        assert data.held(batch) == pytest.approx(data.global_batch_size, rel=0.02)
+
+
 class Clock:
     """What a part of a step takes by this clock: 2 s a unit that it holds, and 10 s for the optimizer."""
 
