@@ -26,8 +26,8 @@ FEW = 2  # episodes of a test
 def few_episodes(workshop):
     """Makes the miniature's test one of a few episodes, as simulating them is slow."""
     for file, old, new in (
-        ("claim.yaml", "examples: 20}", f"examples: {FEW}}}"),
-        ("mini.yaml", "    episodes: 20\n", f"    episodes: {FEW}\n"),
+        ("claim.yaml", "examples: 16}", f"examples: {FEW}}}"),
+        ("mini.yaml", "    episodes: 16\n", f"    episodes: {FEW}\n"),
     ):
         path = workshop.root / "benchmarks/driving" / file
         assert path.read_text().count(old) == 1
