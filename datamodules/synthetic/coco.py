@@ -60,7 +60,3 @@ class SyntheticData(Unread, CocoData):
     def training_images(self) -> Images:
         """Noise."""
         return Noise(self.training_groups, self.resizing)
-
-    def held(self, batch: dict[str, Any]) -> float:
-        """Images."""
-        return len(batch["image"])

@@ -27,7 +27,7 @@ class Noise(Dataset[dict[str, Tensor]]):
 
     def __getitems__(self, keys: list[Key]) -> dict[str, Tensor]:
         side = resolution_at(keys[0][0], *self.growth)
-        images = self.picture[..., :side, :side].repeat(len(keys), 1, 1, 1)
+        images = self.picture[..., :side, :side].expand(len(keys), -1, -1, -1)
         positions = torch.tensor([index for _, index in keys])
         return {
             "image": images.contiguous(memory_format=torch.channels_last),
@@ -53,7 +53,3 @@ class SyntheticData(Unread, ImageNetData):
     def training_images(self) -> Images:
         """Noise."""
         return Noise(self.growth)
-
-    def held(self, batch: dict[str, Tensor]) -> float:
-        """Images."""
-        return len(batch["image"])
