@@ -39,7 +39,7 @@ help:
 	@$(PYTHON) -m venv .venv
 	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
-	@.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	@.venv/bin/uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
 	@touch $@
 
 install: .venv/installed
@@ -47,7 +47,7 @@ install: .venv/installed
 # What speed and estimates are compared with, and rliable for `make verify`; no run needs it.
 .venv-peers/installed: requirements-peers.lock .venv/installed
 	@.venv/bin/python -m venv --without-pip .venv-peers
-	@.venv/bin/uv pip sync --quiet --python .venv-peers/bin/python --require-hashes requirements-peers.lock
+	@.venv/bin/uv pip sync --quiet --compile-bytecode --python .venv-peers/bin/python --require-hashes requirements-peers.lock
 	@touch $@
 
 peers: .venv-peers/installed

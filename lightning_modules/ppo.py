@@ -10,9 +10,10 @@ from torch.func import grad
 from benchmarks.errors import UserError
 from datamodules.experience import Experience, Transition
 from lightning_modules.agent import Agent, StepAdam
-from lightning_modules.flat import Flat, adam_state, adam_step, clipped, compiled
+from lightning_modules.flat import Flat, adam_state, adam_step, clipped, compiler
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
+from lightning_modules.ppo_epoch import Epoch, native_epoch
 from lightning_modules.returns import advantages, successive_values
 
 
@@ -72,7 +73,17 @@ class PPO(Agent):
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
         self.sizes = [observations, actions, 1, 1, 1]
-        self.update = compiled(self._update)
+        self.epoch = self._epoch(observations, actions)
+
+    def _epoch(self, observations: int, actions: int) -> Epoch:
+        """In C++ where there is a compiler; else one by one in torch, some twenty times as slow."""
+        found = compiler()
+        if found is None:
+            return self.torch_epoch
+        return native_epoch(
+            found, OBSERVATIONS=observations, ACTIONS=actions, WIDTH=self.width, BATCH=self.minibatch,
+            CLIP=self.clip, VALUE_WEIGHT=self.value_weight, LARGEST_GRADIENT=self.largest_gradient,
+        )  # fmt: skip
 
     def on_fit_start(self) -> None:
         """Refuses minibatches of several sizes.
@@ -94,8 +105,7 @@ class PPO(Agent):
 
     def policy(self, observations: Tensor) -> Tensor:
         """The mean of the policy's distribution."""
-        mean: Tensor = self.network(self.norm(observations))[0]
-        return mean
+        return self.network.mean(self.norm(observations))
 
     @torch.no_grad()
     def training_step(self, batch: Experience, batch_idx: int) -> None:
@@ -103,17 +113,18 @@ class PPO(Agent):
         rollout = self.explore(batch)
         optimizer: Any = self.optimizers()
         rate = self.anneal(optimizer, self.learning_rate)
-        optimizer.step(closure=lambda: self.improve(rollout, optimizer.optimizer, torch.tensor(rate)))
+        optimizer.step(closure=lambda: self.improve(rollout, optimizer.optimizer, rate))
         self.count(batch)
 
     def explore(self, experience: Experience) -> Rollout:
         """Acts at random, as the policy says, for one horizon; then takes what it saw into the normalisation."""
         seen, means, actions, steps = [], [], [], []
-        for noise in torch.randn(experience.horizon, experience.environments.num_envs, self.sizes[1]):
+        log_deviation = self.network.log_deviation
+        noises = log_deviation.exp() * torch.randn(experience.horizon, experience.environments.num_envs, self.sizes[1])
+        for noise in noises:
             seen.append(experience.observations)
-            mean, log_deviation, _ = self.network(self.norm(experience.observations))
-            means.append(mean)
-            actions.append(mean + log_deviation.exp() * noise)
+            means.append(self.policy(experience.observations))
+            actions.append(means[-1] + noise)
             steps.append(experience.step(actions[-1]))
         acted = torch.stack(actions)
         log_probabilities = log_probability(acted, torch.stack(means), log_deviation)
@@ -137,8 +148,8 @@ class PPO(Agent):
         Advantages and returns are those of the present value function, so each epoch finds them anew
         (tianshou:examples/mujoco/README.md: what its PPO owes much of its returns to).
         """
-        values = self.network(rollout.observations.flatten(0, 1))[2].view_as(rollout.rewards)
-        last, final = (self.network(states)[2] for states in (rollout.last, rollout.final))
+        values = self.network.values(rollout.observations.flatten(0, 1)).view_as(rollout.rewards)
+        last, final = (self.network.values(states) for states in (rollout.last, rollout.final))
         following = successive_values(values, last, rollout.ended, final)
         found = advantages(
             rollout.rewards, values, following, rollout.terminated, rollout.ended, self.discount, self.trace
@@ -147,18 +158,20 @@ class PPO(Agent):
         columns = [column[..., None] for column in (rollout.log_probabilities, standard, found + values)]
         return torch.cat([rollout.observations, rollout.actions, *columns], dim=2).flatten(0, 1)
 
-    def improve(self, rollout: Rollout, optimizer: torch.optim.Adam, rate: Tensor) -> None:
+    def improve(self, rollout: Rollout, optimizer: torch.optim.Adam, rate: float) -> None:
         """All the updates of one rollout."""
         state = adam_state(optimizer, self.vector)
-        vector = self.vector.detach()
         for _ in range(self.epochs):
             rows = self.rows(rollout)
-            for minibatch in rows[torch.randperm(len(rows))].split(self.minibatch):
-                self.update(vector, state, rate, minibatch)
+            self.epoch(rows, torch.randperm(len(rows)), rate, self.vector.detach(), state)
 
-    def _update(self, vector: Tensor, state: tuple[Tensor, Tensor, Tensor], rate: Tensor, rows: Tensor) -> None:
-        gradient = clipped(grad(self.loss)(vector, rows), self.largest_gradient)
-        adam_step(vector, gradient, state, rate, epsilon=1e-5)
+    def torch_epoch(
+        self, rows: Tensor, order: Tensor, rate: float, vector: Tensor, state: tuple[Tensor, Tensor, Tensor]
+    ) -> None:
+        """The updates of one epoch, as torch does them."""
+        for minibatch in rows[order].split(self.minibatch):
+            gradient = clipped(grad(self.loss)(vector, minibatch), self.largest_gradient)
+            adam_step(vector, gradient, state, torch.tensor(rate), epsilon=1e-5)
 
     def loss(self, vector: Tensor, rows: Tensor) -> Tensor:
         """The clipped objective (eq. 7 of the paper) and the value function's error, to be minimised."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class ActorCritic(nn.Module):
     """Gaussian policy with a standard deviation for each torque that no state changes, and a value function.
 
-    Both have hidden layers of their own but of one shape, so they are computed as a batch of two. Orthogonal weights,
-    the policy's last layer a hundredth of them (Andrychowicz et al., 2021, arXiv 2006.05990).
+    Each has hidden layers of its own, of one shape. Orthogonal weights, the policy's last layer a hundredth of them
+    (Andrychowicz et al., 2021, arXiv 2006.05990). `lightning_modules/ppo_epoch.cpp` knows where each weight stands.
 
     Args:
         observations: size of an observation.
@@ -34,9 +34,21 @@ class ActorCritic(nn.Module):
 
     def forward(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean action [n, a], its log standard deviation [a] and value [n] of normalised observations [n, o]."""
-        hidden = torch.tanh(torch.baddbmm(self.first_bias, observations.expand(2, -1, -1), self.first))
-        hidden = torch.tanh(torch.baddbmm(self.second_bias, hidden, self.second))  # 2, n, width
-        return self.action(hidden[0]), self.log_deviation, self.value(hidden[1]).squeeze(-1)
+        return self.mean(observations), self.log_deviation, self.values(observations)
+
+    def mean(self, observations: Tensor) -> Tensor:
+        """Mean action [n, a]."""
+        mean: Tensor = self.action(self._hidden(0, observations))
+        return mean
+
+    def values(self, observations: Tensor) -> Tensor:
+        """Value [n]."""
+        values: Tensor = self.value(self._hidden(1, observations))
+        return values.squeeze(-1)
+
+    def _hidden(self, which: int, observations: Tensor) -> Tensor:
+        hidden = torch.tanh(torch.addmm(self.first_bias[which], observations, self.first[which]))
+        return torch.tanh(torch.addmm(self.second_bias[which], hidden, self.second[which]))  # n, width
 
 
 def _orthogonal(inputs: int, outputs: int) -> Tensor:

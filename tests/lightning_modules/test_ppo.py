@@ -1,30 +1,35 @@
-"""The compiled update against torch's own modules, losses and optimizer, one by one."""
+"""The updates in C++ and in torch against torch's own modules, losses and optimizer, one by one."""
 
 import pytest
 import torch
 from torch import nn
 from torch.distributions import Normal
 
-from lightning_modules import flat
-from lightning_modules.flat import Flat, adam_state
+from benchmarks.errors import UserError
+from lightning_modules import ppo
+from lightning_modules.flat import Flat, adam_state, compiler
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.ppo import PPO
 
 
-@pytest.fixture
-def agent():
+def agent_of(observations, actions, width, minibatch):
     torch.manual_seed(0)
     agent = PPO(
-        width=8, deviation=0.5, learning_rate=0.01, epochs=2, minibatch=4, discount=0.99, trace=0.95, clip=0.2,
-        value_weight=0.5, largest_gradient=0.5,
+        width=width, deviation=0.5, learning_rate=0.01, epochs=2, minibatch=minibatch, discount=0.99, trace=0.95,
+        clip=0.2, value_weight=0.5, largest_gradient=0.5,
     )  # fmt: skip
-    agent.build(5, 2, 3)
+    agent.build(observations, actions, 3)
     return agent
+
+
+@pytest.fixture
+def agent():
+    return agent_of(5, 2, 8, 4)
 
 
 def rows_of(agent, count):
     """Rows of an agent that has moved on since: ratios on both sides of the clip."""
-    observations, noise = torch.randn(count, 5), torch.randn(count, 2)
+    observations, noise = torch.randn(count, agent.sizes[0]), torch.randn(count, agent.sizes[1])
     mean, log_deviation, _ = agent.network(observations)
     actions = mean + log_deviation.exp() * noise
     old = log_probability(actions, mean, log_deviation) + 0.4 * torch.randn(count)
@@ -62,11 +67,11 @@ def test_the_vector_and_the_network_are_one():
 
 def reference_updates(agent, rows):
     """The same updates in plain torch: autograd, `clip_grad_norm_`, `Adam.step`. Returns the weights."""
-    network = ActorCritic(5, 2, 8, 0.5)
+    network = ActorCritic(*agent.sizes[:2], agent.width, 0.5)
     network.load_state_dict(agent.network.state_dict())
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01, eps=1e-5)
-    for part in rows.split(4):
-        observations, actions, old, advantage, target = part.split([5, 2, 1, 1, 1], dim=1)
+    for part in rows.split(agent.minibatch):
+        observations, actions, old, advantage, target = part.split(agent.sizes, dim=1)
         mean, log_deviation, values = network(observations)
         ratio = (Normal(mean, log_deviation.exp()).log_prob(actions).sum(-1) - old[:, 0]).exp()
         clipped = torch.where(advantage[:, 0] > 0, ratio.clamp(max=1.2), ratio.clamp(min=0.8))
@@ -79,22 +84,48 @@ def reference_updates(agent, rows):
     return torch.cat([weight.detach().ravel() for weight in network.parameters()])
 
 
-@pytest.mark.parametrize("way", ["compiled", "eager"])
-def test_updates_are_those_of_plain_torch(way, agent, monkeypatch):
-    if way == "compiled" and flat.compiler() is None:
+# Sizes of a robot, and others: no whole number of the processor's lanes, rows that no tile of four divides.
+@pytest.mark.parametrize("sizes", [(5, 2, 8, 4), (17, 6, 64, 64), (3, 1, 7, 5), (27, 8, 48, 10)])
+@pytest.mark.parametrize("way", ["native_epoch", "torch_epoch"])
+def test_updates_are_those_of_plain_torch(way, sizes):
+    if way == "native_epoch" and compiler() is None:
         pytest.skip("no C++ compiler")
-    if way == "eager":
-        monkeypatch.setattr(flat, "compiler", lambda: None)
-        agent.update = flat.compiled(agent._update)
-        assert agent.update == agent._update
-    rows = rows_of(agent, 20)
-    expected = reference_updates(agent, rows)
+    agent = agent_of(*sizes)
+    epoch = agent.epoch if way == "native_epoch" else agent.torch_epoch
+    assert (epoch == agent.torch_epoch) == (way == "torch_epoch")
+    rows = rows_of(agent, 5 * agent.minibatch)
+    order = torch.randperm(len(rows))
+    expected = reference_updates(agent, rows[order])
     before = agent.vector.clone()
-    optimizer = agent.configure_optimizers()
-    state = adam_state(optimizer, agent.vector)
+    state = adam_state(agent.configure_optimizers(), agent.vector)
     with torch.no_grad():
-        for part in rows.split(4):
-            agent.update(agent.vector.detach(), state, torch.tensor(0.01), part)
+        epoch(rows, order, 0.01, agent.vector.detach(), state)
     torch.testing.assert_close(agent.vector.detach(), expected, rtol=1e-4, atol=1e-6)
     assert (agent.vector - before).abs().max() > 0.02, "five steps of about 0.01 each"
     assert state[0] == 5
+
+
+def test_what_is_no_number_is_not_lost(agent):
+    """A ratio that is none would pass for one within the clip, and the agent would act on as if nothing were wrong."""
+    rows = rows_of(agent, 4)
+    rows[2, 0] = float("nan")
+    with torch.no_grad():
+        agent.epoch(
+            rows, torch.arange(4), 0.01, agent.vector.detach(), adam_state(agent.configure_optimizers(), agent.vector)
+        )
+    assert not agent.vector.isfinite().any()
+
+
+def test_without_a_compiler_torch_learns(monkeypatch):
+    monkeypatch.setattr(ppo, "compiler", lambda: None)
+    agent = agent_of(5, 2, 8, 4)
+    assert agent.epoch == agent.torch_epoch
+
+
+def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho cannot find the header >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(ppo, "compiler", lambda: str(broken))
+    with pytest.raises(UserError, match=r"c\+\+ does not compile ppo_epoch.cpp: cannot find the header. .* in CXX"):
+        agent_of(5, 2, 8, 4)

@@ -1,0 +1,57 @@
+"""One epoch of PPO's updates as one call of C++, compiled for the sizes of the task: `ppo_epoch.cpp`."""
+
+from collections.abc import Callable
+from ctypes import CDLL, c_double, c_int64, c_void_p
+from pathlib import Path
+from subprocess import run
+from tempfile import TemporaryDirectory
+
+from torch import Tensor
+
+from benchmarks.errors import UserError
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+
+FLAGS = "-std=c++17 -O3 -march=native -shared -fPIC -fno-math-errno -fno-trapping-math -fno-signed-zeros"
+"""What keeps a number that is none; sums may be taken in another order, so that they fit the processor's lanes."""
+
+Epoch = Callable[[Tensor, Tensor, float, Tensor, tuple[Tensor, Tensor, Tensor]], None]
+"""Takes rows [n, o + a + 3], the order to take them in [n], a learning rate, and what it changes: the weights' vector,
+and the state of Adam."""
+
+
+def native_epoch(compiler: str, **settings: int | float) -> Epoch:
+    """Compiles the epoch, which takes a third of a second.
+
+    Args:
+        compiler: of C++, GCC or Clang.
+        settings: by the names that the source gives them.
+
+    Raises:
+        UserError: the compiler refuses the source.
+    """
+    batch = int(settings["BATCH"])
+    function = _library(compiler, settings).epoch
+    function.argtypes = [c_void_p, c_void_p, c_int64, c_double, *[c_void_p] * 4]
+
+    def epoch(rows: Tensor, order: Tensor, rate: float, vector: Tensor, state: tuple[Tensor, Tensor, Tensor]) -> None:
+        step, first, second = state
+        changed = (tensor.data_ptr() for tensor in (vector, first, second, step))
+        function(rows.data_ptr(), order.data_ptr(), len(rows) // batch, rate, *changed)
+
+    return epoch
+
+
+def _library(compiler: str, settings: dict[str, int | float]) -> CDLL:
+    """The library is loaded before its file goes, so nothing is left that another processor could trip over."""
+    defined = [f"-D{name}={value}{'f' if isinstance(value, float) else ''}" for name, value in settings.items()]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "ppo_epoch.so")
+        command = [compiler, *FLAGS.split(), "-fassociative-math", *defined, str(SOURCE), "-o", str(path)]
+        done = run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(
+                f"{compiler} does not compile {SOURCE.name}: {done.stderr.strip().splitlines()[0]}. "
+                "Name another C++ compiler (GCC or Clang) in CXX."
+            )
+        return CDLL(str(path))
