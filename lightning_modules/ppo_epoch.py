@@ -12,8 +12,10 @@ from benchmarks.errors import UserError
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
-FLAGS = "-std=c++17 -O3 -march=native -shared -fPIC -fno-math-errno -fno-trapping-math -fno-signed-zeros"
-"""What keeps a number that is none; sums may be taken in another order, so that they fit the processor's lanes."""
+FLAGS = (
+    "-std=c++17 -O3 -march=native -shared -fPIC -fno-math-errno -fno-trapping-math -fno-signed-zeros -fassociative-math"
+)
+"""Sums may be taken in an order that fits the processor; unlike with -ffast-math, what is not finite stays so."""
 
 Epoch = Callable[[Tensor, Tensor, float, Tensor, tuple[Tensor, Tensor, Tensor]], None]
 """Takes rows [n, o + a + 3], the order to take them in [n], a learning rate, and what it changes: the weights' vector,
@@ -28,7 +30,7 @@ def native_epoch(compiler: str, **settings: int | float) -> Epoch:
         settings: by the names that the source gives them.
 
     Raises:
-        UserError: the compiler refuses the source.
+        UserError: the compiler refuses the source, or the system what it made.
     """
     batch = int(settings["BATCH"])
     function = _library(compiler, settings).epoch
@@ -47,11 +49,14 @@ def _library(compiler: str, settings: dict[str, int | float]) -> CDLL:
     defined = [f"-D{name}={value}{'f' if isinstance(value, float) else ''}" for name, value in settings.items()]
     with TemporaryDirectory() as folder:
         path = Path(folder, "ppo_epoch.so")
-        command = [compiler, *FLAGS.split(), "-fassociative-math", *defined, str(SOURCE), "-o", str(path)]
+        command = [compiler, *FLAGS.split(), *defined, str(SOURCE), "-o", str(path)]
         done = run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise UserError(
                 f"{compiler} does not compile {SOURCE.name}: {done.stderr.strip().splitlines()[0]}. "
                 "Name another C++ compiler (GCC or Clang) in CXX."
             )
-        return CDLL(str(path))
+        try:
+            return CDLL(str(path))
+        except OSError as error:
+            raise UserError(f"{error}. Name a folder that code can be loaded from in TMPDIR.") from None

@@ -122,10 +122,17 @@ def test_without_a_compiler_torch_learns(monkeypatch):
     assert agent.epoch == agent.torch_epoch
 
 
-def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo no header >&2; exit 1", r"c\+\+ does not compile ppo_epoch.cpp: no header. .* in CXX"),
+        ('for last; do :; done; echo no library > "$last"', r"ppo_epoch.so: .* Name a folder .* in TMPDIR"),
+    ],
+)
+def test_a_compiler_that_fails_is_named(script, message, monkeypatch, tmp_path):
     broken = tmp_path / "c++"
-    broken.write_text("#!/bin/sh\necho cannot find the header >&2\nexit 1\n")
+    broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o755)
     monkeypatch.setattr(ppo, "compiler", lambda: str(broken))
-    with pytest.raises(UserError, match=r"c\+\+ does not compile ppo_epoch.cpp: cannot find the header. .* in CXX"):
+    with pytest.raises(UserError, match=message):
         agent_of(5, 2, 8, 4)
