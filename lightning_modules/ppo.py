@@ -50,6 +50,7 @@ class PPO(Agent):
         clip: epsilon of the clipped objective.
         value_weight: of the value function's squared error.
         largest_gradient: norm that gradients are clipped to.
+        largest_observation: standard deviations that observations are clipped to.
     """
 
     norm: RunningNorm
@@ -57,17 +58,18 @@ class PPO(Agent):
 
     def __init__(
         self, width: int, deviation: float, learning_rate: float, epochs: int, minibatch: int, discount: float,
-        trace: float, clip: float, value_weight: float, largest_gradient: float,
+        trace: float, clip: float, value_weight: float, largest_gradient: float, largest_observation: float,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.deviation = width, deviation
         self.learning_rate, self.epochs, self.minibatch = learning_rate, epochs, minibatch
         self.discount, self.trace, self.clip = discount, trace, clip
         self.value_weight, self.largest_gradient = value_weight, largest_gradient
+        self.largest_observation = largest_observation
 
     def build(self, observations: int, actions: int, environments: int) -> None:
         """The normalisation and the networks."""
-        self.norm = RunningNorm(observations)
+        self.norm = RunningNorm(observations, self.largest_observation)
         self.reward_scale = ReturnScale(self.discount, environments)
         self.network = ActorCritic(observations, actions, self.width, self.deviation)
         self.flat = Flat(self.network)
