@@ -59,8 +59,8 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
         return _run(asked, asked.variants[0], chosen[0], data, options) or _strictly(options, asked)
     jobs = [
         Job(("run", asked.benchmark, *passed_on(options, asked, variant, data), f"--seeds={seed}"))
+        for seed in chosen  # each in all variants, so that long and short ones alternate and no core waits for the last
         for variant in asked.variants
-        for seed in chosen
     ]
     room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
     code = Children(jobs[:1] if options.rehearse else jobs, room).run()

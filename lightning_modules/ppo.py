@@ -1,6 +1,7 @@
 """Proximal policy optimisation (Schulman et al., 2017, arXiv 1707.06347) of a Gaussian policy of torques."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -75,15 +76,19 @@ class PPO(Agent):
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
         self.sizes = [observations, actions, 1, 1, 1]
-        self.epoch = self._epoch(observations, actions)
 
-    def _epoch(self, observations: int, actions: int) -> Epoch:
-        """In C++ where there is a compiler; else one by one in torch, some twenty times as slow."""
+    @cached_property
+    def epoch(self) -> Epoch:
+        """The updates of one epoch: in C++ where there is a compiler, else in torch, some thirty times as slow.
+
+        Raises:
+            UserError: the compiler fails.
+        """
         found = compiler()
         if found is None:
             return self.torch_epoch
         return native_epoch(
-            found, OBSERVATIONS=observations, ACTIONS=actions, WIDTH=self.width, BATCH=self.minibatch,
+            found, OBSERVATIONS=self.sizes[0], ACTIONS=self.sizes[1], WIDTH=self.width, BATCH=self.minibatch,
             CLIP=self.clip, VALUE_WEIGHT=self.value_weight, LARGEST_GRADIENT=self.largest_gradient,
         )  # fmt: skip
 

@@ -135,4 +135,4 @@ def test_a_compiler_that_fails_is_named(script, message, monkeypatch, tmp_path):
     broken.chmod(0o755)
     monkeypatch.setattr(ppo, "compiler", lambda: str(broken))
     with pytest.raises(UserError, match=message):
-        agent_of(5, 2, 8, 4)
+        _ = agent_of(5, 2, 8, 4).epoch
