@@ -22,7 +22,7 @@ from results.verify import check, interquartile_means, verify
 from tests.conftest import ROOT
 from tests.results.records import record
 
-RUN = "full-hopper-ppo-s2-131ea0f874d9"
+RUN = "full-hopper-ppo-s2-8e2e485753fc"
 RECORDS = "results/records/locomotion_walk"
 
 
@@ -73,7 +73,7 @@ def another_value(folder):
 
 
 def another_interval(folder):
-    edit(folder / f"{RUN}.json", lambda content: content["metrics"]["Hopper-v5/return"].update(ci95=[1377.0, 1378.0]))
+    edit(folder / f"{RUN}.json", lambda content: content["metrics"]["Hopper-v5/return"].update(ci95=[2848.0, 2850.0]))
 
 
 def one_episode_less(folder):
@@ -100,13 +100,13 @@ def another_claim(folder):
 @pytest.mark.parametrize(
     ("change", "code", "verdict", "words"),
     [
-        (None, 0, "ok", ["2 of 2 files as recorded", "1377.74 by Python", "1377.74 by our own scoring"]),
+        (None, 0, "ok", ["3 of 3 files as recorded", "2849.07 by Python", "2849.07 by our own scoring"]),
         (another_return, 1, "FAILED", ["episodes.csv is not the file that was recorded", "by Python"]),
-        (another_value, 1, "FAILED", ["1400.0 in the record and 1377.7", "by Python", "by our own scoring"]),
-        (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (1377.0, 1378.0)"]),
+        (another_value, 1, "FAILED", ["1400.0 in the record and 2849.06", "by Python", "by our own scoring"]),
+        (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (2848.0, 2850.0)"]),
         (one_episode_less, 1, "FAILED", ["our own scoring refuses the predictions"]),
         (no_number, 1, "FAILED", ["Python cannot score the predictions", "our own scoring refuses the predictions"]),
-        (nothing_stored, 0, "-", ["2 of 2 files are not in this clone"]),
+        (nothing_stored, 0, "-", ["3 of 3 files are not in this clone"]),
         (another_claim, 0, "ok", ["the claim has changed since", "not comparable"]),
     ],
 )
