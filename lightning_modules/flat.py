@@ -1,6 +1,6 @@
-"""All weights of a small network as one vector, so that a whole update is one compiled graph.
+"""All weights of a small network as one vector, so that a whole update is one compiled graph, or one call of C++.
 
-An update of a two-layer policy is some sixty operations of a few microseconds each; run one by one, the calls cost more
+An update of a small network is some sixty operations of a few microseconds each; run one by one, the calls cost more
 than the arithmetic. Compiled by `torch.compile` as a pure function of vectors they take a fifth of the time.
 """
 

@@ -79,7 +79,7 @@ class PPO(Agent):
 
     @cached_property
     def epoch(self) -> Epoch:
-        """The updates of one epoch: in C++ where there is a compiler, else in torch, some thirty times as slow.
+        """The updates of one epoch: in C++ where there is a compiler, else in torch, each some thirty times as slow.
 
         Raises:
             UserError: the compiler fails.
@@ -93,10 +93,10 @@ class PPO(Agent):
         )  # fmt: skip
 
     def on_fit_start(self) -> None:
-        """Refuses minibatches of several sizes.
+        """Refuses minibatches of several sizes, and compiles.
 
         Raises:
-            UserError: a rollout is no whole number of minibatches.
+            UserError: a rollout is no whole number of minibatches; the compiler fails.
         """
         datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         steps = datamodule.global_batch_size
@@ -105,6 +105,7 @@ class PPO(Agent):
                 f"model.init_args.minibatch: {self.minibatch} does not divide the {steps} steps of a rollout "
                 "(num_envs x horizon). Choose one that does."
             )
+        _ = self.epoch  # now, so that a compiler that fails does so before anything is trained
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with PPO's usual epsilon."""

@@ -117,7 +117,7 @@ void head_backward(const float* outputs_gradient, const float* hidden, const flo
 
 // The two hidden layers of one network, the policy's (0) or the value function's (1).
 struct Hidden {
-    alignas(64) float first[BATCH * WIDTH], second[BATCH * WIDTH];
+    alignas(64) float first[BATCH * WIDTH], second[BATCH * WIDTH], before[BATCH * WIDTH], turned[WIDTH * WIDTH];
 
     void forward(int network, const float* rows, const float* weights) {
         multiply<BATCH, OBSERVATIONS>(rows, FEATURES, 1, weights + FIRST + network * OBSERVATIONS * WIDTH,
@@ -130,7 +130,6 @@ struct Hidden {
 
     // `gradient` [BATCH, WIDTH]: of `second`; used up.
     void backward(int network, const float* rows, const float* weights, float* gradient, float* weights_gradient) {
-        alignas(64) float turned[WIDTH * WIDTH], before[BATCH * WIDTH];
         const float* matrix = weights + SECOND + network * WIDTH * WIDTH;
         squash_backward(second, gradient);
         multiply<WIDTH, BATCH>(first, 1, WIDTH, gradient, nullptr,
@@ -165,8 +164,9 @@ void loss_backward(const float* rows, const float* mean, const float* log_deviat
         }
         const float ratio = std::exp(log_probability - old);
         const float clipped = ratio < 1 - CLIP ? 1 - CLIP : ratio > 1 + CLIP ? 1 + CLIP : ratio;
-        // A ratio that is not a number is never beyond the clip, so that it is not lost.
-        const float slope = ratio * advantage > clipped * advantage ? 0 : -advantage * ratio / BATCH;
+        // A ratio that is not finite is never beyond the clip, so that it is not lost.
+        const bool beyond = ratio * advantage > clipped * advantage && ratio < INFINITY;
+        const float slope = beyond ? 0 : -advantage * ratio / BATCH;
         for (int j = 0; j < ACTIONS; j++) {
             mean_gradient[i * ACTIONS + j] = slope * standard[j] * precision[j];
             log_deviation_gradient[j] += slope * (standard[j] * standard[j] - 1);
@@ -176,9 +176,9 @@ void loss_backward(const float* rows, const float* mean, const float* log_deviat
 }
 
 void find_gradient(const float* rows, const float* weights, float* gradient) {
-    static thread_local Hidden policy, critic;
-    alignas(64) float mean[BATCH * ACTIONS], value[BATCH], mean_gradient[BATCH * ACTIONS], value_gradient[BATCH];
-    alignas(64) float hidden_gradient[BATCH * WIDTH];
+    static thread_local Hidden policy, critic;  // not on the stack, which wide networks would overflow
+    alignas(64) static thread_local float mean[BATCH * ACTIONS], value[BATCH], mean_gradient[BATCH * ACTIONS];
+    alignas(64) static thread_local float value_gradient[BATCH], hidden_gradient[BATCH * WIDTH];
     policy.forward(0, rows, weights);
     critic.forward(1, rows, weights);
     head<ACTIONS>(policy.second, weights + ACTION, weights + ACTION_BIAS, mean);
@@ -212,7 +212,7 @@ void adam(const float* gradient, double rate, float* weights, float* first, floa
 // `rows` [n, FEATURES] in the order of `order`, BATCH at a time, for so many minibatches; the rest changes in place.
 extern "C" void epoch(const float* rows, const int64_t* order, int64_t minibatches, double rate, float* weights,
                       float* first, float* second, float* steps) {
-    alignas(64) float minibatch[BATCH * FEATURES], gradient[SIZE];
+    alignas(64) static thread_local float minibatch[BATCH * FEATURES], gradient[SIZE];
     for (int64_t start = 0; start < minibatches * BATCH; start += BATCH) {
         for (int i = 0; i < BATCH; i++)
             for (int j = 0; j < FEATURES; j++)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from ctypes import CDLL, c_double, c_int64, c_void_p
+from math import isfinite
 from pathlib import Path
 from subprocess import run
 from tempfile import TemporaryDirectory
 
-from torch import Tensor
+from torch import Tensor, float32
 
 from benchmarks.errors import UserError
 
@@ -38,6 +39,9 @@ def native_epoch(compiler: str, **settings: int | float) -> Epoch:
 
     def epoch(rows: Tensor, order: Tensor, rate: float, vector: Tensor, state: tuple[Tensor, Tensor, Tensor]) -> None:
         step, first, second = state
+        assert rows.dtype == vector.dtype == float32
+        assert rows.is_contiguous()
+        assert len(rows) % batch == 0
         changed = (tensor.data_ptr() for tensor in (vector, first, second, step))
         function(rows.data_ptr(), order.data_ptr(), len(rows) // batch, rate, *changed)
 
@@ -46,17 +50,24 @@ def native_epoch(compiler: str, **settings: int | float) -> Epoch:
 
 def _library(compiler: str, settings: dict[str, int | float]) -> CDLL:
     """The library is loaded before its file goes, so nothing is left that another processor could trip over."""
-    defined = [f"-D{name}={value}{'f' if isinstance(value, float) else ''}" for name, value in settings.items()]
-    with TemporaryDirectory() as folder:
+    defined = [f"-D{name}={_literal(value)}" for name, value in settings.items()]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, "ppo_epoch.so")
         command = [compiler, *FLAGS.split(), *defined, str(SOURCE), "-o", str(path)]
         done = run(command, check=False, capture_output=True, text=True)
         if done.returncode:
+            said = done.stderr.splitlines()
+            why = next((line for line in said if "error" in line), f"it ends with {done.returncode}")
             raise UserError(
-                f"{compiler} does not compile {SOURCE.name}: {done.stderr.strip().splitlines()[0]}. "
-                "Name another C++ compiler (GCC or Clang) in CXX."
+                f"{compiler} does not compile {SOURCE.name}: {why}. Name another C++ compiler (GCC or Clang) in CXX."
             )
         try:
             return CDLL(str(path))
         except OSError as error:
             raise UserError(f"{error}. Name a folder that code can be loaded from in TMPDIR.") from None
+
+
+def _literal(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value}f" if isfinite(value) else "INFINITY"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT
 from results.collect import Row, benchmarks, miniature_rows_of, rows_of
@@ -18,6 +19,9 @@ def write_tables() -> str:
 
     Returns:
         What to print.
+
+    Raises:
+        UserError: the README has lost the place of its table.
     """
     files = committed({name: rows_of(name) for name in benchmarks()})
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
@@ -45,5 +49,9 @@ def committed(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
 
 def _update_readme(table: str) -> None:
     path = ROOT / "README.md"
-    text = README_BLOCK.sub(lambda block: block[1] + table + block[2], path.read_text(encoding="utf-8"))
+    text, count = README_BLOCK.subn(lambda block: block[1] + table + block[2], path.read_text(encoding="utf-8"))
+    if count != 1:
+        raise UserError(
+            "README.md: the table of claims has lost `<!-- claims: -->` above or `<!-- /claims -->` below it."
+        )
     write_atomically(path, text.encode())
