@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.errors import UserError
 from benchmarks.strict import load_claim
 from results import collect, tables
 from results.collect import Row, benchmarks, judge, rows_of
@@ -36,6 +37,15 @@ def repository(tmp_path, monkeypatch):
 
 def written(repository):
     return {path.name: path.read_bytes() for path in (repository / "results/tables").iterdir()}
+
+
+def test_a_readme_that_lost_the_place_of_its_table_is_left_alone(repository):
+    readme = repository / "README.md"
+    readme.write_text(readme.read_text().replace("<!-- /claims -->\n", ""))
+    before = readme.read_bytes()
+    with pytest.raises(UserError, match=r"README\.md: the table of claims has lost"):
+        tables.write_tables()
+    assert readme.read_bytes() == before
 
 
 def test_the_tables_without_a_record(repository):
