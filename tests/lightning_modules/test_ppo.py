@@ -85,10 +85,19 @@ def reference_updates(agent, rows):
 
 
 # Sizes of a robot, and others: no whole number of the processor's lanes, rows that no tile of four divides, more than
-# a stack holds.
-@pytest.mark.parametrize("sizes", [(5, 2, 8, 4), (17, 6, 64, 64), (3, 1, 7, 5), (27, 8, 48, 10), (3, 1, 512, 1024)])
+# a stack holds (there torch's own sums, taken in two orders, lie farther apart).
+@pytest.mark.parametrize(
+    ("sizes", "apart"),
+    [
+        ((5, 2, 8, 4), 1e-6),
+        ((17, 6, 64, 64), 1e-6),
+        ((3, 1, 7, 5), 1e-6),
+        ((27, 8, 48, 10), 1e-6),
+        ((3, 1, 512, 1024), 1e-5),
+    ],
+)
 @pytest.mark.parametrize("way", ["native_epoch", "torch_epoch"])
-def test_updates_are_those_of_plain_torch(way, sizes):
+def test_updates_are_those_of_plain_torch(way, sizes, apart):
     if way == "native_epoch" and compiler() is None:
         pytest.skip("no C++ compiler")
     agent = agent_of(*sizes)
@@ -101,7 +110,7 @@ def test_updates_are_those_of_plain_torch(way, sizes):
     state = adam_state(agent.configure_optimizers(), agent.vector)
     with torch.no_grad():
         epoch(rows, order, 0.01, agent.vector.detach(), state)
-    torch.testing.assert_close(agent.vector.detach(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(agent.vector.detach(), expected, rtol=1e-4, atol=apart)
     assert (agent.vector - before).abs().max() > 0.02, "five steps of about 0.01 each"
     assert state[0] == 5
 
