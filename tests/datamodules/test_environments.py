@@ -4,6 +4,7 @@ import io
 from functools import partial
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -107,6 +108,14 @@ def test_the_time_limit_of_a_robot_that_stands(name):
     still = np.zeros(ours.action_space.shape, np.float32)
     ends = [assert_same_step(ours, theirs, still, f"step {step}") for step in range(12)]
     assert ends == [(0, 0)] * 9 + [(0, COUNT)] + [(0, 0)] * 2
+
+
+def test_no_step_is_timed():
+    robot = gymnasium.make("Hopper-v5").unwrapped
+    robot.reset(seed=0)
+    robot.step(robot.action_space.sample())
+    whole = robot.data.timer[mujoco.mjtTimer.mjTIMER_STEP]
+    assert (whole.number, whole.duration) == (robot.frame_skip, 0)
 
 
 @pytest.mark.parametrize("name", TASKS)
