@@ -51,7 +51,7 @@ class PPO(Agent):
         clip: epsilon of the clipped objective.
         value_weight: of the value function's squared error.
         largest_gradient: norm that gradients are clipped to.
-        largest_observation: standard deviations that observations are clipped to.
+        observed: how many numbers of an observation the networks are given, the first ones; all where None.
     """
 
     norm: RunningNorm
@@ -59,23 +59,23 @@ class PPO(Agent):
 
     def __init__(
         self, width: int, deviation: float, learning_rate: float, epochs: int, minibatch: int, discount: float,
-        trace: float, clip: float, value_weight: float, largest_gradient: float, largest_observation: float,
+        trace: float, clip: float, value_weight: float, largest_gradient: float, observed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.deviation = width, deviation
         self.learning_rate, self.epochs, self.minibatch = learning_rate, epochs, minibatch
         self.discount, self.trace, self.clip = discount, trace, clip
         self.value_weight, self.largest_gradient = value_weight, largest_gradient
-        self.largest_observation = largest_observation
+        self.observed = observed
 
     def build(self, observations: int, actions: int, environments: int) -> None:
         """The normalisation and the networks."""
-        self.norm = RunningNorm(observations, self.largest_observation)
+        self.norm = RunningNorm(observations, self.observed)
         self.reward_scale = ReturnScale(self.discount, environments)
-        self.network = ActorCritic(observations, actions, self.width, self.deviation)
+        self.network = ActorCritic(self.norm.observed, actions, self.width, self.deviation)
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
-        self.sizes = [observations, actions, 1, 1, 1]
+        self.sizes = [self.norm.observed, actions, 1, 1, 1]
 
     @cached_property
     def epoch(self) -> Epoch:

@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from benchmarks.errors import UserError
+
+LARGEST = 10.0
+"""Standard deviations that values are clipped to."""
+
 
 class RunningNorm(nn.Module):
     """Subtracts the running mean and divides by the running standard deviation, then clips.
@@ -11,29 +16,36 @@ class RunningNorm(nn.Module):
 
     Args:
         size: of an observation.
-        largest: values are clipped to +- this many standard deviations.
+        observed: how many of its numbers are used, the first ones; all where None.
+
+    Raises:
+        UserError: an observation has fewer numbers.
     """
 
     mean: Tensor
     variance: Tensor
     count: Tensor
 
-    def __init__(self, size: int, largest: float = 10.0) -> None:
+    def __init__(self, size: int, observed: int | None = None) -> None:
         super().__init__()
-        self.largest = largest
-        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
+        self.observed = size if observed is None else observed
+        if not 0 < self.observed <= size:
+            raise UserError(
+                f"model.init_args.observed: {observed}, where it must be 1 to {size}, the size of an observation."
+            )
+        self.register_buffer("mean", torch.zeros(self.observed, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(self.observed, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Observations [..., size] to float32 of the same shape."""
-        scaled = (observations - self.mean) / (self.variance + 1e-8).sqrt()
-        return scaled.clamp(-self.largest, self.largest).float()
+        """Observations [..., size] to float32 [..., observed]."""
+        scaled = (observations[..., : self.observed] - self.mean) / (self.variance + 1e-8).sqrt()
+        return scaled.clamp(-LARGEST, LARGEST).float()
 
     @torch.no_grad()
     def update(self, observations: Tensor) -> None:
         """Takes observations [n, size] into account (Chan et al., 1979: moments of two samples joined)."""
-        seen = observations.double()
+        seen = observations[:, : self.observed].double()
         mean, variance, number = seen.mean(0), seen.var(0, unbiased=False), len(seen)
         total = self.count + number
         shift = mean - self.mean

@@ -16,7 +16,7 @@ def agent_of(observations, actions, width, minibatch):
     torch.manual_seed(0)
     agent = PPO(
         width=width, deviation=0.5, learning_rate=0.01, epochs=2, minibatch=minibatch, discount=0.99, trace=0.95,
-        clip=0.2, value_weight=0.5, largest_gradient=0.5, largest_observation=10.0,
+        clip=0.2, value_weight=0.5, largest_gradient=0.5,
     )  # fmt: skip
     agent.build(observations, actions, 3)
     return agent

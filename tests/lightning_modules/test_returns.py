@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.errors import UserError
 from datamodules.experience import Transition
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
 from lightning_modules.returns import advantages, n_step_return, successive_values
@@ -55,6 +56,20 @@ def test_running_moments_are_those_of_all_that_was_seen():
     assert scaled.dtype == torch.float32
     torch.testing.assert_close(scaled, ((seen - seen.mean(0)) / seen.std(0, unbiased=False)).float())
     assert norm(seen + 1e6).max() == 10
+
+
+def test_of_an_observation_only_the_first_numbers_are_used():
+    seen = torch.from_numpy(np.random.default_rng(0).normal(5, 3, (70, 4)))
+    some, whole = RunningNorm(4, observed=3), RunningNorm(3)
+    some.update(seen)
+    whole.update(seen[:, :3])
+    assert torch.equal(some(seen), whole(seen[:, :3]))
+
+
+@pytest.mark.parametrize("observed", [0, 5])
+def test_numbers_that_an_observation_does_not_have(observed):
+    with pytest.raises(UserError, match=f"observed: {observed}, where it must be 1 to 4"):
+        RunningNorm(4, observed)
 
 
 def test_rewards_are_scaled_by_the_spread_of_discounted_returns():
