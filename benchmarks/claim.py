@@ -164,7 +164,10 @@ class Claim:
     @cached_property
     def hash(self) -> str:
         """Of what decides the verdict, so that a typo mended in the audit voids no record."""
-        keys = ("name", "metric", "target", "rounding", "split", "examples", "signature", "variant")
+        keys = (
+            "name", "metric", "target", "rounding", "unit", "higher_is_better", "split", "examples", "signature",
+            "variant",
+        )  # fmt: skip
         readings = [
             {key: getattr(reading, key) for key in keys} | {"margin": reading.margin.value} for reading in self.testable
         ]
