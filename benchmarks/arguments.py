@@ -3,6 +3,7 @@
 import difflib
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from benchmarks.paths import benchmark_folder
 from benchmarks.runs import announce, externally_launched
 from benchmarks.strict import load_claim
 from results.collect import benchmarks
+from results.scoring.rows import whole_number
 
 LARGEST_SEED = 2**32 - 1
+MOST = 10**6  # devices or nodes; who writes more has slipped
+PATHS = ("data", "pack", "checkpoint", "predictions")  # the options that are
 DEFAULT = "default"  # VARIANT of what `config.yaml` says by itself
 
 
@@ -31,6 +35,38 @@ class Request:
     data: str | None
     variants: tuple[str | None, ...]
     overrides: Settings
+
+
+def located(options: Namespace) -> Namespace:
+    """The command line with every path in it absolute and its `~` expanded, so that all commands mean the same by one.
+
+    Raises:
+        UserError: one is empty, or the system does not even look for a file of that name.
+    """
+    given = {name: text for name in PATHS if (text := getattr(options, name, None)) is not None}
+    return Namespace(**vars(options) | {name: _located(name.upper(), text) for name, text in given.items()})
+
+
+def _located(name: str, text: str) -> str:
+    if not text:
+        raise UserError(f"{name} is empty. Give a path, or leave {name} out.")
+    if name != "DATA" or not text.startswith("hf:"):
+        return str(_absolute(name, text))
+    if not text.removeprefix("hf:").strip("/ "):
+        raise UserError(f"DATA={text} names no data set. Write hf:<name>, such as hf:stanfordnlp/imdb.")
+    return text
+
+
+def _absolute(name: str, text: str) -> Path:
+    try:
+        path = Path(text).expanduser().absolute()
+        with suppress(FileNotFoundError, NotADirectoryError):  # each command says itself what it misses there
+            path.stat()
+    except RuntimeError:
+        raise UserError(f"{name}={text:.80}: there is no such user. Write the path without ~.") from None
+    except OSError as error:
+        raise UserError(f"{name}={text:.80}: {error.strerror}. Give another path.") from None
+    return path
 
 
 def known_benchmark(name: str) -> str:
@@ -60,6 +96,8 @@ def request(name: str, options: Namespace, otherwise: tuple[Profile, str] | None
     """
     benchmark = known_benchmark(name)
     claim = load_claim(benchmark)
+    if options.data is not None and not needs_data(claim):
+        raise UserError(f"{benchmark} needs no data. Leave DATA={options.data} out.")
     chosen, reason = _profile(claim, options, otherwise)
     return Request(
         benchmark, claim.within(chosen), chosen, reason, options.data,
@@ -85,14 +123,12 @@ def _profile(claim: Claim, options: Namespace, otherwise: tuple[Profile, str] | 
 def _variants(benchmark: str, claim: Claim, asked: str | None, profile: Profile) -> tuple[str | None, ...]:
     if asked is None:
         return claim.variants[:1] if profile == "mini" else claim.variants
-    if asked == DEFAULT and None in claim.variants:
-        return (None,)
-    if not (benchmark_folder(benchmark) / "variants" / f"{asked}.yaml").is_file():
-        there = sorted(path.stem for path in (benchmark_folder(benchmark) / "variants").glob("*.yaml"))
-        default = [DEFAULT] if None in claim.variants else []
-        known = ", ".join([*default, *(name for name in there if "." not in name)])
-        raise UserError(f"{benchmark} has no variant {asked!r}. Known: {known}.")
-    return (asked,)
+    default: dict[str, str | None] = {DEFAULT: None} if None in claim.variants else {}
+    there = sorted(path.stem for path in (benchmark_folder(benchmark) / "variants").glob("*.yaml"))
+    known = default | {name: name for name in there if "." not in name}
+    if asked not in known:
+        raise UserError(f"{benchmark} has no variant {asked!r}. Known: {', '.join(known)}.")
+    return (known[asked],)
 
 
 def _machine(options: Namespace) -> Settings:
@@ -116,11 +152,12 @@ def positive(name: str, text: str) -> int:
     """A whole number of at least 1.
 
     Raises:
-        UserError: it is none.
+        UserError: it is none, or absurdly large.
     """
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UserError(f"{name}={text} is no whole number of at least 1.")
-    return int(text)
+    try:
+        return whole_number(name, text, 1, MOST)
+    except ValueError:
+        raise UserError(f"{name}={text:.80} is no whole number of at least 1 and at most {MOST:,}.") from None
 
 
 def seeds(text: str | None, claim: Claim, profile: Profile) -> tuple[int, ...]:
@@ -148,16 +185,13 @@ def locate_data(asked: Request, training: bool) -> str | None:
     """
     if not needs_data(asked.claim):
         return None
-    if asked.data == "":
-        raise UserError("DATA is empty. Give the folder that holds the data, or leave DATA out.")
     if asked.data is None and asked.profile == "full":
         raise UserError(f"{asked.benchmark}: the full profile needs DATA=/path/to/the/data (or PROFILE=mini).")
     if asked.data is None:
         return str(ensure_miniature(asked.benchmark, asked.claim))
-    root = asked.data if asked.data.startswith("hf:") else str(Path(asked.data).expanduser().absolute())
-    for note in layouts(asked.claim).check(root, training, asked.profile == "full"):
+    for note in layouts(asked.claim).check(asked.data, training, asked.profile == "full"):
         announce(f"note: {note}")
-    return root
+    return asked.data
 
 
 def passed_on(options: Namespace, asked: Request, variant: str | None, data: str | None) -> list[str]:
@@ -171,10 +205,15 @@ def passed_on(options: Namespace, asked: Request, variant: str | None, data: str
 
 
 def roots(data: str, benchmark: str | None, names: Sequence[str]) -> dict[str, str]:
-    """Where the data of each benchmark lie, as `reproduce` finds them."""
+    """Where the data of each benchmark lie: in DATA where one is asked for, else in the folder of its name there.
+
+    Raises:
+        UserError: there is no such folder of any benchmark that needs data.
+    """
     if benchmark is not None:
         return {benchmark: data}
-    found = {name: str(Path(data) / name) for name in names if (Path(data) / name).is_dir()}
+    needy = [name for name in names if needs_data(load_claim(name))]
+    found = {name: str(Path(data) / name) for name in needy if (Path(data) / name).is_dir()}
     if not found:
-        raise UserError(f"DATA={data} has no folder called like a benchmark ({', '.join(names)}).")
+        raise UserError(f"DATA={data} has no folder called like a benchmark ({', '.join(needy)}).")
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import commands as do
+from benchmarks.arguments import located
 from benchmarks.errors import Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.paths import ROOT
@@ -18,7 +19,7 @@ DESCRIPTION = "Reproduces reported results and says, with an interval, whether e
 def main(argv: list[str]) -> int:
     """Runs one command and returns its exit code."""
     options = parser().parse_args(argv)
-    return guarded(lambda: int(options.command(options)))
+    return guarded(lambda: int(options.command(located(options))))
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,20 +32,22 @@ def reproduce(options: argparse.Namespace) -> int:
     """`reproduce`: one benchmark, or all and then the tables and the report."""
     if options.benchmark is not None:
         return _reproduce(options.benchmark, options)
-    codes = []
-    data = options.data
-    if data is None and options.profile is None:
+    if options.data is None and options.profile is None:
         options.profile = "mini"  # also of those that need no data: this is what a newcomer runs
-    for name in benchmarks():
-        if data is not None and needs_data(load_claim(name)):
-            if not (Path(data) / name).is_dir():
-                print(f"{name}: skipped, there is no {Path(data) / name}")
-                continue
-            options.data = str(Path(data) / name)
-        codes.append(_reproduce(name, options))
+    codes = [_reproduce(name, given) for name, given in _each(options)]
     tables(options)
     report(options)
     return worst(codes)
+
+
+def _each(options: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:
+    """Every benchmark whose data are there, or that needs none, with its own part of DATA."""
+    data = {} if options.data is None else roots(options.data, None, benchmarks())
+    for name in benchmarks():
+        if options.data is None or name in data or not needs_data(load_claim(name)):
+            yield name, argparse.Namespace(**vars(options) | {"data": data.get(name)})
+        else:
+            print(f"{name}: skipped, there is no {Path(options.data) / name}")
 
 
 def _reproduce(name: str, options: argparse.Namespace) -> int:
@@ -57,16 +59,27 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
         if len(chosen) * len(asked.variants) != 1:
             raise UserError("torchrun and SLURM start one run: give one seed (SEEDS=0) and one VARIANT.")
         return _run(asked, asked.variants[0], chosen[0], data, options) or _strictly(options, asked)
-    jobs = [
-        Job(("run", asked.benchmark, *passed_on(options, asked, variant, data), f"--seeds={seed}"))
-        for seed in chosen  # each in all variants, so that long and short ones alternate and no core waits for the last
-        for variant in asked.variants
-    ]
-    room = 1 if options.rehearse else slots(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
-    code = Children(jobs[:1] if options.rehearse else jobs, room).run()
-    if len(jobs) > 1 and asked.profile == "full" and not options.rehearse:
+    code = _train_side_by_side(asked, chosen, data, options)
+    if len(chosen) * len(asked.variants) > 1 and asked.profile == "full" and not options.rehearse:
         print(markdown(_rows(asked)))  # each child has told of its own seed alone
     return code or _strictly(options, asked)
+
+
+def _train_side_by_side(asked: Request, chosen: Sequence[int], data: str | None, options: argparse.Namespace) -> int:
+    """A process a variant and seed, the variants that have a machine to themselves last; the worst exit code."""
+    variants = asked.variants[:1] if options.rehearse else asked.variants
+    rooms = {each: slots(asked.benchmark, asked.profile, each, asked.overrides) for each in variants}
+    jobs = [
+        (rooms[variant], Job(("run", asked.benchmark, *passed_on(options, asked, variant, data)), seed))
+        for seed in (chosen[:1] if options.rehearse else chosen)
+        for variant in variants  # all of a seed, so that long and short runs alternate and no core waits for the last
+    ]
+    return worst(
+        [
+            Children([job for its, job in jobs if its == room], room).run()
+            for room in sorted(set(rooms.values()), reverse=True)
+        ]
+    )
 
 
 def _rows(asked: Request) -> list[Row]:

@@ -63,7 +63,7 @@ def resolve_settings(benchmark: str, profile: Profile, variant: str | None, over
     settings: Settings = {}
     for path in _overlays(benchmark, profile, variant):
         settings = merge(settings, _checked(_read(path), relative(path)))
-    return overridden(settings, _checked(overrides, "ARGS"))
+    return overridden(settings, overrides)
 
 
 def overridden(settings: Settings, overrides: Settings) -> Settings:
@@ -184,7 +184,8 @@ def parse_overrides(arguments: str) -> Settings:
     """`ARGS` as nested settings: `--trainer.max_epochs 5 --model.init_args.learning_rate=0.1`.
 
     Raises:
-        UserError: an argument is not of that form, a value is no YAML, or a key has an option of its own.
+        UserError: an argument is not of that form, a value is no YAML, a key has an option of its own, or a section
+            is none.
     """
     try:
         words = shlex.split(arguments)
@@ -196,7 +197,7 @@ def parse_overrides(arguments: str) -> Settings:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merge(settings, nested)
-    return settings
+    return _checked(settings, "ARGS")
 
 
 def _value(key: str, text: str) -> Any:

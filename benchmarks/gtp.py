@@ -14,9 +14,11 @@ from typing import TextIO
 from benchmarks.errors import Failure
 from datamodules.environments.go_game import COLUMNS, Game
 from datamodules.environments.go_rules import BLACK, WHITE
+from results.scoring.rows import whole_number
 from results.scoring.sgf import result_of
 
 VERSION = "1"
+LARGEST_INT = 2**31 - 1  # of the protocol
 STONES = {BLACK: "X", WHITE: "O", 0: "."}
 _VERTEX = re.compile(r"pass|[a-hj-z]\d{1,2}", re.ASCII | re.IGNORECASE)
 _COLOURS = {"b": BLACK, "black": BLACK, "w": WHITE, "white": WHITE}
@@ -205,9 +207,10 @@ class Session:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Refused("syntax error")
-    return int(text)
+    try:
+        return whole_number("size", text, 0, LARGEST_INT)
+    except ValueError:
+        raise Refused("syntax error") from None
 
 
 def _colour(text: str) -> int:

@@ -20,9 +20,10 @@ MISTAKE = 2  # the exit code of a user's mistake
 
 @dataclass(frozen=True)
 class Job:
-    """One child: its command line behind `python -m benchmarks`."""
+    """One child: its command line behind `python -m benchmarks`, and the seed that tells it from its like."""
 
     arguments: tuple[str, ...]
+    seed: int
 
 
 def start(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
@@ -39,7 +40,7 @@ class Children:
     def __init__(self, jobs: Sequence[Job], slots: int) -> None:
         self.waiting = list(jobs)
         self.slots = slots
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: dict[subprocess.Popen[bytes], Job] = {}
         self.codes: list[int] = []
         self.signal = 0
 
@@ -64,16 +65,18 @@ class Children:
 
     def _start(self) -> None:
         while self.waiting and len(self.running) < self.slots and not self.signal:
-            self.running.append(start(self.waiting.pop(0).arguments))
+            job = self.waiting.pop(0)
+            child = start((*job.arguments, f"--seeds={job.seed}"))
+            self.running[child] = job
             if self.signal:  # came before the child could be told
-                self.running[-1].send_signal(self.signal)
+                child.send_signal(self.signal)
 
     def _collect(self) -> None:
         for child in [child for child in self.running if child.poll() is not None]:
-            self.running.remove(child)
+            ended = self.running.pop(child)
             self.codes.append(child.returncode)
-            if child.returncode == MISTAKE:
-                self.waiting.clear()  # the others would only say it again
+            if child.returncode == MISTAKE:  # other seeds would only say it again; another variant may be none
+                self.waiting = [job for job in self.waiting if job.arguments != ended.arguments]
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

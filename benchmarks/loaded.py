@@ -33,9 +33,9 @@ def load(options: Namespace) -> Loaded:
     Raises:
         UserError: there is no such file, it is none of ours, or not of what is asked.
     """
-    path = Path(options.checkpoint).expanduser()
+    path = Path(options.checkpoint)
     if not path.is_file() or not path.stat().st_size:
-        raise UserError(f"CHECKPOINT={options.checkpoint}: there is no such file, or it is an empty one.")
+        raise UserError(f"CHECKPOINT={relative(path)}: there is no such file, or it is an empty one.")
     early = request(options.benchmark, options)
     if early.data is not None:
         locate_data(replace(early, profile="mini"), training=False)  # all that can be said before torch is imported

@@ -18,6 +18,7 @@ from benchmarks.paths import ROOT, benchmark_folder, relative
 from benchmarks.schema import Identity, Record, StageRecord
 
 MOST_PROBLEMS = 4
+RESTORE = "Records are never edited: restore the file, or move it away."
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 def _remedy(kind: type, error: ValidationError) -> str:
     """What to do: a record is restored, a claim is mended by the keys that are known where the first problem is."""
     if kind is Record:
-        return "Records are never edited: restore the file, or move it away."
+        return RESTORE
     if kind is StageRecord:
         return "It was changed since it was written: move it away, and the stage is fitted again."
     if kind is Identity:
@@ -135,7 +136,7 @@ def load_record(path: Path) -> Record:
     try:
         return _parse(Record, path.read_bytes(), path)
     except OSError as error:
-        raise UserError(f"{relative(path)} cannot be read: {error.strerror}") from None
+        raise UserError(f"{relative(path)} cannot be read: {error.strerror}. {RESTORE}") from None
 
 
 def load_identity(value: Any, path: Path) -> Identity:

@@ -13,7 +13,7 @@ from textwrap import shorten
 from typing import Any
 
 from benchmarks import environment
-from benchmarks.arguments import Request, locate_data, request
+from benchmarks.arguments import DEFAULT, Request, locate_data, request
 from benchmarks.config import Settings, deviations, last_stage, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
@@ -93,9 +93,11 @@ def _full_unless_mini(options: Namespace) -> Request:
 
 
 def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
-    path = Path(options.predictions).expanduser()
+    path = Path(options.predictions)
     if not path.exists():
-        raise UserError(f"PREDICTIONS={options.predictions}: there is no such file or folder.")
+        raise UserError(f"PREDICTIONS={relative(path)}: there is no such file or folder.")
+    if options.args:
+        raise UserError("ARGS change what is built, and of PREDICTIONS nothing is. Leave ARGS out.")
     asked = _full_unless_mini(options)
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
@@ -106,18 +108,31 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
     named = None if options.variant is None else asked.variants[0]
-    settings = resolve_settings(asked.benchmark, asked.profile, named, asked.overrides)
+    settings = resolve_settings(asked.benchmark, asked.profile, named, {})
     return Subject(asked, hashes, settings, variant=named), Outcome(scored, around, None)
 
 
 def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
-    """The variant whose test sets are predicted: the one asked for, or where they differ, the file tells."""
+    """The variant that is predicted: the one asked for, or of several with one protocol the first.
+
+    Raises:
+        UserError: those that could be meant differ in the protocol, of which predictions say nothing.
+    """
+    meant = _meant(asked, path, root)
+    if any(asked.claim.signature(variant) != asked.claim.signature(meant[0]) for variant in meant):
+        names = " or ".join(f"VARIANT={variant or DEFAULT}" for variant in meant)
+        raise UserError(f"{asked.benchmark} has several variants, whose protocols differ. Say which is meant: {names}.")
+    return meant[0]
+
+
+def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ...]:
+    """The variants that predictions can be of: where test sets differ and a file tells its own, those tested on it."""
     tests = {variant: asked.claim.splits(variant) for variant in asked.variants}
-    if len(set(tests.values())) == 1:
-        return asked.variants[0]
-    truths = {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits}
-    found = scoring(asked.claim).split_of(path, truths)
-    return next(variant for variant, splits in tests.items() if found in dict(splits).values())
+    tell = getattr(scoring(asked.claim), "split_of", None)
+    if tell is None or len(set(tests.values())) == 1:
+        return asked.variants
+    found = tell(path, {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits})
+    return tuple(variant for variant, splits in tests.items() if found in dict(splits).values())
 
 
 def _predicted(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:

@@ -33,24 +33,25 @@ class DQN(Agent):
         steps: n of the n-step returns.
         discount: gamma.
         learning_rate: of Adam, at first.
-        last_learning_rate: which it comes to in a straight line.
         largest_gradient: norm that gradients are clipped to.
         period: environment steps after which the target network takes over the weights.
+        last_learning_rate: which the learning rate comes to in a straight line; it stays as it is where None.
     """
 
     network: ActionValues
 
     def __init__(  # noqa: PLR0913, PLR0917 (a recipe: each value has a name in the YAML)
         self, widths: list[int], double_q: bool, epsilon: float, exploration: int, warm_up: int, updates: int,
-        batch: int, capacity: int, steps: int, discount: float, learning_rate: float, last_learning_rate: float,
-        largest_gradient: float, period: int,
+        batch: int, capacity: int, steps: int, discount: float, learning_rate: float, largest_gradient: float,
+        period: int, last_learning_rate: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.widths, self.double_q = widths, double_q
         self.epsilon, self.exploration, self.warm_up = epsilon, exploration, warm_up
         self.updates, self.batch, self.capacity = updates, batch, capacity
         self.steps, self.discount = steps, discount
-        self.learning_rate, self.last_learning_rate = learning_rate, last_learning_rate
+        self.learning_rate = learning_rate
+        self.last_learning_rate = learning_rate if last_learning_rate is None else last_learning_rate
         self.largest_gradient, self.period = largest_gradient, period
 
     @property

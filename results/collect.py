@@ -1,7 +1,9 @@
 """Records -> one row a reading, with its interval and its verdict. No torch, no data, no network."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.claim import Claim, Reading
 from benchmarks.config import Profile
@@ -54,17 +56,24 @@ def records_of(benchmark: str, profile: Profile) -> list[Record]:
     """All records of a benchmark in one profile, by which their files' names begin; oldest first.
 
     Raises:
-        UserError: a file cannot be read, breaks the schema, or is of another benchmark or profile.
+        UserError: a file cannot be read, breaks the schema, or is of another benchmark, profile or run.
     """
     folder = ROOT / "results" / "records" / benchmark
-    records = [load_record(path) for path in sorted(folder.glob(f"{profile}-*.json"))]
-    for record in records:
-        if (record.benchmark, record.profile) != (benchmark, profile):
-            raise UserError(
-                f"results/records/{benchmark}/{record.run_id}.json is a record of {record.benchmark!r}, profile "
-                f"{record.profile}. Move it to where it belongs."
-            )
+    records = [_record_at(path, benchmark, profile) for path in sorted(folder.glob(f"{profile}-*.json"))]
     return sorted(records, key=lambda record: (record.finished, record.run_id))
+
+
+def _record_at(path: Path, benchmark: str, profile: Profile) -> Record:
+    record, place = load_record(path), f"results/records/{benchmark}/{path.name}"
+    if (record.benchmark, record.profile) != (benchmark, profile):
+        raise UserError(
+            f"{place} is a record of {record.benchmark!r}, profile {record.profile}. Move it to where it belongs."
+        )
+    if record.run_id != path.stem:
+        raise UserError(
+            f"{place} is the record of {record.run_id}. Move it away, or name it {record.run_id}.json if none is there."
+        )
+    return record
 
 
 def standard_error_of(measurement: Measurement) -> float:
@@ -130,7 +139,7 @@ def newest_group(records: Sequence[Record]) -> list[Record]:
         return []
     newest = (records[-1].config_hash, records[-1].claim_hash)
     group = {record.seed: record for record in records if (record.config_hash, record.claim_hash) == newest}
-    return [group[seed] for seed in sorted(group, key=str)]
+    return sorted(group.values(), key=lambda record: math.inf if record.seed is None else record.seed)
 
 
 def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:

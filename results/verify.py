@@ -1,7 +1,8 @@
 """`verify`: every record held against what is stored beside it. No torch, no network, no training code.
 
-Of each record: are the files that it vouches for unchanged; does somebody else's program find the same in the
-predictions; does our own scoring, where no data are needed or those of the run are there; has the claim changed since.
+Of each record: are the files that it vouches for unchanged, and its weights no other run's; does somebody else's
+program find the same in the predictions; does our own scoring, where no data are needed or those of the run are there;
+has the claim changed since.
 Of each reading with several runs: does somebody else's program find the same interquartile mean.
 """
 
@@ -23,7 +24,7 @@ from benchmarks.modules import foreign, needs_data, truth
 from benchmarks.paths import ROOT
 from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim
-from results.collect import Row, benchmarks, records_of, rows_of
+from results.collect import Row, benchmarks, measured_by, records_of, rows_of
 from results.foreign import runs
 from results.render import middle_of, number, several
 
@@ -65,9 +66,10 @@ def verify() -> tuple[str, bool]:
 def _records() -> Iterator[Checked]:
     for name in benchmarks():
         claim = load_claim(name)
-        for profile in PROFILES:
-            for record in records_of(name, profile):
-                yield f"{name} {record.run_id}", list(check(claim.within(profile), record))
+        records = [record for profile in PROFILES for record in records_of(name, profile)]
+        for record in records:
+            findings = [*check(claim.within(record.profile), record), *twins(record, records)]
+            yield f"{name} {record.run_id}", findings
 
 
 def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
@@ -105,8 +107,18 @@ def check(claim: Claim, record: Record) -> Iterator[Finding]:
     for tested in _test_sets(claim, record):
         yield from _by_foreign_tool(claim, record, tested)
         yield from _by_us(claim, record, tested)
-    if record.claim_hash != claim.hash:
+    if record.claim_hash != claim.hash and measured_by(claim, record):
         yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
+
+
+def twins(record: Record, records: Iterable[Record]) -> Iterator[Finding]:
+    """Trained runs with the same weights. Predictions are no sign: a weak model's may be those of another."""
+    if record.mode != "train" or record.checkpoint is None:
+        return
+    for other in records:
+        apart = other.mode == "train" and (other.variant, other.seed) != (record.variant, record.seed)
+        if apart and other.checkpoint is not None and other.checkpoint.sha256 == record.checkpoint.sha256:
+            yield "contradicts", f"its weights are those of {other.run_id} (SHA-256), of another seed or variant"
 
 
 def _files(record: Record) -> Iterator[Finding]:

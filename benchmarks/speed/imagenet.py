@@ -32,6 +32,7 @@ from torchvision import transforms
 from tqdm import tqdm
 
 from benchmarks import environment
+from benchmarks.arguments import located
 from benchmarks.cli import guarded
 from benchmarks.paths import relative
 from benchmarks.speed.photographs import HEIGHT, STORED, WIDTH, sample, stored
@@ -260,7 +261,7 @@ def main() -> int:
     parser.add_argument("--data", help="ImageNet, in any layout that training accepts")
     parser.add_argument("--rounds", type=int, choices=range(1, 101), default=5, metavar="1 to 100")
     options = parser.parse_args()
-    return guarded(lambda: bench(options.data, options.rounds))
+    return guarded(lambda: bench(located(options).data, options.rounds))
 
 
 if __name__ == "__main__":

@@ -112,8 +112,8 @@ def files_of(record: Record) -> dict[str, str]:
 
 def commands(row: Row) -> tuple[str, ...]:
     """To run it and to check it."""
-    name, reading = row.benchmark, row.reading
+    name, variant = row.benchmark, f"VARIANT={row.reading.variant or 'default'}"
     data = " DATA=/path" if needs_data(row.claim) else ""
-    run = f"make reproduce-{name}{data} VARIANT={reading.variant or 'default'}"
     folders = sorted({str(PurePosixPath(each.path).parent) for record in row.records for each in record.predictions})
-    return (run, *(f"make validate-{name}{data} PREDICTIONS={folder}" for folder in folders[:1]), "make verify")
+    check = (f"make validate-{name}{data} PREDICTIONS={folder} {variant}" for folder in folders[:1])
+    return (f"make reproduce-{name}{data} {variant}", *check, "make verify")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import locate, read_rows, shown
+from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
 from results.scoring.words import Words, read_words, write_words
 from results.statistics import bootstrap, standard_error
 
@@ -41,6 +41,7 @@ FILE_NAME = "predictions.csv"
 
 _DEPTHS = {"top1": 1, "top5": 5, "accuracy": 1}
 _MOST_PREDICTIONS = 5
+_AN_INDEX = "an index into the sorted class names, from {least} to {most}"
 _ABOVE_ONE = 1e-6  # a softmax in float32 may end a few units in the last place above 1
 
 
@@ -204,29 +205,17 @@ def _classes(guesses: Sequence[str], num_classes: int) -> list[int]:
 
 
 def _index(column: str, text: str, num_classes: int) -> int:
-    index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-    if not 0 <= index < num_classes:
-        raise ValueError(
-            f"{column} is {shown(text)}; expected an index into the sorted class names, from 0 to {num_classes - 1}"
-        )
-    return index
+    return whole_number(column, text, 0, num_classes - 1, _AN_INDEX)
 
 
 def _scores(guesses: Sequence[str]) -> list[float]:
-    scores = [_probability(f"score{rank}", guess) for rank, guess in enumerate(guesses, 1)]
+    scores = [
+        decimal(f"score{rank}", guess, 0, 1 + _ABOVE_ONE, "a probability from 0 to 1")
+        for rank, guess in enumerate(guesses, 1)
+    ]
     if scores != sorted(scores, reverse=True):
         raise ValueError(f"the scores rise ({', '.join(map(str, scores))}); put the best prediction first")
     return scores
-
-
-def _probability(column: str, text: str) -> float:
-    try:
-        probability = float(text)
-    except ValueError:
-        probability = -1.0
-    if not 0 <= probability <= 1 + _ABOVE_ONE:  # false for NaN as well
-        raise ValueError(f"{column} is {shown(text)}; expected a probability from 0 to 1")
-    return probability
 
 
 def _refuse_missing(file: Path, truth: Truth, lines: Sequence[int]) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.film import Film, read_film, write_film
-from results.scoring.rows import locate, read_rows, shown, whole_number
+from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
 from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
@@ -164,19 +164,9 @@ def _episode(fields: Sequence[str], truth: Truth) -> tuple[int, int, float, int]
     return (
         whole_number("episode", episode, 0, len(truth.ids) - 1),
         whole_number("seed", seed, 0, 2**128),
-        _finite(total),
+        decimal("return", total),
         whole_number("length", length, 1, LONGEST),
     )
-
-
-def _finite(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"return is {shown(text)}; expected a finite number")
-    return number
 
 
 def _refuse_repeated(what: str, number: int, known: Collection[int]) -> None:

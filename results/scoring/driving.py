@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import locate, read_rows, shown, whole_number
+from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
 from results.statistics import bootstrap, standard_error
 
 Floats = NDArray[np.float64]
@@ -195,13 +195,8 @@ def _row(fields: Sequence[str], truth: Truth) -> tuple[int, int, str, tuple[floa
 
 
 def _return(text: str, steps: int) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not -1e-9 <= number <= steps + 1e-9:  # which nan is not either
-        raise ValueError(f"return is {shown(text)}; expected a number from 0 to {steps}, as a step earns at most 1")
-    return number
+    expected = f"a number from 0 to {steps}, as a step earns at most 1"
+    return decimal("return", text, -1e-9, steps + 1e-9, expected)
 
 
 def _refuse_contradictions(

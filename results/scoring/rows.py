@@ -2,12 +2,16 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.errors import UserError
 
 NAME_IT = "name the predictions file or the folder that holds it"
+
+LARGEST = 1e9  # far above what a task gives, and far below where sums and squares of numbers are no longer finite
+_NUMERALS = "0123456789+-.eE"  # what else `float` takes, as in `1_0`, ` 1` and `nan`, is no plain decimal
 
 
 def locate(path: Path, name: str) -> Path:
@@ -83,13 +87,36 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
-def whole_number(column: str, text: str, least: int, most: int) -> int:
+def whole_number(
+    column: str, text: str, least: int, most: int, expected: str = "a whole number from {least} to {most}"
+) -> int:
     """The number that a field of a column says.
 
     Raises:
-        ValueError: it says none from `least` to `most`.
+        ValueError: it says none from `least` to `most`, which `expected` puts into words.
     """
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 40 else -1
     if not least <= number <= most:
-        raise ValueError(f"{column} is {shown(text)}; expected a whole number from {least} to {most}")
+        raise ValueError(f"{column} is {shown(text)}; expected {expected.format(least=least, most=most)}")
+    return number
+
+
+def decimal(
+    column: str,
+    text: str,
+    least: float = -LARGEST,
+    most: float = LARGEST,
+    expected: str = "a finite number from {least:g} to {most:g}",
+) -> float:
+    """The number that a field of a column says, such as `17`, `-0.5` or `1.5e-12`.
+
+    Raises:
+        ValueError: it says none from `least` to `most`, which `expected` puts into words.
+    """
+    try:
+        number = math.nan if text.strip(_NUMERALS) else float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:  # which nan is not either
+        raise ValueError(f"{column} is {shown(text)}; expected {expected.format(least=least, most=most)}")
     return number

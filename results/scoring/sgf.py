@@ -7,14 +7,13 @@ Read is what other programs write too: comments, variations (the main line count
 from __future__ import annotations
 
 import codecs
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from results.scoring.rows import NAME_IT, shown
+from results.scoring.rows import NAME_IT, decimal, shown, whole_number
 
 LETTERS = "abcdefghijklmnopqrs"
 SIZES = range(2, len(LETTERS) + 1)
@@ -173,9 +172,9 @@ def _escaped(value: str) -> str:
 def _game(nodes: Sequence[Node]) -> Played:
     if _told(nodes, "GM", "1") != "1":
         raise ValueError(f"GM is {shown(_told(nodes, 'GM'))}, so it is another game than Go, which is 1")
-    size, komi = _size(_told(nodes, "SZ", "19")), _told(nodes, "KM")
+    size, komi = _size(_told(nodes, "SZ", "19")), _komi(_told(nodes, "KM"))
     return Played(
-        size, _komi(komi) if komi else None, tuple(_moves(nodes, size)), black=_told(nodes, "PB"),
+        size, komi, tuple(_moves(nodes, size)), black=_told(nodes, "PB"),
         white=_told(nodes, "PW"), result=_told(nodes, "RE"), name=_told(nodes, "GN"), event=_told(nodes, "EV"),
         rules=_told(nodes, "RU"),
     )  # fmt: skip
@@ -187,21 +186,13 @@ def _told(nodes: Sequence[Node], name: str, default: str = "") -> str:
 
 
 def _size(text: str) -> int:
-    across, _, down = text.partition(":")
-    size = int(across) if across.isascii() and across.isdigit() and down in ("", across) else 0
-    if size not in SIZES:
-        raise ValueError(f"SZ is {shown(text)}; expected a square board of 2 to 19")
-    return size
+    across = text.partition(":")[0]
+    square = text.removesuffix(f":{across}")
+    return whole_number("SZ", square, SIZES[0], SIZES[-1], "a square board of {least} to {most}")
 
 
-def _komi(text: str) -> float:
-    try:
-        komi = float(text)
-    except ValueError:
-        komi = math.nan
-    if not math.isfinite(komi):
-        raise ValueError(f"KM is {shown(text)}; expected a number")
-    return komi
+def _komi(text: str) -> float | None:
+    return decimal("KM", text, expected="a number such as 7.5") if text else None
 
 
 def _moves(nodes: Sequence[Node], size: int) -> Iterator[int]:

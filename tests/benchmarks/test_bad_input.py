@@ -89,6 +89,10 @@ def rewritten(name, text):
     return lambda desk: desk.config(name).write_text(text)
 
 
+def of_hopper(desk):
+    (desk.tmp / "bad").write_text("environment,seed,episode,return,length\nHopper-v5,1,0,2.5,7\n")
+
+
 def predicted(*changes):
     return lambda desk: write_predictions(desk.tmp / "bad", desk.tree, changes)
 
@@ -149,6 +153,8 @@ def calling_home(desk):
     of_a_run(settings=settings)(desk)
 
 
+LONG = "x" * 300
+NO_DATA = "needs no data. Leave DATA=/data out"
 VALIDATE = "validate imagenet --profile=mini --data={tree}"
 SCORE = VALIDATE + " --predictions={bad}"
 TEST = "validate imagenet --data={tree} --checkpoint={bad}"
@@ -168,6 +174,17 @@ CASES = [
     Case("DATA has another layout", "reproduce imagenet --data={bad}", ("images", *EXPECTED_TREE), other_layout),
     Case("DATA is a file", "reproduce imagenet --data={bad}", ("bad is a file", "Set DATA to the folder"), text_file),
     Case("data without DATA", "data imagenet", ("make data-imagenet DATA=/path",)),
+    Case("DATA of nobody's home", "data imagenet --data=~nobody-is-called-so/x", ("DATA=~nobody", "no such user")),
+    Case("DATA with a long name", f"reproduce imagenet --data={LONG}", ("DATA=xxx", "File name too long. Give")),
+    Case("PACK with a long name", f"data imagenet --data={{tree}} --pack={LONG}", ("PACK=xxx", "too long")),
+    Case("the hub without a name", "data imdb --data=hf:", ("DATA=hf: names no data set", "hf:stanfordnlp/imdb")),
+    Case("the hub with a slash alone", "reproduce imdb --data=hf:/", ("DATA=hf:/ names no data set",)),
+    Case("DATA without a benchmark's folder", "reproduce --data={tree}", ("has no folder called like a benchmark",)),
+    Case("DATA of all does not exist", "reproduce --data={bad}", ("bad has no folder called like a benchmark",)),
+    Case("DATA of all is an empty string", "reproduce --data=", ("DATA is empty", "leave DATA out")),
+    Case("DATA for robots", "reproduce locomotion_run --data=/data", (f"locomotion_run {NO_DATA}",)),
+    Case("DATA for a plan of Go", "plan go --data=/data", (f"go {NO_DATA}",)),
+    Case("DATA for games", "validate go --data=/data --predictions={tree}", (f"go {NO_DATA}",)),
     Case(
         "classes of train and val differ", "reproduce imagenet --data={bad}",
         ("only in train: n90000007", "only in val: n80000007"), broken_tree(other_classes),
@@ -191,6 +208,7 @@ CASES = [
     Case("full without DATA", "reproduce imagenet --profile=full", ("full profile needs DATA=/path",)),
     Case("DEVICES=0", REPRODUCE + " --devices=0", ("DEVICES=0 is no whole number of at least 1",)),
     Case("DEVICES=abc", REPRODUCE + " --devices=abc", ("DEVICES=abc is no whole number",)),
+    Case("DEVICES of many digits", REPRODUCE + f" --devices={'1' * 5000}", ("DEVICES=111", "at most 1,000,000")),
     Case("DEVICES=", REPRODUCE + " --devices=", ("DEVICES= is no whole number",)),
     Case("DEVICES does not divide the batch", TRAIN + " --devices=3", ("batch of 32", "DEVICES"), early=False),
     Case("more DEVICES than there are", TRAIN + " --devices=999", ("DEVICES=999", "this machine has 8"), early=False),
@@ -204,6 +222,11 @@ CASES = [
     Case("a SEED too large for a generator", REPRODUCE + f" --seeds={2**64}", (str(2**64), "from 0 to 4294967295")),
     Case("run with two seeds", TRAIN.replace("=0 ", "=0,1 "), ("exactly one seed",)),
     Case("unknown VARIANT", REPRODUCE + " --variant=tiny", ("imagenet has no variant 'tiny'", "Known: default")),
+    Case(
+        "VARIANT of another folder", REPRODUCE + " --variant=../config",
+        ("imagenet has no variant '../config'", "Known: default"),
+    ),
+    Case("VARIANT of a miniature", "reproduce imdb --variant=scratch.mini", ("no variant 'scratch.mini'", "scratch")),
     # ARGS
     Case(
         "a typo in an override", TRAIN + " --args=--trainer.max_epoch=3", ("max_epoch", "configuration"), early=False
@@ -217,6 +240,10 @@ CASES = [
     Case("ARGS that end in a quotation", REPRODUCE + ' --args=--a.b="3', ("ARGS", "No closing quotation")),
     Case("ARGS whose value is no YAML", REPRODUCE + " --args=--a.max_epochs=[3", ("--a.max_epochs", "YAML")),
     Case("ARGS that replace a section", REPRODUCE + " --args=--trainer=3", ("ARGS: trainer is 3", "trainer.<key>")),
+    Case(
+        "a plan's ARGS that replace a section", "plan imagenet --gpu=H200 --args=--trainer 3",
+        ("ARGS: trainer is 3", "trainer.<key>"),
+    ),
     Case("ARGS that name the seed", REPRODUCE + " --args=--data.init_args.seed=3", ("data.init_args.seed", "SEEDS=0")),
     Case("ARGS that name DATA", REPRODUCE + " --args=--data.init_args.root=/x", ("data.init_args.root", "DATA=/path")),
     # YAML
@@ -284,6 +311,21 @@ CASES = [
     Case("two things to validate", VALIDATE + " --checkpoint=a --weights=b", ("exactly one of CHECKPOINT",)),
     Case("unknown PROFILE of a validation", "validate imagenet --predictions={tree} --profile=x", ("PROFILE=x",)),
     Case("predictions do not exist", SCORE, ("PREDICTIONS=", "bad", "no such file")),
+    Case("predictions without a name", VALIDATE + " --predictions=", ("PREDICTIONS is empty",)),
+    Case("predictions in nobody's home", "validate go --predictions=~nobody-is-called-so", ("no such user",)),
+    Case("predictions with a long name", VALIDATE + f" --predictions={LONG}", ("PREDICTIONS=xxx", "too long")),
+    Case("predictions with ARGS", SCORE + " --args=--trainer.max_epoch=3", ("ARGS", "Leave ARGS out"), text_file),
+    Case(
+        "games of any variant", "validate go --predictions={bad}",
+        ("go has several variants", "VARIANT=default or VARIANT=dqn or VARIANT=9x9"), empty_folder,
+    ),
+    Case(
+        "drives of any variant", "validate driving --predictions={bad}", ("VARIANT=default or VARIANT=long",), text_file
+    ),
+    Case(
+        "episodes of any agent", "validate locomotion_walk --predictions={bad}",
+        ("is meant: VARIANT=hopper-ppo or VARIANT=hopper-decqn.",), of_hopper,
+    ),
     Case("predictions without DATA", "validate imagenet --predictions={tree}", ("needs DATA=/path",)),
     Case("a folder without predictions", SCORE, ("bad/predictions.csv", "No such file"), empty_folder),
     Case("predictions lack an id", SCORE, ("1 of 37", FIRST), lacking_a_row),
@@ -302,6 +344,8 @@ CASES = [
         ("no ImageNet-1k classifier",), early=False,
     ),
     Case("a checkpoint that is missing", TEST, ("CHECKPOINT=", "no such file")),
+    Case("a checkpoint in nobody's home", VALIDATE + " --checkpoint=~nobody-is-called-so", ("no such user",)),
+    Case("a checkpoint with a long name", f"watch driving --checkpoint={LONG}", ("CHECKPOINT=xxx", "too long")),
     Case("a checkpoint without its DATA", TEST.replace("{tree}", "/nowhere"), ("/nowhere does not exist",), text_file),
     Case(
         "an empty checkpoint", TEST, ("bad", "an empty one"), lambda desk: (desk.tmp / "bad").write_bytes(b"")

@@ -103,7 +103,8 @@ def test_a_whole_test_is_asked_of_predictions(trained, tmp_path):
     (tmp_path / "odd.csv").write_text("".join([*lines[:2], lines[2].replace(",30,0", ",31,0")]))
     few, odd = "few.csv holds 2 episodes; 500 are needed", "odd.csv, line 3: length is '31'"
     for name, message in (("few", few), ("odd", odd)):
-        code, _, err = trained.call("validate", "driving", f"--predictions={tmp_path / name}.csv")
+        path = tmp_path / f"{name}.csv"
+        code, _, err = trained.call("validate", "driving", f"--predictions={path}", "--variant=default")
         assert (code, message in err, err.count("\n")) == (2, True, 1), err
 
 

@@ -60,7 +60,8 @@ def test_lines_are_read_as_the_protocol_has_them():
 @pytest.mark.parametrize(
     "line",
     ["name 3", "play black", "play purple C3", "play black 33", "komi", "komi much", "komi nan",
-     "boardsize big", "boardsize", "genmove", "genmove C3", "play black C3 D4", "known_command"],
+     "boardsize big", f"boardsize {'9' * 5000}", "boardsize", "genmove", "genmove C3", "play black C3 D4",
+     "known_command"],
 )  # fmt: skip
 def test_syntax_errors(line):
     assert ask(line) == ["? syntax error"]

@@ -95,8 +95,8 @@ def test_its_sheet_shows_how_the_worst_episode_ended(trained):
 def test_its_weights_and_its_episodes_score_the_same(trained):
     record = record_of(trained)
     kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
-    for option in (f"--checkpoint={kept / 'weights.ckpt'}", f"--predictions={kept}"):
-        code, out, err = trained.call("validate", "locomotion_walk", option, **EAGER)
+    for option in ([f"--checkpoint={kept / 'weights.ckpt'}"], [f"--predictions={kept}", trained.command[2]]):
+        code, out, err = trained.call("validate", "locomotion_walk", *option, **EAGER)
         assert (code, err) == (0, ""), (out, err)
         assert f"measured {record['metrics']['Hopper-v5/return']['value']:.2f} reward" in out, option
     for path in (trained.root / "results/records/locomotion_walk").glob("full-validate-*.json"):
@@ -220,6 +220,7 @@ def test_a_checkpoint_of_other_robots_and_too_few_episodes_are_refused(trained, 
     assert "is a checkpoint of locomotion_walk, not of locomotion_run" in err
     lines = (kept / "episodes.csv").read_text().splitlines(keepends=True)
     (tmp_path / "few.csv").write_text("".join(lines[:51]))
-    code, _, err = trained.call("validate", "locomotion_walk", f"--predictions={tmp_path / 'few.csv'}")
+    few = f"--predictions={tmp_path / 'few.csv'}"
+    code, _, err = trained.call("validate", "locomotion_walk", few, trained.command[2])
     assert code == 2
     assert "few.csv holds 50 episodes; 100 are needed" in err

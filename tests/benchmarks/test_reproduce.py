@@ -1,8 +1,12 @@
 """`reproduce` with several seeds ends with what they say together."""
 
+import os
+import subprocess
+
 import pytest
 
 from benchmarks import launch
+from benchmarks.launch import MISTAKE, Children, Job
 from benchmarks.paths import record_file
 from benchmarks.strict import write_record
 from tests.results.records import record
@@ -35,3 +39,36 @@ def test_one_seed_has_told_itself(finished):
     code, out, _ = finished.call("reproduce", "imagenet", f"--data={finished.tree}", "--seeds=0")
     assert code == 0
     assert "| imagenet |" not in out
+
+
+def test_a_variant_that_cannot_run_here_keeps_no_other_from_it(monkeypatch):
+    """Job after job: `b` ends with 2, so its second seed is left out; the others run, and 2 is what all end with."""
+    started = []
+
+    def start(arguments):
+        started.append(arguments)
+        return subprocess.Popen(["sh", "-c", f"exit {MISTAKE if 'b' in arguments else 0}"])
+
+    monkeypatch.setattr(launch, "start", start)
+    code = Children([Job((variant,), seed) for seed in (0, 1) for variant in "abc"], slots=1).run()
+    assert started == [
+        ("a", "--seeds=0"),
+        ("b", "--seeds=0"),
+        ("c", "--seeds=0"),
+        ("a", "--seeds=1"),
+        ("c", "--seeds=1"),
+    ]
+    assert code == MISTAKE
+
+
+def test_what_needs_a_gpu_runs_last_and_by_itself(desk, monkeypatch):
+    """Go's 9x9 has no two runs side by side; 7x7 has as many as there are cores."""
+    ran = []
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(launch.Children, "run", lambda some: ran.append((some.slots, some.waiting)) or 0)
+    assert desk.call("reproduce", "go", "--seeds=0,1")[0] == 0
+    told = [(slots, [(job.arguments[3].partition("=")[2], job.seed) for job in jobs]) for slots, jobs in ran]
+    assert told == [
+        (4, [("default", 0), ("dqn", 0), ("default", 1), ("dqn", 1)]),
+        (1, [("9x9", 0), ("9x9", 1)]),
+    ]

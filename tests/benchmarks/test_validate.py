@@ -16,6 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
 from benchmarks.strict import load_record
+from results.scoring import control
 from tests.benchmarks.conftest import write_predictions
 
 SHORT = (
@@ -92,6 +93,19 @@ def test_predictions_need_no_training_data(desk, copied_tree):
     shutil.rmtree(copied_tree / "train")
     code, _, err = desk.call("validate", "imagenet", f"--data={copied_tree}", f"--predictions={path}")
     assert (code, err) == (0, "")
+
+
+def test_predictions_are_held_against_the_variant_that_is_named(desk):
+    played = [{"seed": 2 * i, "return": 2600.0 + i, "length": 1000} for i in range(100)]
+    control.write(desk.tmp, played, control.truth("Hopper-v5", 100))
+    code, out, err = desk.call("validate", "locomotion_walk", f"--predictions={desk.tmp}", "--variant=hopper-decqn")
+    assert (code, err) == (0, "")
+    assert "reading    Hopper by DecQN: Hopper-v5/return" in out
+    assert "measured 2649.50 reward" in out
+    assert "verdict  exceeded" in out
+    record = only_record(desk)
+    assert record.variant == "hopper-decqn"
+    assert record.metrics["Hopper-v5/return"].signature["steps"] == 500_000
 
 
 # Published weights: a small network of random weights, under a name of the registry, with a preset of its own.

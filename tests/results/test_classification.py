@@ -208,6 +208,7 @@ BAD = {
     "class twice": (replaced(1, 3, "1"), ["line 3", "predicted twice (1, 1, 0, 3, 4)", "each must stand once"]),
     "nan": (replaced(3, 8, "nan"), ["line 5", "score2 is 'nan'", PROBABILITY]),
     "inf": (replaced(3, 7, "inf"), ["line 5", "score1 is 'inf'", PROBABILITY]),
+    "underscored score": (replaced(3, 7, "0_1"), ["line 5", "score1 is '0_1'", PROBABILITY]),
     "no number": (replaced(3, 7, "high"), ["line 5", "score1 is 'high'", PROBABILITY]),
     "no score": (replaced(3, 11, ""), ["line 5", "score5 is ''", PROBABILITY]),
     "logit": (replaced(3, 7, "17.25"), ["line 5", "score1 is '17.25'", PROBABILITY]),

@@ -151,6 +151,11 @@ def test_of_two_records_of_one_seed_the_newest_counts():
     assert newest_group([first, second, again]) == [again, second]
 
 
+def test_the_seeds_of_a_group_are_in_the_order_of_their_numbers():
+    group = [record(seed) for seed in (10, 2, None, 0, 1)]
+    assert [each.seed for each in newest_group(group)] == [0, 1, 2, 10, None]
+
+
 def test_no_records_are_no_group():
     assert newest_group([]) == []
 
@@ -225,6 +230,19 @@ def test_a_reading_that_was_not_measured_was_not_run(folder):
 def test_a_record_in_the_folder_of_another_benchmark_is_named(folder):
     put(folder, record(0, benchmark="coco"))
     with pytest.raises(UserError, match=r"results/records/imagenet/full-s0-aaaaaaaaaaaa\.json is a record of 'coco'"):
+        rows_of("imagenet")
+
+
+def test_a_record_under_the_name_of_another_run_is_named(folder):
+    put(folder, record(0))
+    write_record(record(0, 99.0), folder / "full-copy.json")
+    with pytest.raises(UserError, match=r"imagenet/full-copy\.json is the record of full-s0-aaaaaaaaaaaa\. Move it"):
+        rows_of("imagenet")
+
+
+def test_a_folder_in_the_place_of_a_record_is_named_with_its_remedy(folder):
+    (folder / "full-x.json").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"full-x\.json cannot be read: Is a directory\. .*restore the file, or move"):
         rows_of("imagenet")
 
 

@@ -124,6 +124,7 @@ def test_python_says_the_same(tmp_path, truth):
         ([f"{NAME},-1,0,agent,22.5,30,0"], "line 2: seed is '-1'"),
         ([f"{NAME},1,0,agent,nan,30,0"], "line 2: return is 'nan'; expected a number from 0 to 30"),
         ([f"{NAME},1,0,agent,much,30,0"], "line 2: return is 'much'"),
+        ([f"{NAME},1,0,agent,1_0,30,0"], "line 2: return is '1_0'"),
         ([f"{NAME},1,0,agent,9.5,9,1"], "return is '9.5'; expected a number from 0 to 9, as a step earns at most 1"),
         ([f"{NAME},1,0,agent,9.5,31,0"], "line 2: length is '31'; expected a whole number from 1 to 30"),
         ([f"{NAME},1,0,agent,0,0,1"], "line 2: length is '0'"),

@@ -151,7 +151,7 @@ def test_the_commands_name_the_variant_and_the_predictions():
     row = judge(CLAIM, CLAIM.readings[0], [record(0, 91.4)])
     assert commands(row) == (
         "make reproduce-imagenet DATA=/path VARIANT=default",
-        "make validate-imagenet DATA=/path PREDICTIONS=results/runs/x/predictions",
+        "make validate-imagenet DATA=/path PREDICTIONS=results/runs/x/predictions VARIANT=default",
         "make verify",
     )
 

@@ -1,0 +1,42 @@
+"""Numbers as fields of a row: what is one, and what is said of the rest."""
+
+import re
+
+import pytest
+
+from results.scoring.rows import decimal, whole_number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("0", 0), ("-17", -17), ("+1.25", 1.25), (".5", 0.5), ("3.", 3), ("1e-12", 1e-12), ("-2.5E3", -2500)),
+        *(("1e9", 1e9), ("-1000000000", -1e9), ("1e-999", 0), ("0." + "1" * 5_000, 1 / 9)),
+    ],
+)
+def test_a_plain_decimal_is_read(text, number):
+    assert decimal("return", text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "-", ".", "e5", "1e", "1-2", "1.2.3", "--1", "1,5", "much", "0x10", "nan", "inf", "-Infinity"),
+        *("1_000", " 1", "1 ", "1\n", "\u0661", "\uff11", "\u22121", "1e308", "1e999", "-1.0000001e9", "9" * 5_000),
+    ],
+)
+def test_any_other_text_is_no_decimal(text):
+    with pytest.raises(ValueError, match=r"return is '.*'; expected a finite number from -1e\+09 to 1e\+09$"):
+        decimal("return", text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "1_0", " 1", "\u0661", "\u00b2", "8", "9" * 5_000])
+def test_any_other_text_is_no_whole_number(text):
+    with pytest.raises(ValueError, match=r"size is '.*'; expected a whole number from 2 to 7$"):
+        whole_number("size", text, 2, 7)
+
+
+def test_what_was_expected_may_be_put_into_other_words():
+    for read in (whole_number, decimal):
+        with pytest.raises(ValueError, match=re.escape("size is '9'; expected a board of 2 to 7")):
+            read("size", "9", 2, 7, "a board of {least} to {most}")

@@ -1,0 +1,222 @@
+"""Files of transcripts: what is written is read again, and every mistake that one can hold is named."""
+
+import re
+import time
+
+import pytest
+
+from benchmarks.errors import UserError
+from results.scoring import speech
+from results.scoring.speech import Truth, read, split_of, write
+from tests.results.transcripts import REFERENCES, numbered
+
+GOOD = [f"{text} ({each})" for each, text in REFERENCES.items()]
+
+
+@pytest.fixture
+def truth():
+    return Truth(tuple(REFERENCES), tuple(REFERENCES.values()))
+
+
+def saved(folder, content, name="hyp.trn"):
+    """A file of bytes, or of lines."""
+    file = folder / name
+    file.write_bytes(content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode())
+    return file
+
+
+def refusal(call, *arguments):
+    """What the user is told."""
+    with pytest.raises(UserError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_what_is_written_is_read_again(tmp_path, truth):
+    heard = ["HE BEGAN", "", "OUT (IN) THE WOODS", "go"]
+    paths = [tmp_path / "hyp.trn", tmp_path / "ref.trn"]
+    assert write(tmp_path, heard, truth) == paths
+    assert speech.files(tmp_path) == paths[:1] == speech.files(paths[0])
+    for path in (tmp_path, paths[0]):
+        found = read(path, truth)
+        assert found.hypotheses == tuple(heard)
+        assert found.edits.tolist() == [3, 4, 1, 0]
+        assert found.words.tolist() == [5, 4, 4, 1]
+        assert (found.scored, found.unique) == (4, 4)
+
+
+def test_the_files_are_what_the_official_tool_reads(tmp_path, truth):
+    write(tmp_path, ["HE BEGAN", "", "OUT (IN) THE WOODS", "GO"], truth)
+    assert saved(tmp_path, GOOD, "expected").read_bytes() == (tmp_path / "ref.trn").read_bytes()
+    lines = (tmp_path / "hyp.trn").read_text().splitlines()
+    assert lines == [
+        "HE BEGAN (61-70968-0000)", "(61-70968-0001)", "OUT (IN) THE WOODS (672-122797-0000)", "GO (672-122797-0001)"
+    ]  # fmt: skip
+    # sclite takes the last parentheses of a line for the id, and what stands before them for the words.
+    parsed = [re.fullmatch(r"(?:(\S.*) )?\(([^()]+)\)", line).groups() for line in lines]
+    assert [each for _, each in parsed] == list(truth.ids)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\t", "  "])
+def test_a_hypothesis_stays_on_its_line(tmp_path, truth, end):
+    write(tmp_path, [f"{end}HE{end}BEGAN{end}", "", "", "GO"], truth)
+    assert (tmp_path / "hyp.trn").read_bytes().count(b"\n") == 4
+    assert read(tmp_path, truth).hypotheses == ("HE BEGAN", "", "", "GO")
+
+
+@pytest.mark.parametrize("hypotheses", [[], ["GO"] * 3, ["GO"] * 5], ids=len)
+def test_hypotheses_for_other_utterances_are_not_written(tmp_path, truth, hypotheses):
+    with pytest.raises(ValueError, match="zip"):
+        write(tmp_path, hypotheses, truth)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param([*GOOD[2:], *GOOD[:2]], id="in another order"),
+        pytest.param("\r\n".join(GOOD).encode() + b"\r\n", id="CRLF"),
+        pytest.param(b"\xef\xbb\xbf" + "\n".join(GOOD).encode(), id="byte order mark, no end"),
+        pytest.param(["", GOOD[0], "  ", *GOOD[1:], "", ""], id="blank lines"),
+        pytest.param([line.lower() for line in GOOD], id="lower case"),
+        pytest.param([f"  {line.replace(' ', '   ')}\t " for line in GOOD], id="spaces"),
+        pytest.param([line.replace(" (", "(") for line in GOOD], id="no space before the id"),
+        pytest.param([line.replace("HE ", "HE\u2028").replace("IN ", "IN\x85") for line in GOOD], id="strange spaces"),
+    ],
+)
+def test_harmless_variation_is_accepted(tmp_path, truth, content):
+    found = read(saved(tmp_path, content), truth)
+    assert found.edits.tolist() == [0, 0, 0, 0]
+    assert found.words.tolist() == [5, 4, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("(672-122797-0001)", ""),
+        ("   (672-122797-0001)", ""),
+        ("(LAUGHS) (672-122797-0001)", "(LAUGHS)"),
+        ("GO (ON (672-122797-0001)", "GO (ON"),
+        ("GO) ((672-122797-0001)", "GO) ("),
+        ("GO (672-122797-0000) (672-122797-0001)", "GO (672-122797-0000)"),
+        ("GO\r(672-122797-0001)", "GO"),
+    ],
+)
+def test_the_last_parentheses_hold_the_id(tmp_path, truth, line, words):
+    assert read(saved(tmp_path, [*GOOD[:3], line]), truth).hypotheses[3] == words
+
+
+BAD = {
+    # what is wrong: (the lines, what the message must say: where, what, and what to do)
+    "no id": ([*GOOD[:2], "OUT IN THE WOODS", GOOD[3]], [", line 3: expected `WORDS (utterance-id)`; got 'OUT IN"]),
+    "id first": (["(61-70968-0000) HE BEGAN", *GOOD[1:]], [", line 1: expected", "(61-70968-0000) HE BEGAN"]),
+    "id of another form": (["61-70968-0000 HE BEGAN", *GOOD[1:]], [", line 1: expected"]),
+    "id not closed": ([*GOOD[:3], "GO (672-122797-0001"], [", line 4: expected"]),
+    "empty id": ([*GOOD[:3], "GO ()"], [", line 4: expected"]),
+    "id with a space": ([*GOOD[:3], "GO (672-122797 0001)"], [", line 4: expected"]),
+    "comment": ([";; decoded greedily", *GOOD], [", line 1: expected", "decoded greedily"]),
+    "after blank lines": (["", "", *GOOD, "GO"], [", line 7: expected"]),
+    "long line": ([*GOOD, "GO " * 100_000], [", line 5: expected", "..."]),
+    "twice": ([*GOOD, GOOD[1]], ["1 ids stand twice, first 61-70968-0001.", "exactly one line"]),
+    "twice with other words": ([*GOOD, "NO (61-70968-0001)"], ["1 ids stand twice, first 61-70968-0001."]),
+    "missing": (GOOD[:1], ["3 ids are missing, first 61-70968-0001, 672-122797-0000, 672-122797-0001", "of the 4"]),
+    "one missing": (GOOD[:3], ["1 ids are missing, first 672-122797-0001.", "an empty one where nothing was heard"]),
+    "unknown": ([*GOOD, "GO (672-122797-0002)"], ["1 ids are no utterances of the test set, first 672-122797-0002."]),
+    "another split": (["GO (1-1-0001)", "GO (1-1-0000)"], ["2 ids are no utterances", "first 1-1-0000, 1-1-0001."]),
+    "ids with their suffix": ([line.replace(")", ".flac)") for line in GOOD], ["4 ids are no utterances"]),
+    "channel": ([line.replace(")", "-A)") for line in GOOD], ["first 61-70968-0000-A, 61-70968-0001-A, 672-1"]),
+    "empty": ([], ["4 ids are missing"]),
+    "UTF-16": ("\n".join(GOOD).encode("utf-16"), [", line 1: not UTF-8; save it in UTF-8"]),
+    "Latin-1": (f"{GOOD[0]}\nCAF\xc9 (61-70968-0001)".encode("latin-1"), [", line 2: not UTF-8; save it in UTF-8"]),
+    "NUL": (f"{GOOD[0]}\n\0 (61-70968-0001)".encode(), [", line 2: holds a NUL byte"]),
+}
+
+
+@pytest.mark.parametrize(("content", "parts"), BAD.values(), ids=BAD.keys())
+def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, content, parts):
+    file = saved(tmp_path, content)
+    message = refusal(read, file, truth)
+    assert "\n" not in message
+    assert len(message) < 500
+    for part in (str(file), *parts):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("absent.trn", ["absent.trn: No such file"]),
+        ("folder", ["folder/hyp.trn: No such file"]),
+        ("nested", ["nested/hyp.trn: Is a directory"]),
+        ("file/hyp.trn", ["file/hyp.trn: Not a directory"]),
+    ],
+)
+def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "nested/hyp.trn").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for call, what in ((read, truth), (split_of, {"test-clean": truth})):
+        message = refusal(call, tmp_path / name, what)
+        for part in (*parts, "name the predictions file or the folder that holds it"):
+            assert part in message
+
+
+def test_references_beside_the_hypotheses_must_be_those_of_the_truth(tmp_path, truth):
+    file = saved(tmp_path, GOOD)
+    references = saved(tmp_path, [*GOOD[:2], GOOD[2].replace("WOODS", "WOOD"), GOOD[3]], "ref.trn")
+    for path in (file, tmp_path):
+        message = refusal(read, path, truth)
+        for part in (str(references), "1 references differ", "first 672-122797-0000", "remove the file if it is stale"):
+            assert part in message
+    file.rename(tmp_path / "another.trn")
+    assert read(tmp_path / "another.trn", truth).scored == 4, "the references are those of hyp.trn"
+
+
+@pytest.mark.parametrize(
+    ("references", "part"),
+    [
+        ([line.lower() for line in reversed(GOOD)], None),
+        (GOOD[1:], "1 references differ from DATA's transcripts, first 61-70968-0000"),
+        (["(1-1-0000)"], "4 references differ"),
+        ([GOOD[0], "GO"], ", line 2: expected"),
+    ],
+    ids=["the same", "missing", "another split", "malformed"],
+)
+def test_references_are_compared_as_words(tmp_path, truth, references, part):
+    saved(tmp_path, GOOD)
+    saved(tmp_path, references, "ref.trn")
+    if part is None:
+        assert read(tmp_path, truth).edits.sum() == 0
+    else:
+        assert part in refusal(read, tmp_path, truth)
+
+
+def test_the_split_of_a_file_is_that_of_most_of_its_ids(tmp_path, truth):
+    truths = {"test-other": numbered(["GO"] * 3), "test-clean": truth}
+    assert split_of(saved(tmp_path, GOOD[:1]), truths) == "test-clean"
+    assert split_of(saved(tmp_path, [*GOOD[:2], "GO (1-1-0001)"]), truths) == "test-clean"
+    assert split_of(saved(tmp_path, [GOOD[0], "GO (1-1-0001)", "(1-1-0002)", "(9-9-9999)"]), truths) == "test-other"
+    assert split_of(tmp_path, truths) == "test-other"
+
+
+@pytest.mark.parametrize("content", [["GO (9-9-0000)", "NO (9-9-0001)"], []], ids=["unknown", "empty"])
+def test_a_file_of_no_split_is_refused(tmp_path, truth, content):
+    file = saved(tmp_path, content)
+    message = refusal(split_of, file, {"test-clean": truth, "test-other": numbered(["GO"])})
+    assert f"{file}: none of its {len(content)} ids is an utterance of test-clean or test-other." in message
+
+
+def test_the_split_of_a_malformed_file_is_not_guessed(tmp_path, truth):
+    assert ", line 2: expected" in refusal(split_of, saved(tmp_path, [GOOD[0], "GO"]), {"test-clean": truth})
+
+
+@pytest.mark.parametrize("middle", [" ", "(", ")", " (", "A ", "()", "\t", "(A) "])
+@pytest.mark.parametrize("end", ["", " (672-122797-0001)"])
+def test_long_lines_take_no_time(tmp_path, truth, middle, end):
+    file = saved(tmp_path, [*GOOD[:3], f"GO{middle * 200_000}.{end}"])
+    start = time.perf_counter()
+    if end:
+        assert read(file, truth).hypotheses[3] == f"GO{middle * 200_000}."
+    else:
+        assert ", line 4: expected" in refusal(read, file, truth)
+    assert time.perf_counter() - start < 1
