@@ -170,7 +170,8 @@ HOPPER = "locomotion_walk, Hopper by PPO"
 @pytest.fixture
 def five(workshop):
     """A workshop with five runs of Hopper by PPO: 9, 1, 2, 7 and 100, the mean of whose middle three is 6."""
-    for path, value in zip(sorted((ROOT / RECORDS).glob("full-hopper-ppo-s*.json")), (9, 1, 2, 7, 100), strict=True):
+    there = sorted((ROOT / RECORDS).glob("full-hopper-ppo-s*.json"))[:5]
+    for path, value in zip(there, (9, 1, 2, 7, 100), strict=True):
         (workshop.root / RECORDS).mkdir(parents=True, exist_ok=True)
         copy = Path(shutil.copy(path, workshop.root / RECORDS))
         edit(copy, lambda content, value=value: content["metrics"]["Hopper-v5/return"].update(value=float(value)))
