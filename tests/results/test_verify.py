@@ -118,7 +118,7 @@ def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):
 
 def test_weights_are_those_of_one_seed(workshop, kept):
     """A copy under a name and a seed of its own would be a run more, and its files are as recorded."""
-    copy = kept / "full-hopper-ppo-s7-8e2e485753fc.json"
+    copy = kept / f"{RUN.replace('-s2-', '-s7-')}.json"
     shutil.copy(kept / f"{RUN}.json", copy)
     edit(copy, lambda content: content.update(run_id=copy.stem, seed=7))
     code, out, err = workshop.call("verify")
