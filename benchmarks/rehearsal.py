@@ -1,9 +1,10 @@
 """`REHEARSE=1`: the full run in small, before GPU-days are spent; writes no record.
 
 The real data, batch and world size: 10 steps, a stop by the very path that SIGTERM takes, a resume from its checkpoint
-to 20 steps, then two batches of validation and of testing. Examples are as large as they get in the run, so that memory
-and time are upper bounds; a slow disk hides behind the batches that the workers hold ready, and shows in the full
-run's `data_wait` alone.
+to 20 steps, then two batches of validation and of testing. Images are as large as they get in the run (a datamodule's
+`hardest`), so that memory and time are upper bounds but for chance. Sequences are drawn as the run draws them, of which
+a step holds as much whatever their lengths, so that memory and time are estimates. A slow disk hides behind the batches
+that the workers hold ready, and shows in the full run's `data_wait` alone.
 """
 
 import shutil
@@ -19,7 +20,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from benchmarks.assembly import Assembly
 from benchmarks.callbacks import Checkpoints, StopOnSignal
 from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
-from benchmarks.config import merge
+from benchmarks.config import Settings, merge
 from benchmarks.evaluation import quiet
 from benchmarks.forecast import Forecast, write_forecasts
 from benchmarks.paths import run_folder
@@ -96,7 +97,7 @@ def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None
 
 
 def _hardest(stage: Stage, weights: Path | None) -> Stage:
-    """A stage built anew, with examples as large as they get."""
+    """A stage built anew, with images as large as they get."""
     hardest = {"data": {"init_args": stage.assembly.datamodule.hardest}}
     assembly = Assembly(merge(stage.assembly.settings, hardest))
     if weights is not None:
@@ -132,12 +133,12 @@ def _batches(loaders: Any) -> int:
 
 def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter) -> Forecast | None:
     datamodule: Any = stage.assembly.datamodule
-    epochs = stage.assembly.resolved["trainer"]["max_epochs"]
+    trainer = stage.assembly.resolved["trainer"]
     speed = meter.measured(datamodule.unit)
     if speed is None:
         return None
-    steps = epochs * datamodule.steps_per_epoch
-    seconds = epochs * evaluation.seconds("validation", _batches(datamodule.val_dataloader()))
+    steps = trainer["max_epochs"] * datamodule.steps_per_epoch
+    seconds = _validations(trainer) * evaluation.seconds("validation", _batches(datamodule.val_dataloader()))
     if stage.tested:
         seconds += evaluation.seconds("test", _batches(datamodule.test_dataloader()))
     memory = peak_memory(stage.assembly.on_gpu)
@@ -146,3 +147,8 @@ def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter)
         stage.name, steps, speed, steps * datamodule.step_size / speed.value, seconds, memory / 2**30,
         stage.assembly.on_gpu, kept / 2**30, stage.assembly.processes,
     )  # fmt: skip
+
+
+def _validations(trainer: Settings) -> int:
+    """How often a run validates, which is after every so many epochs."""
+    return int(trainer["max_epochs"] // (trainer["check_val_every_n_epoch"] or 1))

@@ -1,4 +1,4 @@
-"""What training and evaluation see of ImageNet: whole batches of uint8 pixels, written where they stay.
+"""What training and evaluation see of ImageNet: whole batches of uint8 pixels, each image written into its place.
 
 Training crops are torchvision's RandomResizedCrop and flip with random numbers from (seed, epoch, id), and differ from
 its pixels on PIL images by 1 of 255 at most. The resolution grows during training as in

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
+from lightning_modules.finite import require_finite
 from lightning_modules.schedules import linearly_scaled, piecewise_linear
 
 # Mean and standard deviation of ImageNet's training pixels, the constants of torchvision's presets.
@@ -147,9 +148,15 @@ class ImageClassifier(ClassifierScores):
         return PublishedClassifier(weights)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Mean smoothed cross-entropy of a batch."""
+        """Mean smoothed cross-entropy of a batch.
+
+        Raises:
+            Failure: it is not finite.
+        """
         logits = self(batch["image"])
         loss = functional.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
+        seen = {"index": batch["index"], "label": batch["label"], "logits": logits}
+        require_finite(loss, self.trainer.global_step, seen)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -164,7 +171,8 @@ class ImageClassifier(ClassifierScores):
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
         optimizer = torch.optim.SGD(groups, lr=peak, momentum=self.momentum)
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)
+        per_epoch = datamodule.steps_per_epoch  # which counts the images whenever it is asked
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: piecewise_linear(step / datamodule.steps_per_epoch, knots, values)
+            optimizer, lambda step: piecewise_linear(step / per_epoch, knots, values)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

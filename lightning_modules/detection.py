@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from lightning_modules.coco_metric import CocoMetric
+from lightning_modules.finite import require_finite
 from lightning_modules.schedules import stepped
 from lightning_modules.transfer import load_backbone, source_file
 
@@ -157,13 +158,18 @@ class Detector(DetectorScores):
         return PublishedDetector(weights)
 
     def training_step(self, batch: dict[str, list[Any]], batch_idx: int) -> Tensor:
-        """Sum of the network's losses over a batch."""
+        """Sum of the network's losses over a batch.
+
+        Raises:
+            Failure: it is not finite.
+        """
         targets = [
             {"boxes": boxes, "labels": labels + 1}
             for boxes, labels in zip(batch["boxes"], batch["labels"], strict=True)
         ]
         losses: dict[str, Tensor] = self(batch["image"], targets)
         loss = torch.stack(list(losses.values())).sum()
+        require_finite(loss, self.trainer.global_step, {"index": batch["index"], **losses})
         self.log("train/loss", loss, prog_bar=True, batch_size=len(targets))
         return loss
 

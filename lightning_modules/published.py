@@ -5,6 +5,7 @@ eight digits of its SHA-256, which is checked for a cached file too (torch.hub c
 """
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from urllib.error import URLError
 
@@ -33,7 +34,7 @@ class PublishedClassifier(ClassifierScores):
         preset: Any = entry.transforms()
         super().__init__(preset.mean, preset.std)
         self.entry = entry
-        self.file = cached_file(entry)
+        cached_file(entry)  # its SHA-256 is checked; the builder then takes the same file
         # How the datamodule must prepare the pixels: the arguments of `ImageNetData` that the preset decides.
         self.data_settings = {
             "resize": preset.resize_size[0],
@@ -45,7 +46,7 @@ class PublishedClassifier(ClassifierScores):
         """The published network, whatever the data.
 
         Raises:
-            UserError: the data have another number of classes.
+            UserError: the data have another number of classes, or the weights are of another network.
         """
         categories = len(self.entry.meta["categories"])
         if num_classes != categories:
@@ -53,9 +54,7 @@ class PublishedClassifier(ClassifierScores):
                 f"WEIGHTS={self.entry} tell {categories} classes apart, but DATA has {num_classes}. "
                 "Give the ImageNet tree with its 1,000 classes."
             )
-        network = models.get_model(builder(self.entry), weights=None)
-        network.load_state_dict(torch.load(self.file, weights_only=True, map_location="cpu"))
-        return network
+        return published_network(self.entry)
 
 
 def find_weights(name: str) -> WeightsEnum:
@@ -85,6 +84,29 @@ def find_entry(name: str, example: str) -> WeightsEnum:
 def builder(entry: WeightsEnum) -> str:
     """The name of the network that published weights are of."""
     return next(name for name in models.list_models() if type(entry) is models.get_model_weights(name))
+
+
+def published_network(entry: WeightsEnum) -> nn.Module:
+    """The network as torchvision's own builder makes it of the cached file.
+
+    A builder does more than load weights: that of Inception and GoogLeNet has them scale their input, that of DenseNet
+    renames weights, and that of a ViT takes its image size from them.
+
+    Raises:
+        UserError: the weights are of another network.
+    """
+    name = builder(entry)
+    try:
+        network: nn.Module = models.get_model(name, weights=entry)
+    except RuntimeError as error:
+        what, _, which = str(error).partition("\n")
+        if "loading state_dict" not in what:
+            raise
+        raise UserError(
+            f"the weights {entry} do not fit torchvision's {name} ({shorten(which, 200)}). Run `make install`, which "
+            "installs the torchvision that this suite was tested with."
+        ) from None
+    return network
 
 
 def cached_file(entry: WeightsEnum) -> Path:

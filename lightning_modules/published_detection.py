@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
-from torchvision import models
 
 from benchmarks.errors import UserError
 from lightning_modules.detection import DetectorScores
-from lightning_modules.published import builder, cached_file, find_entry
+from lightning_modules.published import cached_file, find_entry, published_network
 
 NOT_OBJECTS = ("__background__", "N/A")
 
@@ -20,7 +19,8 @@ class PublishedDetector(DetectorScores):
         weights: the name of the weights.
 
     Raises:
-        UserError: the name is unknown or of no COCO detector, or the file is neither cached nor to be had.
+        UserError: the name is unknown or of no COCO detector, the file is neither cached nor to be had, or its weights
+            are of another network.
     """
 
     def __init__(self, weights: str) -> None:
@@ -29,9 +29,9 @@ class PublishedDetector(DetectorScores):
         if "box_map" not in str(entry.meta.get("_metrics")):
             raise UserError(f"WEIGHTS={weights} is no detector of COCO's boxes. Choose weights named COCO_V1.")
         cached_file(entry)  # its SHA-256 is checked; the builder then takes the same file
-        self.network: Any = models.get_model(builder(entry), weights=entry)
+        self.network: Any = published_network(entry)
         self.weights, self.labels = weights, dict(enumerate(entry.meta["categories"]))
-        transform = self.network.transform
+        transform: Any = self.network.transform
         # How the datamodule must prepare the pixels: the arguments of `CocoData` that the preset decides.
         self.data_settings = {"short_side": transform.min_size[-1], "longest_side": transform.max_size}
 

@@ -8,7 +8,8 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from benchmarks.errors import Failure, UserError
+from benchmarks.errors import UserError
+from lightning_modules.finite import require_finite
 from lightning_modules.vocabulary import SubwordModule
 
 
@@ -76,10 +77,7 @@ class StepModule(SubwordModule):
         Raises:
             Failure: it is not finite.
         """
-        if not torch.isfinite(loss):
-            step = self.trainer.global_step
-            found = {"step": step} | {name: value.cpu() for name, value in seen.items()}
-            raise Failure(f"at step {step} the loss is not finite", found)
+        require_finite(loss, self.trainer.global_step, seen)
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         # Gradients are averaged over ranks and accumulated batches.
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches

@@ -10,5 +10,5 @@ from datamodules.environments.highway import Scene
 
 def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
     """Name -> the first so many test episodes of the environment `split`, the same for every run."""
-    batches = in_batches(Scene(split), evaluation_seeds(examples), os.cpu_count() or 0)
+    batches = in_batches(Scene(split), evaluation_seeds(examples), len(os.sched_getaffinity(0)))
     return {name: [row for batch in batches for row in batch.predictions(driven_by(name, batch))] for name in TRIVIAL}

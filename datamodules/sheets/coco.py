@@ -1,22 +1,38 @@
 """Detections against the annotations as one self-contained page, the worst images first."""
 
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 
 from datamodules.layouts.coco import Split, open_split
 from datamodules.layouts.images import decode
-from datamodules.sheets.thumbnails import data_address
-from results.scoring.average_precision import Objects, right
+from datamodules.sheets.thumbnails import small_address
+from results.scoring.average_precision import Floats, Objects, right
 from results.scoring.detection import Predictions
 
 SHOWN = 24
-SIDE = 240  # pixels; 24 such JPEGs stay under 300 kB
+SIDE = 240  # pixels
 CONFIDENT = 0.5  # score from which a detection is drawn and held against the network
+# Bytes of a picture, and of the boxes annotated on it or detected; 24 times all, and the page around, are under 300 kB.
+LARGEST_PICTURE, LARGEST_BOXES = 7_000, 2_200
+QUALITIES = range(75, 0, -5)
+MARKUP = 40  # bytes around the text of a box
+
+
+class Box(NamedTuple):
+    """What the page says of a box: its outline, the class that colours it (object, right or wrong), and a text."""
+
+    outline: str
+    kind: str
+    text: str
 
 
 def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
-    """HTML of the images with the most mistakes: confident detections of nothing, and objects that none is of.
+    """HTML under 300 kB of the images with the most mistakes: confident detections of nothing, objects that none is of.
 
     Args:
         title: of the page.
@@ -53,24 +69,53 @@ def _mistakes(images: Split, detections: Objects, is_right: NDArray[np.bool_]) -
 def _example(
     images: Split, detections: Objects, is_right: NDArray[np.bool_], index: int, mistakes: int
 ) -> dict[str, object]:
-    objects, names = images.truth.objects, images.truth.names
     width, height = images.truth.sizes[index].tolist()
-    seen = np.flatnonzero((detections.image == index) & (detections.scores >= CONFIDENT))
-    annotated = np.flatnonzero(objects.image == index)
+    annotated, detected = _annotated(images, index), _detected(images, detections, is_right, index)
+    shown, drawn = _fitting(annotated), _fitting(detected)
     return {
         "id": images.truth.ids[index],
         "width": width,
         "height": height,
         "mistakes": mistakes,
         "image": _thumbnail(images, index),
-        "objects": [(*objects.boxes[g].tolist(), names[objects.category[g]], objects.crowd[g]) for g in annotated],
-        "detections": [
-            (*detections.boxes[d].tolist(), names[detections.category[d]], detections.scores[d], is_right[d])
-            for d in seen
-        ],
+        "objects": annotated[:shown],
+        "more_objects": len(annotated) - shown,
+        "detections": detected[:drawn],
+        "more_detections": len(detected) - drawn,
     }
+
+
+def _annotated(images: Split, index: int) -> list[Box]:
+    objects, names = images.truth.objects, images.truth.names
+    return [
+        Box(_outline(objects.boxes[g]), "object", names[objects.category[g]] + (" (crowd)" if objects.crowd[g] else ""))
+        for g in np.flatnonzero(objects.image == index)
+    ]
+
+
+def _detected(images: Split, detections: Objects, is_right: NDArray[np.bool_], index: int) -> list[Box]:
+    """The wrong ones first, so that they are shown where there is no room for all."""
+    seen = np.flatnonzero((detections.image == index) & (detections.scores >= CONFIDENT))
+    boxes = []
+    for d in seen[np.argsort(is_right[seen], kind="stable")]:
+        text = f"{images.truth.names[detections.category[d]]} {detections.scores[d]:.2f}"
+        kind, text = ("right", text) if is_right[d] else ("wrong", f"{text}, wrong")
+        boxes.append(Box(_outline(detections.boxes[d]), kind, text))
+    return boxes
+
+
+def _outline(box: Floats) -> str:
+    """As a path of SVG."""
+    x, y, width, height = box.tolist()
+    return f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
+
+
+def _fitting(boxes: Sequence[Box]) -> int:
+    """How many from the first fit on the page."""
+    sizes = [len(box.outline) + len(escape(box.text).encode()) + MARKUP for box in boxes]
+    return int(np.searchsorted(np.cumsum(sizes), LARGEST_BOXES, side="right"))
 
 
 def _thumbnail(images: Split, index: int) -> str:
     with images.open(index) as stream:
-        return data_address(decode(stream.read(), images.where(index)), SIDE)
+        return small_address(decode(stream.read(), images.where(index)), SIDE, LARGEST_PICTURE, QUALITIES)

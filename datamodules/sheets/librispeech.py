@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from datamodules.layouts.audio import SAMPLE_RATE, read_samples
 from datamodules.layouts.librispeech import Split, open_split
-from datamodules.sheets.thumbnails import data_address
+from datamodules.sheets.thumbnails import small_address
 from results.scoring.speech import Predictions, normalised
 
 SHOWN = 24
@@ -65,7 +65,7 @@ def _example(utterances: Split, root: Path, index: int, predictions: Predictions
         "pairs": pairs[:shown],
         "rest": len(pairs) - shown,
         "seconds": len(samples) / SAMPLE_RATE,
-        "spectrogram": _picture(samples),
+        "spectrogram": small_address(Image.fromarray(_spectrogram(samples)), WIDTH, LARGEST_PICTURE, QUALITIES),
     }
 
 
@@ -89,16 +89,6 @@ def _fitting(pairs: list[tuple[str, str]]) -> int:
     """How many pairs from the first fit on the page."""
     sizes = [1 + len(escape(said)) + (len(escape(heard)) + MARKUP if said != heard else 0) for said, heard in pairs]
     return int(np.searchsorted(np.cumsum(sizes), LARGEST_TEXT, side="right"))
-
-
-def _picture(samples: NDArray[np.int16]) -> str:
-    """Data address of the spectrogram, in the best quality that is small enough."""
-    image = Image.fromarray(_spectrogram(samples))
-    for quality in QUALITIES:
-        picture = data_address(image, WIDTH, quality)
-        if len(picture) <= LARGEST_PICTURE:
-            break
-    return picture
 
 
 def _spectrogram(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
