@@ -18,8 +18,9 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.image_data import ImageData, Images
-from datamodules.layouts.coco import TRAIN, VAL, Split, open_split
+from datamodules.layouts.coco import OFFICIAL, TRAIN, VAL, Split, open_split
 from datamodules.layouts.images import decode
+from datamodules.layouts.official import lacking
 from datamodules.resizing import Resizing, mirrored
 from datamodules.sampling import Key, example_generator
 from results.scoring.detection import Truth
@@ -29,10 +30,9 @@ def read_image(split: Split, index: int) -> Tensor:
     """Pixels uint8 [3, H, W]; grey and CMYK images as RGB.
 
     Raises:
-        UserError: the file is no readable image, or not of the annotated size.
+        UserError: the file cannot be read, is no image, or not of the annotated size.
     """
-    with split.open(index) as stream:
-        image = decode(stream.read(), split.where(index))
+    image = decode(split.read(index), split.where(index))
     annotated = tuple(split.truth.sizes[index].tolist())
     if image.size != annotated:
         raise UserError(
@@ -159,6 +159,12 @@ class CocoData(ImageData):
         return {"classes": list(self.truth.names)} | {
             split.name: len(split) for split in (self.train, self.val) if split is not None
         }
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Images of the training split."""
+        assert self.train is not None, "setup has not run"
+        return lacking({TRAIN: len(self.train)}, OFFICIAL)
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.files import sha256
+from benchmarks.files import sha256, sync
 from datamodules.subwords import Subwords
 
 MODEL, DIGEST = "subwords.model", "digest.txt"
@@ -96,9 +96,13 @@ def written(folder: Path, name: str, subwords: Subwords) -> Iterator[Callable[[l
 def seal(folder: Path) -> None:
     """Adds the digest, once all else is there.
 
-    It is of what is trained on, so that it is the same whatever form the text came in.
+    It is of what is trained on, so that it is the same whatever form the text came in. All of it is on disk before the
+    folder gets its name: the power may fail.
     """
-    digests = "".join(sha256(file) for file in sorted(folder.iterdir()))
+    files = sorted(folder.iterdir())
+    for file in files:
+        sync(file)
+    digests = "".join(map(sha256, files))
     (folder / DIGEST).write_text(hashlib.sha256(digests.encode()).hexdigest())
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from benchmarks.schema import Signature
 from datamodules.image_data import ImageData, Images
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
-from datamodules.layouts.imagenet import Split, check_classes, open_split
+from datamodules.layouts.imagenet import OFFICIAL, Split, check_classes, open_split
+from datamodules.layouts.official import lacking
 
 
 class ImageNetData(ImageData):
@@ -79,6 +80,12 @@ class ImageNetData(ImageData):
         return {"classes": list(self.classes)} | {
             name: len(split) for name, split in (("train", self.train), ("val", self.val)) if split is not None
         }
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Images of the training split."""
+        assert self.train is not None, "setup has not run"
+        return lacking({"train": len(self.train)}, OFFICIAL)
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.

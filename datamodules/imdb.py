@@ -25,8 +25,9 @@ from datamodules.imdb_examples import (
     collate_masked,
     cut,
 )
-from datamodules.layouts.imdb import CLASSES, open_reviews, plain
+from datamodules.layouts.imdb import CLASSES, OFFICIAL, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews, by_text
+from datamodules.layouts.official import lacking
 from datamodules.masking import Masking
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import BEGIN, Subwords
@@ -121,6 +122,14 @@ class ImdbData(SequenceData):
             "held out twice": len(self.choice.duplicates),
             "reviews": self.text.digest,
         }
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Reviews of what is trained on."""
+        assert self.train is not None, "setup has not run"
+        assert self.text is not None
+        labelled_ones = len(self.train)
+        return lacking({"train": labelled_ones, "unsupervised": len(self.text) - labelled_ones}, OFFICIAL)
 
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the reviews' subwords are made where no run has made them.

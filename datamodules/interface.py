@@ -46,6 +46,11 @@ class BenchmarkData(LightningDataModule):
         """
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """What the training data lack of the official ones, a line a split, once `setup("fit")` has run."""
+        return ()
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """Training examples that are left out because they stand in the test set, once `setup("fit")` has run."""
         return ()

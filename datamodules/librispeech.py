@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.schema import Signature
 from datamodules.layouts import audio
-from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split, present
+from datamodules.layouts.librispeech import DEVELOPMENT, OFFICIAL, TEST, Split, open_split, present
+from datamodules.layouts.official import lacking
 from datamodules.sampling import Key, example_generator
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
@@ -142,6 +143,12 @@ class LibriSpeechData(SequenceData):
         opened = [each for each in (self.train, self.development, *self.tests.values()) if each is not None]
         sizes: dict[str, Any] = {each.name: len(each) for each in opened}
         return sizes if self.train is None else sizes | {"subwords": hashlib.sha256(self.subwords.model).hexdigest()}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Utterances of the training subsets."""
+        assert self.train is not None, "setup has not run"
+        return lacking({split.name: len(split) for split in self.train.splits}, OFFICIAL)
 
     def setup(self, stage: str) -> None:
         """Opens the subsets that the stage needs.

@@ -58,7 +58,7 @@ def play_matches(matches: Matches, choose: Choose) -> list[dict[str, Any]]:
     """
     engine = known()
     # However this ends, GNU Go's processes go first, so that no thread waits for one; then the threads, then the pipes.
-    with ExitStack() as closing, ThreadPoolExecutor(os.cpu_count()) as threads, ExitStack() as killing:
+    with ExitStack() as closing, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads, ExitStack() as killing:
         tables = []
         for name in matches.ids:
             tables.append(closing.enter_context(_Table(matches.contest, name, engine)))

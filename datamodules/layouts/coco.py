@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.errors import UserError
+from datamodules.layouts.faults import read_faults
 from results.scoring.average_precision import Objects
 from results.scoring.coco_results import Id, Pixels, decode
 from results.scoring.detection import Truth
@@ -87,11 +88,17 @@ class Split:
         """The encoded image; OSError where there is none."""
         return (self.folder / self.file_names[index]).open("rb")
 
+    def read(self, index: int) -> bytes:
+        """The encoded image, byte for byte; raises UserError where it can't be read."""
+        with read_faults(self.where(index)), self.open(index) as stream:
+            return stream.read()
+
+    @read_faults()
     def require_images(self) -> None:
         """Looks whether every annotated image is in the folder.
 
         Raises:
-            UserError: the folder or some images are missing.
+            UserError: the folder is missing, lacks images or may not be read.
         """
         if not self.folder.is_dir():
             raise UserError(f"{self.folder} is missing, whose images this command reads.\n{TREE}")
@@ -142,8 +149,7 @@ def sample(root: str) -> str:
 
     val = open_split(root, VAL)
     val.require_images()
-    with val.open(0) as file:
-        width, height = images.decode(file.read(), val.where(0)).size
+    width, height = images.decode(val.read(0), val.where(0)).size
     objects = len(val.truth.objects.crowd)
     return f"{len(val):,} images of {VAL}, {objects:,} objects; {val.file_names[0]} decodes, {width} x {height}"
 
@@ -176,6 +182,7 @@ def open_split(root: str, split: str) -> Split:
     return Split(split, Path(root) / split, tuple(image.file_name for image in images), found)
 
 
+@read_faults()
 def _require_file(root: Path, split: str) -> Path:
     """The annotation file of a split."""
     if str(root).startswith("hf:"):

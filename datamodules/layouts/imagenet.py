@@ -6,8 +6,6 @@
 
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +15,9 @@ import numpy as np
 from benchmarks.errors import UserError
 from datamodules.layouts import imagenet_arrow as arrow
 from datamodules.layouts import imagenet_parquet as parquet
+from datamodules.layouts.faults import read_faults
 from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes, pack
+from datamodules.layouts.official import lacking
 from results.scoring.classification import Truth
 
 __all__ = [
@@ -53,6 +53,7 @@ FORMS = f"""ImageNet is expected in one of these forms:
 _AGAIN = f"Remove the folder and unpack {DEVKIT}.tar.gz again (`make data-imagenet`)."
 
 
+@read_faults()
 def open_split(root: str, split: str) -> Split:
     """Opens one split, in whichever form it lies there.
 
@@ -62,10 +63,11 @@ def open_split(root: str, split: str) -> Split:
 
     Raises:
         UserError: nothing there, no known form, still packed, split missing, a class without images, ground truth
-            that doesn't fit the images, two images of one id, or shards missing, damaged or without their columns.
+            that doesn't fit the images, two images of one id, shards missing, damaged or without their columns, or a
+            folder that may not be read.
     """
     if root.startswith("hf:"):
-        return parquet.open_hub(root.removeprefix("hf:"), split)
+        return parquet.open_hub(root, split)
     folder = Path(root)
     entries = {name for name, _ in _entries(folder)}
     if files := parquet.shards(folder, split):
@@ -77,6 +79,7 @@ def open_split(root: str, split: str) -> Split:
     raise UserError(_why_not(folder, split, entries))
 
 
+@read_faults()
 def present(root: Path, split: str) -> bool:
     """Whether a split lies in a folder, unpacked from its archive; raises UserError where shards are missing."""
     return (root / split).is_dir() or bool(parquet.shards(root, split) or arrow.shards(root, split))
@@ -101,12 +104,8 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     splits = {name: open_split(root, name) for name in (("train", "val") if training else ("val",))}
     if training:
         check_classes(splits["train"], splits["val"])
-    unofficial = [
-        f"{n}: {len(s):,} images, officially {OFFICIAL[n]:,}" for n, s in splits.items() if len(s) != OFFICIAL[n]
-    ]
-    if not unofficial or not full:
-        return []
-    return [f"DATA is not ILSVRC2012 whole ({'; '.join(unofficial)}): unofficial, its verdict `not comparable`"]
+    less = lacking({name: len(split) for name, split in splits.items()}, OFFICIAL) if full else ()
+    return [f"DATA is not ILSVRC2012 whole ({'; '.join(less)}): unofficial"] if less else []
 
 
 def sample(root: str) -> str:
@@ -134,23 +133,15 @@ def _why_not(root: Path, split: str, entries: set[str]) -> str:
     return f"{root} holds no ImageNet in any known form (it holds {seen}).\n{FORMS}"
 
 
-@contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Turns what the file system says about a folder into what the user should do."""
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """(name, is a folder) of what a folder holds, without what begins with a dot."""
     try:
-        yield
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
         raise UserError(f"{folder} does not exist. Set DATA to the folder that holds ImageNet.\n{FORMS}") from None
     except NotADirectoryError:
         raise UserError(f"{folder} is a file, not a folder. Set DATA to the folder that holds ImageNet.") from None
-    except PermissionError:
-        raise UserError(f"{folder} may not be read by this user. Change its permissions, or DATA.") from None
-
-
-def _entries(folder: Path) -> list[tuple[str, bool]]:
-    """(name, is a folder) of what a folder holds, without what begins with a dot."""
-    with _readable(folder), os.scandir(folder) as entries:
-        return [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
 
 
 def _images(entries: list[tuple[str, bool]]) -> list[tuple[str, int]]:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_parquet import complete, of_split
 from datamodules.layouts.imagenet_split import Split, pack
+from datamodules.layouts.parquet_shards import complete, of_split
 
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of a whole stream; without it one that was cut between batches would pass
 NAMED = r"[^/]\.[^./]+$"  # a path whose file has a name before its suffix

@@ -1,7 +1,7 @@
 """ImageNet as Parquet shards, in a folder or on the Hugging Face hub: columns `image` (bytes, path) and `label`."""
 
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet_split import Rows, Split, pack
+from datamodules.layouts.parquet_shards import AGAIN, complete, fetched, of_split, opened, readable
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 HUB_NAMES = {"train": ("train",), "val": ("validation", "val")}
-SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.(parquet|arrow)")
-AGAIN = "Fetch the missing ones (or remove those of another download)."
 WNID = re.compile(r"n\d{8}")
+GATED = "For a gated data set, as ILSVRC/imagenet-1k, accept its licence on its page and run `hf auth login`."
 
 
 def shards(root: Path, split: str) -> list[Path]:
@@ -26,67 +26,22 @@ def shards(root: Path, split: str) -> list[Path]:
     return complete(of_split(files, HUB_NAMES[split]), split, "Parquet", AGAIN)
 
 
-def of_split(files: list[Path], names: tuple[str, ...]) -> list[Path]:
-    """Those of the files that are a split's, by their names."""
-    named = [(path, SHARD.fullmatch(path.name)) for path in files]
-    return [path for path, match in named if match and match["split"] in names]
-
-
-def complete(files: list[Path], split: str, form: str, remedy: str) -> list[Path]:
-    """A split's files; raises UserError unless they are as many as their names say."""
-    counts = {int(match["count"]) for path in files if (match := SHARD.fullmatch(path.name)) and match["count"]}
-    if counts and counts != {len(files)}:
-        raise UserError(
-            f"{files[0].parent} has {len(files)} {form} shards of {split}, but {files[0].name} says there are "
-            f"{' or '.join(map(str, sorted(counts)))}. {remedy}"
-        )
-    return files
-
-
 def open_shards(root: Path, files: list[Path], split: str) -> Split:
     """The split that Parquet files hold; raises UserError where they can't be read or lack a column."""
-    import datasets
-    import pyarrow
     from pyarrow import parquet
 
-    _quiet()
-    try:
+    with readable(str(root), split):
         for file in files:
             _require_columns(str(file), parquet.read_schema(file).names)
-        rows = datasets.load_dataset("parquet", data_files={split: [str(file) for file in files]}, split=split)
-    except (OSError, ValueError, pyarrow.ArrowException, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"the Parquet shards of {split} in {root} cannot be read: {error}\nFetch them again."
-        ) from error
+        rows = opened(files, split)
     return _split(rows, str(root), split)
 
 
-def open_hub(name: str, split: str) -> Split:
-    """The split of a data set on the hub; raises UserError where it can't be had.
-
-    Its files are named, since `datasets` would otherwise fetch every split (140 GB) to give one.
-    """
-    import datasets
-
-    _quiet()
-    files = {split: [f"**/{stem}-*.parquet" for stem in HUB_NAMES[split]]}
-    try:
-        rows = datasets.load_dataset(name, data_files=files, split=split, verification_mode="no_checks")
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"DATA=hf:{name}: the hub gave no {HUB_NAMES[split][0]}-*.parquet: {error}\nCheck name and network; for "
-            "a gated data set, as ILSVRC/imagenet-1k, accept its licence on its page and run `hf auth login`."
-        ) from error
-    _require_columns(f"hf:{name}", rows.column_names)
-    return _split(rows, f"hf:{name}", split)
-
-
-def _quiet() -> None:
-    """`datasets` draws its bars into log files too."""
-    import datasets
-
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
+def open_hub(root: str, split: str) -> Split:
+    """The split of a data set on the hub, `hf:<name>`; raises UserError where it can't be had."""
+    rows = fetched(root, split, [f"**/{stem}-*.parquet" for stem in HUB_NAMES[split]], GATED)
+    _require_columns(root, rows.column_names)
+    return _split(rows, root, split)
 
 
 def _require_columns(where: str, columns: list[str]) -> None:
@@ -115,30 +70,50 @@ def _split(rows: "Dataset", origin: str, split: str) -> Split:
         raise UserError(
             f"{origin}: {split} has no labels (label {labels.min()}); the labelled splits are train and val."
         )
-    labels, classes = _name(labels, rows.features["label"])
-    return Split(split, pack(_ids(rows, split)), labels, classes, Rows(origin, split, rows))
+    stems = _stems(rows)
+    labels, classes = _name(labels, rows.features["label"], stems)
+    return Split(split, pack(_ids(stems, len(rows), split)), labels, classes, Rows(origin, split, rows))
 
 
-def _name(labels: NDArray[np.int64], feature: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Labels and the class names that they index.
-
-    Wnids are sorted. The hub's ImageNet has English names instead, which stand in the order of their sorted wnids
-    already, so that sorting the names would shuffle the classes. Labels without names are named by their number.
-    """
-    names = list(getattr(feature, "names", None) or (f"{label:03d}" for label in range(int(labels.max()) + 1)))
-    if not all(WNID.fullmatch(name) for name in names):
-        return labels, tuple(names)
-    order = np.argsort(names)
-    return np.argsort(order)[labels].astype(np.int64), tuple(names[index] for index in order)
-
-
-def _ids(rows: "Dataset", split: str) -> list[str]:
-    """The stems of the stored paths, where every row has one of its own, else `<split>-<row>`."""
+def _stems(rows: "Dataset") -> list[str]:
+    """The names of the stored paths, without suffixes; fewer than rows where some have no path."""
     from pyarrow import compute
 
     paths = compute.struct_field(rows.data.column("image"), "path").to_pylist()
-    stems = [Path(path).stem for path in paths if path]
-    if len(set(stems)) == len(rows):
+    return [Path(path).stem for path in paths if path]
+
+
+def _name(labels: NDArray[np.int64], feature: Any, stems: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels and the class names that they index: sorted wnids, as class folders have them, where there are any.
+
+    Other names keep their order: English ones mostly stand in that of their sorted wnids already, so that sorting the
+    names would shuffle the classes. Labels without names are named by their number.
+    """
+    names = list(getattr(feature, "names", None) or (f"{label:03d}" for label in range(int(labels.max()) + 1)))
+    wnids = names if all(map(WNID.fullmatch, names)) else _wnids(labels, stems, len(names))
+    if not wnids:
+        return labels, tuple(names)
+    order = np.argsort(wnids)
+    return np.argsort(order)[labels].astype(np.int64), tuple(wnids[index] for index in order)
+
+
+def _wnids(labels: NDArray[np.int64], stems: Sequence[str], count: int) -> list[str]:
+    """The wnid of each of `count` labels, as the paths of the hub's ImageNet tell it: n01440764_10026_n01440764.JPEG.
+
+    Empty where a path has none, or a label has no image, several wnids, or one that is another label's too.
+    """
+    if len(stems) < len(labels):
+        return []
+    ends = (stem.rpartition("_")[2] for stem in stems)
+    pairs = sorted(set(zip(labels.tolist(), ends, strict=True)))
+    wnids = [wnid for _, wnid in pairs]
+    one_each = [label for label, _ in pairs] == list(range(count)) and len(set(wnids)) == count
+    return wnids if one_each and all(map(WNID.fullmatch, wnids)) else []
+
+
+def _ids(stems: Sequence[str], count: int, split: str) -> Sequence[str]:
+    """The stems, where each of `count` rows has one of its own, else `<split>-<row>`."""
+    if len(set(stems)) == count:
         return stems
-    width = len(str(len(rows) - 1))
-    return [f"{split}-{row:0{width}d}" for row in range(len(rows))]
+    width = len(str(count - 1))
+    return [f"{split}-{row:0{width}d}" for row in range(count)]

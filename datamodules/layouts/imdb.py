@@ -74,13 +74,10 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     """A look at the data before anything starts; returns what the user should know.
 
     Raises:
-        UserError: as `count`, of `test`, to train also of `train`, and of `unsupervised` where it is there.
+        UserError: as `count`, of `test`, to train of the others too: the vocabulary is learnt from unlabelled reviews.
     """
-    splits = list(OFFICIAL) if training else ["test"]
     notes = []
-    if training and not _present(root, "unsupervised"):
-        splits.remove("unsupervised")
-        notes.append("unsupervised is not there, so nothing that learns from unlabelled reviews can be trained")
+    splits = list(OFFICIAL) if training else ["test"]
     for split, found in {split: count(root, split) for split in splits}.items():
         if full and found != OFFICIAL[split]:
             verdict = ", its verdict `not comparable`" if split == "test" else ""
@@ -120,14 +117,6 @@ def _normal(text: str) -> str:
 def _listing(root: str, split: str) -> Listing:
     tree = _tree(root, split)
     return list_tree(tree, split) if tree else open_rows(root, split).listing
-
-
-def _present(root: str, split: str) -> bool:
-    """Whether a split is there; on the hub it has to be."""
-    if root.startswith("hf:"):
-        return True
-    tree = find_tree(Path(root))
-    return bool(tree and holds(tree, split)) or bool(SHARDS.find(Path(root), split))
 
 
 def _tree(root: str, split: str) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
+from datamodules.layouts.faults import read_faults
 from datamodules.layouts.imdb_reviews import Listing, Reviews, pack
 
 TOP = "aclImdb"
@@ -23,7 +24,6 @@ RATINGS = {"neg": range(1, 5), "pos": range(7, 11), "unsup": range(1)}
 NAME = re.compile(r"(?P<number>[0-9]+)_(?P<rating>[0-9]+)\.txt")
 BLOCK = 500  # files that a thread reads at once
 READERS = 16  # a disk in the network takes as long to open a file as to read dozens
-PERMIT = "make it readable, or repair the disk"
 
 
 def find_tree(root: Path) -> Path | None:
@@ -67,28 +67,23 @@ def read_tree(tree: Path, split: str) -> Reviews:
         return pack(listing, chain.from_iterable(readers.map(_contents, blocks)))
 
 
+@read_faults()
 def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; {PERMIT}.") from None
+    return path.is_dir()
 
 
+@read_faults()
 def _contents(places: Sequence[str]) -> list[bytes]:
-    try:
-        return [Path(place).read_bytes() for place in places]
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; {PERMIT}.") from None
+    return [Path(place).read_bytes() for place in places]
 
 
+@read_faults()
 def _files(folder: Path) -> list[Path]:
     """The reviews of a class by number; hidden files, which other systems leave behind, are passed over."""
     try:
         paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except FileNotFoundError:
         raise UserError(f"{folder} is missing. Unpack IMDB's archive again.") from None
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; {PERMIT}.") from None
     if not paths:
         raise UserError(f"{folder} holds no review. Unpack IMDB's archive again.")
     numbered: dict[int, Path] = {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UserError
+from datamodules.layouts.faults import PERMIT, read_faults
 from results.scoring.rows import read_text, shown
 from results.scoring.speech import Truth
 
@@ -36,22 +36,6 @@ with the subsets dev-clean, test-clean and test-other, and to train train-clean-
 `make data-librispeech DATA=<root>` fetches and unpacks them."""
 
 
-PERMIT = "make it readable, or repair the disk"
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Says which folder the file system refuses.
-
-    Raises:
-        UserError: instead of an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; {PERMIT}.") from None
-
-
 @dataclass(frozen=True)
 class Split:
     """One subset: its utterances by ascending id, and the folder of each one's chapter."""
@@ -68,7 +52,7 @@ class Split:
         """The audio of an utterance."""
         return self.folders[index] / f"{self.ids[index]}.flac"
 
-    @_readable()
+    @read_faults()
     def require_audio(self) -> None:
         """Looks whether each utterance has its audio, and each audio file its transcript.
 
@@ -102,7 +86,7 @@ def present(root: str, split: str) -> bool:
     return (Path(root) / "LibriSpeech" / split).is_dir()
 
 
-@_readable()
+@read_faults()
 def check(root: str, training: bool, full: bool) -> list[str]:
     """A look at the folders before anything starts; returns what the user should know.
 
@@ -140,7 +124,7 @@ def sample(root: str) -> str:
     return f"{len(subset):,} utterances of {subset.name}; {subset.ids[0]} decodes, {seconds:.1f} s"
 
 
-@_readable()
+@read_faults()
 def open_split(root: str, split: str) -> Split:
     """Reads the transcripts of a subset.
 

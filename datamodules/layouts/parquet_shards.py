@@ -1,17 +1,26 @@
-"""Text as Parquet shards: found in a folder, or fetched from the Hugging Face hub, and opened by `datasets`."""
+"""Parquet shards: found in a folder, or fetched from the Hugging Face hub, and opened by `datasets`.
 
+`datasets` reads them from a copy in Arrow, as large or larger, which it writes into its cache once.
+"""
+
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_parquet import AGAIN, complete, of_split
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.(parquet|arrow)")
+AGAIN = "Fetch the missing ones (or remove those of another download)."
+
+FULL = ("No space left on device", "Disk quota exceeded", "Not enough disk space")
+"""As Linux says it, whoever hands it on (Python, Arrow, or the hub's client as text alone), and as `datasets` does."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +56,56 @@ class Shards:
         Raises:
             UserError: as `find`, or they can't be had or read.
         """
-        import datasets
-
-        if not sys.stderr.isatty():  # its bars would be drawn into log files too
-            datasets.disable_progress_bars()
         if root.startswith("hf:"):
-            return self._fetched(root, split)
+            return fetched(root, split, [f"{self.hub_folder}/{split}-*.parquet"], self.known)
         with readable(root, split):
-            files = {split: [str(file) for file in self.find(Path(root), split)]}
-            return datasets.load_dataset("parquet", data_files=files, split=split)
+            return opened(self.find(Path(root), split), split)
 
-    def _fetched(self, root: str, split: str) -> "Dataset":
-        """The files are named, since `datasets` would otherwise fetch every split to give one."""
-        import datasets
 
-        files = {split: [f"{self.hub_folder}/{split}-*.parquet"]}
-        try:
-            return datasets.load_dataset(
-                root.removeprefix("hf:"), data_files=files, split=split, verification_mode="no_checks"
-            )
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            raise UserError(
-                f"DATA={root}: the hub gave no {files[split][0]}: {error.__cause__ or error}\nCheck name and "
-                f"network. {self.known}"
-            ) from error
+def of_split(files: list[Path], names: tuple[str, ...]) -> list[Path]:
+    """Those of the files that are a split's, by their names."""
+    named = [(path, SHARD.fullmatch(path.name)) for path in files]
+    return [path for path, match in named if match and match["split"] in names]
+
+
+def complete(files: list[Path], split: str, form: str, remedy: str) -> list[Path]:
+    """A split's files; raises UserError unless they are as many as their names say."""
+    counts = {int(match["count"]) for path in files if (match := SHARD.fullmatch(path.name)) and match["count"]}
+    if counts and counts != {len(files)}:
+        raise UserError(
+            f"{files[0].parent} has {len(files)} {form} shards of {split}, but {files[0].name} says there are "
+            f"{' or '.join(map(str, sorted(counts)))}. {remedy}"
+        )
+    return files
+
+
+def opened(files: list[Path], split: str) -> "Dataset":
+    """The rows of some files; raises as `_load`, which `readable` puts into words."""
+    return _load("parquet", split, [str(file) for file in files])
+
+
+def fetched(root: str, split: str, patterns: list[str], hint: str) -> "Dataset":
+    """A split of a data set of the hub, `hf:<name>`.
+
+    The files are named, since `datasets` would otherwise fetch every split to give one.
+
+    Args:
+        root: with the data set's name.
+        split: what to call it.
+        patterns: of its files.
+        hint: a last sentence for whoever gets nothing.
+
+    Raises:
+        UserError: it can't be had, or there is no room for it.
+    """
+    import datasets
+
+    try:
+        return _load(root.removeprefix("hf:"), split, patterns)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise UserError(
+            f"DATA={root}: the hub gave no {patterns[0]}: {error.__cause__ or error}\nCheck name and network. {hint}"
+        ) from error
 
 
 @contextmanager
@@ -88,4 +123,22 @@ def readable(root: str, split: str) -> Iterator[None]:
     except (OSError, ValueError, pyarrow.ArrowException, datasets.exceptions.DatasetsError) as error:
         raise UserError(
             f"the Parquet shards of {split} in {root} cannot be read: {error.__cause__ or error}\nFetch them again."
+        ) from error
+
+
+def _load(name: str, split: str, files: Sequence[str]) -> "Dataset":
+    """What `datasets` makes of files; raises UserError where its cache has no room, else whatever it does."""
+    import datasets
+
+    if not sys.stderr.isatty():  # its bars would be drawn into log files too
+        datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(name, data_files={split: files}, split=split, verification_mode="no_checks")
+    except (OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        cause = str(error.__cause__ or error)
+        if not any(words in cause for words in FULL):
+            raise
+        raise UserError(
+            f"there is no room for {split}, of which `datasets` writes a copy to {datasets.config.HF_DATASETS_CACHE}: "
+            f"{cause}\nMake room there, or set HF_HOME to a folder on a larger disk."
         ) from error

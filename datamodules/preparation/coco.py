@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from datamodules.layouts.coco import OFFICIAL
-from datamodules.preparation.archives import PLAIN, bar, disk_faults, fresh, unsafe
+from datamodules.preparation.archives import PLAIN, bar, disk_faults, fresh, require_folders, unsafe
 from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
 
 SITE = "http://images.cocodataset.org"  # as COCO publishes it; the MD5s vouch for what comes over plain HTTP
@@ -61,24 +61,25 @@ def prepare(root: str, release: Release = Release()) -> None:
         release: what to expect.
 
     Raises:
-        UserError: `root` is no folder, an archive can't be fetched, is damaged or unsafe, the disk is too small, or a
-            count is wrong. What was finished before stays, a partial download too, and the same call goes on from
-            there.
+        UserError: `root` is no folder or holds something in a part's place, an archive can't be fetched, is damaged or
+            unsafe, the disk is too small, or a count is wrong. What was finished before stays, a partial download too,
+            and the same call goes on from there.
     """
-    folder = _folder(root)
-    todo = {part: archive for part, archive in release.parts().items() if not _ready(folder, part)}
-    with disk_faults(folder):
-        obtain(folder, todo, "data-coco", _unpack)
-    _check_counts(folder, release)
-    say_what_may_go(folder, list(release.parts().values()))
-
-
-def _folder(root: str) -> Path:
     if root.startswith("hf:"):
         raise UserError(f"{root}: COCO's images are read from folders only. Set DATA to a folder to download them to.")
-    if Path(root).exists() and not Path(root).is_dir():
-        raise UserError(f"{root} is a file, not a folder. Set DATA to the folder that holds COCO or shall hold it.")
-    return Path(root)
+    folder, parts = Path(root), release.parts()
+    with disk_faults(folder):
+        require_folders(folder, *(folder / part for part in parts))
+        for part in parts:  # what a killed run left would take the room that is looked for
+            shutil.rmtree(_hidden(folder, part), ignore_errors=True)
+        todo = {part: archive for part, archive in parts.items() if not _ready(folder, part)}
+        obtain(folder, todo, "data-coco", _unpack)
+        _check_counts(folder, release)
+    say_what_may_go(folder, list(parts.values()))
+
+
+def _hidden(root: Path, part: str) -> Path:
+    return root / f".{part}.unpacking"
 
 
 def _ready(root: Path, part: str) -> bool:
@@ -118,7 +119,7 @@ def _unpack_annotations(root: Path, part: str, packed: zipfile.ZipFile, files: l
 
 
 def _unpack_images(root: Path, part: str, packed: zipfile.ZipFile, files: list[zipfile.ZipInfo]) -> None:
-    hidden = fresh(root / f".{part}.unpacking")
+    hidden = fresh(_hidden(root, part))
     with bar(len(files), f"unpacking {part}", "file") as progress:
         for member in files:
             packed.extract(member, hidden)

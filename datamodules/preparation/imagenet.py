@@ -14,7 +14,16 @@ from typing import IO
 
 from benchmarks.errors import UserError
 from datamodules.layouts import imagenet
-from datamodules.preparation.archives import PLAIN, bar, check_digest, check_room, disk_faults, fresh, unsafe
+from datamodules.preparation.archives import (
+    PLAIN,
+    bar,
+    check_digest,
+    check_room,
+    disk_faults,
+    fresh,
+    require_folders,
+    unsafe,
+)
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
 
@@ -57,8 +66,9 @@ def prepare(root: str, release: Release = Release()) -> None:
         release: what to expect.
 
     Raises:
-        UserError: an archive is missing, damaged or unsafe, the disk is too small, or a count is wrong. What was
-            finished before stays, and the same call goes on from there.
+        UserError: `root` is no folder or holds something in a part's place, an archive is missing, damaged or unsafe,
+            the disk is too small, or a count is wrong. What was finished before stays, and the same call goes on from
+            there.
     """
     todo = _unready(root, release)
     present = {part: path for part in todo if (path := Path(root) / _archive(release, part).name).is_file()}
@@ -83,8 +93,8 @@ def _unready(root: str, release: Release) -> list[str]:
     folder = Path(root)
     if root.startswith("hf:"):
         return []
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{root} is a file, not a folder. Set DATA to the folder that holds {release.train.name}.")
+    with disk_faults(folder):
+        require_folders(folder, *(folder / part for part in ("val", "train", imagenet.DEVKIT)))
     todo = [part for part in ("val", "train") if not imagenet.present(folder, part)]
     flat = "val" in todo or any((folder / "val").glob("*.JPEG"))
     return ["devkit", *todo] if flat and not (folder / imagenet.DEVKIT).is_dir() else todo
@@ -104,6 +114,8 @@ ImageNet's licence (non-commercial research and education) is accepted in person
 def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
     """Checks the room and every checksum before the first file is written."""
     with disk_faults(root):
+        for part in ("devkit", "val"):  # what a killed run left would take the room that is looked for
+            shutil.rmtree(_hidden(root, part), ignore_errors=True)
         _check_room(root, present)
         for part, path in present.items():
             check_digest(path, "md5", _archive(release, part).md5, f"Remove it and download it again from {WEBSITE}")
@@ -120,13 +132,18 @@ def _unpack(root: Path, part: str, archive: Path) -> None:
 
 def _check_room(root: Path, present: dict[str, Path]) -> None:
     """The images are stored in the archives as they are, so they need the archives' own size again."""
-    done = sum(file.stat().st_size for file in root.glob(".train.unpacking/[!.]*/*"))
+    done = sum(file.stat().st_size for file in _hidden(root, "train").glob("[!.]*/*"))
     needed = sum(path.stat().st_size for path in present.values()) - done
     check_room(root, needed, "unpacking into")
 
 
+def _hidden(root: Path, part: str) -> Path:
+    """Where a part is unpacked; of train finished classes stay there."""
+    return root / f".{part}.unpacking"
+
+
 def _unpack_devkit(root: Path, archive: Path) -> None:
-    partial = fresh(root / f".{imagenet.DEVKIT}.unpacking")
+    partial = fresh(_hidden(root, "devkit"))
     with tarfile.open(archive) as tar:
         for member in tar:
             parts = Path(member.name).parts
@@ -138,7 +155,7 @@ def _unpack_devkit(root: Path, archive: Path) -> None:
 
 
 def _unpack_val(root: Path, archive: Path) -> None:
-    partial = fresh(root / ".val.unpacking")
+    partial = fresh(_hidden(root, "val"))
     with archive.open("rb") as stream:
         _unpack_flat(stream, archive, partial)
     partial.rename(root / "val")
@@ -146,7 +163,7 @@ def _unpack_val(root: Path, archive: Path) -> None:
 
 def _unpack_train(root: Path, archive: Path) -> None:
     """A tar of one tar a class. Classes that an earlier run finished are skipped."""
-    partial = root / ".train.unpacking"
+    partial = _hidden(root, "train")
     partial.mkdir(exist_ok=True)
     with tarfile.open(archive) as outer, bar(archive.stat().st_size, "unpacking train", "B") as progress:
         for member in outer:

@@ -1,0 +1,12 @@
+"""Whether splits are whole: their examples beside those that they officially have."""
+
+from collections.abc import Mapping
+
+
+def lacking(found: Mapping[str, int], official: Mapping[str, int]) -> tuple[str, ...]:
+    """A line for each split that has another number of examples than the official one."""
+    return tuple(
+        f"{split}: {count:,} examples, officially {official[split]:,}"
+        for split, count in found.items()
+        if count != official[split]
+    )
