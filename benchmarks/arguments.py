@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.claim import Claim
+from benchmarks.claim import DEFAULT, Claim
 from benchmarks.config import Profile, Settings, merge, parse_overrides
 from benchmarks.errors import UserError
 from benchmarks.miniature import ensure_miniature
@@ -20,8 +20,7 @@ from results.scoring.rows import whole_number
 
 LARGEST_SEED = 2**32 - 1
 MOST = 10**6  # devices or nodes; who writes more has slipped
-PATHS = ("data", "pack", "checkpoint", "predictions")  # the options that are
-DEFAULT = "default"  # VARIANT of what `config.yaml` says by itself
+PATHS = ("data", "pack", "checkpoint", "predictions", "forecast")  # the options that are
 
 
 @dataclass(frozen=True)

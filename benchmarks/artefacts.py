@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.config import Profile
-from benchmarks.files import cannot_write
+from benchmarks.files import cannot_write, sync
 from benchmarks.measure import Scored, stored
 from benchmarks.paths import ROOT
 from benchmarks.schema import StoredFile
@@ -28,7 +28,8 @@ def keep_with_record(
     if profile != "full" or sum(path.stat().st_size for path in (*predictions, weights, sheet)) > LARGEST:
         return scored, stored(weights)
     folder = record.with_suffix("")
-    names = [path.relative_to(weights.parent / "predictions") for path in predictions]
+    made = (weights.parent / "predictions").resolve()  # as stored paths are, where runs lie behind a link
+    names = [path.relative_to(made) for path in predictions]
     copies = [*zip(predictions, names, strict=True), (weights, Path(weights.name)), (sheet, Path(sheet.name))]
     *kept, kept_weights, _ = [_copy(path, folder / name) for path, name in copies]
     return replace(scored, predictions=tuple(map(stored, kept))), stored(kept_weights)
@@ -37,6 +38,8 @@ def keep_with_record(
 def _copy(path: Path, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copy(path, target))
+        shutil.copy(path, target)
+        sync(target)  # the record will vouch for it
+        return target
     except OSError as error:
         raise cannot_write(target, error) from None

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -81,7 +81,10 @@ class Assembly:
         arguments = self._trainer | limits
         arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks]
         arguments["plugins"] = [*(arguments["plugins"] or []), AtomicCheckpointIO()]
-        if "TORCHELASTIC_RUN_ID" not in os.environ and launched_processes() is not None:
+        if launched_processes() is None:
+            # Or a batch job of SLURM, which is a shell, would be taken for a process of srun, alone on one device.
+            arguments["plugins"].append(LightningEnvironment())
+        elif "TORCHELASTIC_RUN_ID" not in os.environ:
             # Lightning's requeueing would start a run from whatever checkpoint lies in the working folder.
             arguments["plugins"].append(SLURMEnvironment(auto_requeue=False))
         if arguments["strategy"] == "auto" and self.processes > 1:
@@ -107,7 +110,7 @@ class Assembly:
         Raises:
             UserError: either.
         """
-        there = torch.cuda.device_count() if self.on_gpu else os.cpu_count() or 1
+        there = torch.cuda.device_count() if self.on_gpu else len(os.sched_getaffinity(0))
         if not 1 <= self.devices <= there:
             kind = "GPU" if self.on_gpu else "CPU core"
             raise UserError(f"DEVICES={self.devices}, but this machine has {there} {kind}(s).")

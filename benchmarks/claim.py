@@ -9,6 +9,8 @@ from typing import Literal
 
 from benchmarks.schema import STRICT, Signature, short_hash
 
+DEFAULT = "default"  # how a user names the variant of what `config.yaml` says by itself
+
 
 @dataclass(frozen=True)
 class Source:
@@ -150,7 +152,8 @@ class Claim:
 
     def _of(self, variant: str | None) -> Sequence[Reading]:
         """The readings of a variant, or the headline's where no reading names it."""
-        named = variant if variant in self.variants else self.variants[0]
+        meant = None if variant == DEFAULT else variant
+        named = meant if meant in self.variants else self.variants[0]
         return [reading for reading in self.testable if reading.variant == named]
 
     def signature(self, variant: str | None) -> Signature:

@@ -34,10 +34,19 @@ def reproduce(options: argparse.Namespace) -> int:
         return _reproduce(options.benchmark, options)
     if options.data is None and options.profile is None:
         options.profile = "mini"  # also of those that need no data: this is what a newcomer runs
-    codes = [_reproduce(name, given) for name, given in _each(options)]
+    codes = [_one_of_all(name, given) for name, given in _each(options)]
     tables(options)
     report(options)
     return worst(codes)
+
+
+def _one_of_all(name: str, options: argparse.Namespace) -> int:
+    """A mistake about one of them, such as its data, does not keep the others from running."""
+    try:
+        return _reproduce(name, options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return MISTAKE
 
 
 def _each(options: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:
@@ -90,8 +99,8 @@ def _rows(asked: Request) -> list[Row]:
 
 
 def _strictly(options: argparse.Namespace, asked: Request) -> int:
-    """3 where `--strict` is given and a verdict is `not reproduced`."""
-    if not options.strict:
+    """3 where `--strict` is given and a verdict is `not reproduced`; it is for rank zero to say, which ends last."""
+    if not options.strict or not first_process():
         return 0
     return 3 if any(row.verdict == "not reproduced" for row in _rows(asked)) else 0
 

@@ -197,12 +197,13 @@ def parse_overrides(arguments: str) -> Settings:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merge(settings, nested)
-    return _checked(settings, "ARGS")
+    for key in leaves(_checked(settings, "ARGS")):
+        if (own := _within_a_stage(key)) in OWN_KEYS:
+            raise UserError(f"ARGS: --{key} would be overruled. Set it by {OWN_KEYS[own]}.")
+    return settings
 
 
 def _value(key: str, text: str) -> Any:
-    if key in OWN_KEYS:
-        raise UserError(f"ARGS: --{key} would be overruled. Set it by {OWN_KEYS[key]}.")
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:

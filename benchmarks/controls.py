@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import replace
 
-from benchmarks.arguments import DEFAULT
+from benchmarks.claim import DEFAULT
 from benchmarks.config import leaves
 from benchmarks.errors import UserError
 from benchmarks.launch import MISTAKE, start

@@ -69,7 +69,11 @@ def plan(options: Namespace, names: list[str]) -> str:
             given.devices = None  # robots, cars and games take one process, however many there are
         asked = request(name, given, ("full", "because a plan is of full runs"))
         count = len(seeds(options.seeds, asked.claim, asked.profile))
-        costs = {variant: _cost(asked, variant, machine, given) for variant in asked.variants}
+        of_many = len(names) > 1  # one of them must not cost the others their lines
+        costs = {
+            variant: (_cost_or_why_not if of_many else _cost)(asked, variant, machine, given)
+            for variant in asked.variants
+        }
         lines += [_cells(asked, variant, cost, machine, count) for variant, cost in costs.items()]
     return table(lines)
 
@@ -105,6 +109,13 @@ def _cost(asked: Request, variant: str | None, machine: Machine, options: Namesp
     if isinstance(found, str):
         return _otherwise(asked, variant, f"could not be rehearsed: {found}", unread)
     return _measured(found, _made_up(asked, found) if unread else "measured here")
+
+
+def _cost_or_why_not(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
+    try:
+        return _cost(asked, variant, machine, options)
+    except UserError as error:
+        return Cost(None, str(error).splitlines()[0])
 
 
 def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> Cost:

@@ -1,8 +1,11 @@
 """What a record says of the code and the machine. No torch."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.paths import ROOT
@@ -26,18 +29,41 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def commit() -> str | None:
-    """The commit that is checked out; None outside a git checkout."""
-    return _git("rev-parse", "HEAD")
+@dataclass(frozen=True)
+class Code:
+    """The commit that is checked out, None outside a git checkout; and whether code or configs differ from it.
 
-
-def dirty() -> bool:
-    """Whether code or configs differ from the commit; true where there is no commit to compare with.
-
-    Records, tables and prose do not count: writing them must not make the next run unofficial.
+    Records, tables and prose do not count: writing them must not make the next run unofficial. Where there is no commit
+    to compare with, code is dirty.
     """
+
+    commit: str | None
+    dirty: bool
+
+    def then(self, later: Code) -> Code:
+        """Of a run that was begun by this code and continued by another."""
+        changed = later.commit != self.commit and not _same(self.commit, later.commit)
+        return Code(self.commit, self.dirty or later.dirty or changed)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why a record of it is unofficial, if it is."""
+        if not self.dirty:
+            return ()
+        if self.commit is None:
+            return ("code: git cannot tell its commit (no checkout, or one of another user's)",)
+        return (f"code: not that of the commit {self.commit[:12]} alone",)
+
+
+def code() -> Code:
+    """What runs now; asked when a run starts, as the checkout may change before its end."""
     changes = _git("status", "--porcelain", "--", *CODE, ":(exclude)*.md")
-    return changes is None or changes != ""
+    return Code(_git("rev-parse", "HEAD"), changes is None or changes != "")
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Whether two commits hold the same code."""
+    return None not in (one, other) and _git("diff", "--quiet", f"{one}..{other}", "--", *CODE, ":(exclude)*.md") == ""
 
 
 def packages() -> dict[str, str]:
@@ -56,10 +82,11 @@ def cpu() -> str:
 
 
 def describe(
-    gpus: tuple[str, ...], world_size: int, precision: str, normalised_batch: int | None, compiled: bool | None = None
-) -> Environment:
+    code: Code, gpus: tuple[str, ...], world_size: int, precision: str, normalised_batch: int | None,
+    compiled: bool | None = None,
+) -> Environment:  # fmt: skip
     """The environment of a record."""
     return Environment(
-        commit=commit(), dirty=dirty(), python=platform.python_version(), packages=packages(), cpu=cpu(), gpus=gpus,
-        world_size=world_size, precision=precision, normalised_batch=normalised_batch, compiled=compiled,
+        commit=code.commit, dirty=code.dirty, python=platform.python_version(), packages=packages(), cpu=cpu(),
+        gpus=gpus, world_size=world_size, precision=precision, normalised_batch=normalised_batch, compiled=compiled,
     )  # fmt: skip

@@ -147,13 +147,14 @@ def write_sheet(tested: HeldOut, folder: Path, title: str) -> Path:
     return folder / "sheet.html"
 
 
-def surroundings(trainer: Trainer, normalised_batch: int | None) -> Environment:
+def surroundings(trainer: Trainer, code: environment.Code, normalised_batch: int | None) -> Environment:
     """The code and the machine of a run that has a Trainer."""
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     on_gpu = trainer.strategy.root_device.type == "cuda"
     return environment.describe(
+        code,
         gpus=tuple(gpus) if on_gpu else (),
         world_size=trainer.world_size,
         precision=str(trainer.precision),

@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -79,9 +79,9 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
         raise cannot_write(folder, error) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Puts a folder's entries on disk, without which a renamed file can be lost with the power."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Puts a file on disk, or a folder's entries, without which a renamed file can be lost with the power."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

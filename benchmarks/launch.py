@@ -100,4 +100,4 @@ def slots(benchmark: str, profile: Profile, variant: str | None, overrides: Sett
     devices = str(trainer.get("devices", 1))
     cores = int(settings.get("threads", 1)) * (int(devices) if devices.isdigit() else 1)
     cores *= 1 + len(settings.get("controls", []))
-    return max(1, (os.cpu_count() or 1) // cores)
+    return max(1, len(os.sched_getaffinity(0)) // cores)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import DEFAULT, Request, locate_data, request
+from benchmarks.arguments import Request, locate_data, request
+from benchmarks.claim import DEFAULT
 from benchmarks.config import Settings, overridden, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.paths import relative, run_folder
@@ -14,11 +15,12 @@ from benchmarks.schema import Identity
 from benchmarks.strict import load_identity
 
 OWN_PACKAGES = ("datamodules.", "lightning_modules.")
+PLACE = ("accelerator", "accumulate_grad_batches", "devices", "num_nodes", "strategy")  # of a Trainer: where it runs
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint on the CPU; `settings` are its run's, with the user's overrides on top."""
+    """A checkpoint on the CPU; `settings` are its run's, on this machine, with the user's overrides on top."""
 
     path: Path
     checkpoint: Mapping[str, Any]
@@ -44,7 +46,19 @@ def load(options: Namespace) -> Loaded:
     checkpoint = load_checkpoint(path)
     run = load_identity(checkpoint[SUITE], path)
     asked = _asked_of(run, options, relative(path))
-    return Loaded(path, checkpoint, run, asked, overridden(run.settings, asked.overrides))
+    committed = resolve_settings(run.benchmark, run.profile, run.variant, {})
+    return Loaded(path, checkpoint, run, asked, overridden(_moved(run.settings, committed), asked.overrides))
+
+
+def _moved(settings: Settings, committed: Settings) -> Settings:
+    """A run's settings without the machine that it ran on, for which the committed one stands in."""
+    placed = {key: value for key, value in committed.get("trainer", {}).items() if key in PLACE}
+    trainer = {key: value for key, value in settings.get("trainer", {}).items() if key not in PLACE} | placed
+    stages = {
+        name: overlay and _moved(overlay, committed.get("stages", {}).get(name) or {})
+        for name, overlay in settings.get("stages", {}).items()
+    }
+    return settings | ({"trainer": trainer} if trainer else {}) | ({"stages": stages} if stages else {})
 
 
 def _asked_of(run: Identity, options: Namespace, name: str) -> Request:

@@ -20,9 +20,14 @@ def run_folder(benchmark: str, run_id: str) -> Path:
     return ROOT / "results" / "runs" / benchmark / run_id
 
 
+def records_folder(benchmark: str) -> Path:
+    """The records of a benchmark, and beside each the folder of what its run kept."""
+    return ROOT / "results" / "records" / benchmark
+
+
 def record_file(benchmark: str, run_id: str) -> Path:
     """The record of one run."""
-    return ROOT / "results" / "records" / benchmark / f"{run_id}.json"
+    return records_folder(benchmark) / f"{run_id}.json"
 
 
 def relative(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 
+from benchmarks import environment
 from benchmarks.artefacts import keep_with_record
 from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, WEIGHTS
@@ -27,7 +28,7 @@ from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
 from benchmarks.paths import record_file, relative
 from benchmarks.plan import Order, Plan, work_out
-from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, first_process, first_start, now, occupied
+from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, begin_or_continue, first_process, now, occupied
 from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
@@ -43,7 +44,7 @@ def run(order: Order) -> None:
         UserError: bad input.
         Stopped: a signal ended the run, which the same command continues.
     """
-    plan = work_out(order)
+    plan, code = work_out(order), environment.code()
     require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
     if record_path.exists():
@@ -57,15 +58,18 @@ def run(order: Order) -> None:
         train_and_test(plan)  # the part of every other rank
         return
     with occupied(plan.folder):
-        finish(plan, record_path)
+        finish(plan, code, record_path)
 
 
-def finish(plan: Plan, record_path: Path) -> None:
+def finish(plan: Plan, code: environment.Code, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    beginning = begin(plan)
+    beginning = begin(plan, code)
+    remarks = remarks_on(plan, beginning.code)
+    for remark in remarks:
+        announce(f"note: unofficial ({remark})")
     with Controls(plan) as controls:
         os.environ[FOLLOWED_RUN] = plan.run_id
-        trained = train_and_test(plan)
+        trained = train_and_test(plan, remarks)
         compared = baselines(plan.tests, plan.folder) | controls.scores()
     assert trained.scored is not None, "rank zero has the scores"
     sheet = write_sheet(plan.tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
@@ -76,7 +80,7 @@ def finish(plan: Plan, record_path: Path) -> None:
     publish(record, plan.folder, verdicts(plan.claim, record))
 
 
-def begin(plan: Plan) -> Beginning:
+def begin(plan: Plan, code: environment.Code) -> Beginning:
     """Looks at everything that can be wrong before anything long begins, and writes down how the run began.
 
     Raises:
@@ -97,10 +101,22 @@ def begin(plan: Plan) -> Beginning:
         identity |= {stage.prefix + key: value for key, value in data.identity.items()}
     require_one_network(plan)
     first = plan.stages[0].assembly.module
-    beginning = first_start(plan.folder, identity, lambda: getattr(first, "initialised_from", None))
+    beginning = begin_or_continue(plan.folder, identity, code, lambda: getattr(first, "initialised_from", None))
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning
+
+
+def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
+    """Why no run of this code on these data can be official, where a full one could be."""
+    return code.remarks + missing(plan) if plan.order.profile == "full" else ()
+
+
+def missing(plan: Plan) -> tuple[str, ...]:
+    """What its training data lack of the official ones; a miniature has others."""
+    if plan.order.profile != "full":
+        return ()
+    return tuple(dict.fromkeys(chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)))
 
 
 def require_one_network(plan: Plan) -> None:
@@ -141,8 +157,8 @@ def make_record(
 ) -> Record:  # fmt: skip
     """The record of a finished training run."""
     order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
-    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings)
-    around = surroundings(trained.trainer, normalised_batch(assembly, trained.trainer))
+    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings) + missing(plan)
+    around = surroundings(trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
     left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
@@ -156,4 +172,5 @@ def make_record(
         throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
+        data={key: value for key, value in beginning.data.items() if not isinstance(value, list)},  # names of classes
     )  # fmt: skip

@@ -11,6 +11,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import Code
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
@@ -109,18 +110,23 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Beginning:
-    """When a run was first started, and the weights that it began with."""
+    """When a run was first started, on which data, the weights that it began with, and the code of all its starts."""
 
     started: str
+    data: dict[str, Any]
     initialised_from: StoredFile | None
+    code: Code
 
 
-def first_start(folder: Path, data: dict[str, Any], first_weights: Callable[[], Path | None]) -> Beginning:
-    """How a run began; at its first start this is written down, with what its data are.
+def begin_or_continue(
+    folder: Path, data: dict[str, Any], code: Code, first_weights: Callable[[], Path | None]
+) -> Beginning:
+    """How a run began; at its first start this is written down, with what its data are, and at each with which code.
 
     Args:
         folder: of the run.
         data: what its data are now.
+        code: what is about to run.
         first_weights: finds the file that training begins with; asked at the first start alone.
 
     Raises:
@@ -130,15 +136,19 @@ def first_start(folder: Path, data: dict[str, Any], first_weights: Callable[[], 
     if not path.exists():
         weights = first_weights()
         stored = None if weights is None else asdict(StoredFile(relative(weights), sha256(weights)))
-        write_atomically(path, json.dumps({"started": now(), "data": data, "initialised_from": stored}).encode())
+        known = {"started": now(), "data": data, "initialised_from": stored, "code": asdict(code)}
+        write_atomically(path, json.dumps(known).encode())
     known = json.loads(path.read_text(encoding="utf-8"))
     if known["data"] != data:
         raise UserError(
             f"{relative(folder)} was begun on other data than DATA now holds ({_differences(known['data'], data)}). "
             "Point DATA at the same data, or start another run with FRESH=1."
         )
-    weights = known.get("initialised_from")
-    return Beginning(str(known["started"]), None if weights is None else StoredFile(**weights))
+    together = Code(**known["code"]).then(code)
+    if asdict(together) != known["code"]:
+        write_atomically(path, json.dumps(known | {"code": asdict(together)}).encode())
+    weights = known["initialised_from"]
+    return Beginning(str(known["started"]), data, None if weights is None else StoredFile(**weights), together)
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ class Record:
     `initialised_from` are the weights that training began with, None where it began from scratch. `references` are
     those of each test set, by the prefix of its metrics, where the task compares with references of people. `stages`
     are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
-    training examples that were not trained on because they stand in the test set.
+    training examples that were not trained on because they stand in the test set. `data` counts and digests the data.
     """
 
     __pydantic_config__ = STRICT
@@ -160,11 +160,15 @@ class Record:
     references: dict[str, References] = field(default_factory=dict)
     stages: dict[str, StageRecord] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a checkpoint says of its run: enough to build it again; `stage` is one before the last."""
+    """What a checkpoint says of its run: enough to build it again; `stage` is one before the last.
+
+    `remarks` say why nothing that comes of the run is official, beside what its settings say.
+    """
 
     __pydantic_config__ = STRICT
     benchmark: str
@@ -175,3 +179,4 @@ class Identity:
     config_hash: str
     run_id: str
     stage: str | None = None
+    remarks: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ def _logged_in() -> bool:
     try:
         host = wandb.setup().settings.base_url
         found = wbauth.authenticate_session(host=host, source="", prompt=False, update_session=False)
-    except wandb.Error as error:
+    except Exception as error:  # noqa: BLE001 (a WANDB_ variable that is no number, a .netrc that is none: not ours to judge)
         _warn(error)
         return False
     return found is not None
@@ -103,11 +103,10 @@ def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> No
 
 def _predictions(folder: Path, record: Record) -> dict[str, Path]:
     """By the same names, whether they lie below the run's folder or are kept beside its record."""
-    kept = record_file(record.benchmark, record.run_id).with_suffix("")
-    paths = [ROOT / stored.path for stored in record.predictions]
-    return {
-        str(path.relative_to(kept if path.is_relative_to(kept) else folder / "predictions")): path for path in paths
-    }
+    kept = record_file(record.benchmark, record.run_id).with_suffix("").resolve()
+    made = (folder / "predictions").resolve()
+    paths = [(ROOT / stored.path).resolve() for stored in record.predictions]
+    return {str(path.relative_to(kept if path.is_relative_to(kept) else made)): path for path in paths}
 
 
 def _artifact(record: Record, kind: str, files: dict[str, Path]) -> Any:

@@ -1,5 +1,6 @@
 """A plan carried out: each stage by a Trainer of its own, the last one tested."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,39 +31,45 @@ class Trained:
     scored: Scored | None
 
 
-def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter) -> list[Callback]:
+def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter, remarks: Sequence[str] = ()) -> list[Callback]:
     """In the order they must run: a step's row is on disk before its checkpoint."""
+    identity = plan.identity(stage) | {"remarks": [*remarks]}
     best_on = plan.claim.best_on if stage.tested else None
     every = stage.assembly.checkpoint_every_n_steps
-    checkpoints = Checkpoints(stage.folder, plan.identity(stage), every, best_on)
+    checkpoints = Checkpoints(stage.folder, identity, every, best_on)
     return [
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS), checkpoints,
         StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if stage.tested else []),
     ]  # fmt: skip
 
 
-def train_and_test(plan: Plan) -> Trained:
-    """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds."""
+def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
+    """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds.
+
+    Args:
+        plan: what is carried out.
+        remarks: why nothing that comes of it is official, for the checkpoints, which rank zero writes.
+    """
     for stage, following in pairwise(plan.stages):
         if not (stage.folder / ENDED).exists():
-            end_stage(stage, *fit(plan, stage))
+            end_stage(stage, *fit(plan, stage, remarks))
         following.assembly.module.init_from = str(stage.folder / WEIGHTS)  # type: ignore[assignment]
     last = plan.last
-    trainer, meter = fit(plan, last)
+    trainer, meter = fit(plan, last, remarks)
     scored = test(
         trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
     )
     return Trained(trainer, meter, scored)
 
 
-def fit(plan: Plan, stage: Stage) -> tuple[Trainer, ThroughputMeter]:
+def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
     """Fits a stage from where it stands and writes the weights that are tested or handed on.
 
     The first Trainer of several processes starts the other ranks; the next ones find them there.
     """
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
-    chain = callbacks(plan, stage, meter)
+    chain = callbacks(plan, stage, meter, remarks)
     trainer = assembly.trainer(chain, **quiet())
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)

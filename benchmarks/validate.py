@@ -13,11 +13,12 @@ from textwrap import shorten
 from typing import Any
 
 from benchmarks import environment
-from benchmarks.arguments import DEFAULT, Request, locate_data, request
+from benchmarks.arguments import Request, locate_data, request
+from benchmarks.claim import DEFAULT
 from benchmarks.config import Settings, deviations, last_stage, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
-from benchmarks.loaded import load
+from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
 from benchmarks.modules import scoring, truth
 from benchmarks.paths import ROOT, record_file, relative, run_folder
@@ -33,13 +34,13 @@ WAYS = ("checkpoint", "weights", "predictions")
 class Subject:
     """What is scored: the request, the hashes or names it goes by, and what a checkpoint knows of its run.
 
-    `settings` may deviate from the committed protocol: by the user's overrides, and by those of the run that wrote a
-    checkpoint. `state` is what a checkpoint remembers of its data.
+    `variant` is a checkpoint's, or what the user says that predictions are of. `deviations` from the committed protocol
+    are the user's, and those of the run that wrote a checkpoint. `state` is what a checkpoint remembers of its data.
     """
 
     asked: Request
     what: tuple[str, ...]
-    settings: Settings
+    deviations: tuple[str, ...] = ()
     checkpoint: StoredFile | None = None
     state: Mapping[str, Any] | None = None
     variant: str | None = None
@@ -96,8 +97,8 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     path = Path(options.predictions)
     if not path.exists():
         raise UserError(f"PREDICTIONS={relative(path)}: there is no such file or folder.")
-    if options.args:
-        raise UserError("ARGS change what is built, and of PREDICTIONS nothing is. Leave ARGS out.")
+    if unused := " and ".join(name.upper() for name in ("args", "devices", "nodes") if getattr(options, name)):
+        raise UserError(f"PREDICTIONS are scored without the model that {unused} would be for. Leave {unused} out.")
     asked = _full_unless_mini(options)
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
@@ -105,11 +106,9 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     variant = _variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
     scored = together(_scored(tested, file, signature) for tested, file in _predicted(asked, variant, path, root))
-    around = environment.describe(gpus=(), world_size=1, precision="none", normalised_batch=None)
+    around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
-    named = None if options.variant is None else asked.variants[0]
-    settings = resolve_settings(asked.benchmark, asked.profile, named, {})
-    return Subject(asked, hashes, settings, variant=named), Outcome(scored, around, None)
+    return Subject(asked, hashes, variant=options.variant), Outcome(scored, around, None)
 
 
 def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
@@ -155,26 +154,33 @@ def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
     loaded = load(options)
     _announce(loaded.asked, relative(loaded.path))
     digest, run = sha256(loaded.path), loaded.run
+    changed = deviations(run.benchmark, run.profile, run.variant, loaded.settings)
     subject = Subject(
-        loaded.asked, (digest,), loaded.settings, StoredFile(relative(loaded.path), digest), loaded.checkpoint,
-        run.variant, run.seed, run.config_hash,
+        loaded.asked, (digest,), changed + run.remarks + _of_any_moment(loaded),
+        StoredFile(relative(loaded.path), digest), loaded.checkpoint, run.variant, run.seed, run.config_hash,
     )  # fmt: skip
     return subject, _test(subject, loaded.settings, None)
+
+
+def _of_any_moment(loaded: Loaded) -> tuple[str, ...]:
+    """What a run continues from may be of before its end: somebody could pick the moment by its score."""
+    if "optimizer_states" not in loaded.checkpoint:
+        return ()
+    return (f"checkpoint: {loaded.asked.claim.checkpoint} -> one of any moment; what the run tests is weights.ckpt",)
 
 
 def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:
     asked = _full_unless_mini(options)
     _announce(asked, options.weights)
     settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
-    subject = Subject(
-        asked, (options.weights,), resolve_settings(asked.benchmark, asked.profile, None, asked.overrides)
-    )
+    whole = resolve_settings(asked.benchmark, asked.profile, None, asked.overrides)
+    subject = Subject(asked, (options.weights,), deviations(asked.benchmark, asked.profile, None, whole))
     return subject, _test(subject, settings, options.weights)
 
 
 def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome | None:
     """Builds what the settings say and tests it, with the weights of a checkpoint or with published ones."""
-    asked = subject.asked
+    asked, code = subject.asked, environment.code()
     root = locate_data(asked, training=False)
     import torch
 
@@ -202,7 +208,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):
         scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
-    return None if scored is None else Outcome(scored, surroundings(trainer, None), assembly.portable())
+    return None if scored is None else Outcome(scored, surroundings(trainer, code, None), assembly.portable())
 
 
 @contextmanager
@@ -235,25 +241,29 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
         return
     trained = subject.state.get(type(datamodule).__qualname__, {}).get("classes")
     here = datamodule.identity.get("classes")
-    if trained != here:
-        raise UserError(
-            f"the checkpoint tells {len(trained or ())} classes apart, DATA has {len(here or ())}, and they are not "
-            f"the same. Give the data it was trained on, or data of the same classes."
+    if trained == here:
+        return
+    remedy = "Give the data it was trained on, or data of the same classes."
+    if trained and here and len(trained) == len(here) and not set(trained) & set(here):
+        remedy = (
+            f"It calls the first {trained[0]}, DATA calls it {here[0]}: if only the names differ (class folders have "
+            "wnids, some Parquet English names), give DATA in the form that it was trained on."
         )
+    raise UserError(
+        f"the checkpoint tells {len(trained or ())} classes apart, DATA has {len(here or ())}, and they are not the "
+        f"same. {remedy}"
+    )
 
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
     asked, scored = subject.asked, outcome.scored
-    changed = deviations(asked.benchmark, asked.profile, subject.variant, subject.settings)
-    if asked.claim.best_on is not None and subject.state is not None and "optimizer_states" in subject.state:
-        changed += (f"checkpoint: {asked.claim.checkpoint} -> one of any moment; that moment's is weights.ckpt",)
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
         run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,
         metrics=scored.metrics, baselines={}, examples=scored.examples, checkpoint=subject.checkpoint,
         predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash,
-        claim_hash=asked.claim.hash, deviations=changed,
-        official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored),
+        claim_hash=asked.claim.hash, deviations=subject.deviations,
+        official=is_official(asked.claim, asked.profile, subject.deviations, outcome.environment, scored),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
         references=scored.references,
     )  # fmt: skip

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.claim import Claim, Reading
+from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, records_folder
 from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim, load_record
 from results.statistics import (
@@ -58,8 +58,8 @@ def records_of(benchmark: str, profile: Profile) -> list[Record]:
     Raises:
         UserError: a file cannot be read, breaks the schema, or is of another benchmark, profile or run.
     """
-    folder = ROOT / "results" / "records" / benchmark
-    records = [_record_at(path, benchmark, profile) for path in sorted(folder.glob(f"{profile}-*.json"))]
+    paths = sorted(records_folder(benchmark).glob(f"{profile}-*.json"))
+    records = [_record_at(path, benchmark, profile) for path in paths]
     return sorted(records, key=lambda record: (record.finished, record.run_id))
 
 
@@ -104,13 +104,14 @@ def measured_by(claim: Claim, record: Record) -> list[Reading]:
     """The readings that one record says something of.
 
     A model is of one variant, the one without a name in many a benchmark. Published weights and other people's
-    predictions are of none unless their maker says so, and may hold the metrics of several.
+    predictions are of none unless their maker says so, be it `default`, and may hold the metrics of several.
     """
-    of_a_model = record.mode == "train" or record.checkpoint is not None or record.variant is not None
+    of_a_model = record.mode == "train" or record.checkpoint is not None
+    meant = record.variant or (DEFAULT if of_a_model else None)
     return [
         reading
         for reading in claim.testable
-        if reading.metric in record.metrics and (reading.variant == record.variant or not of_a_model)
+        if reading.metric in record.metrics and meant in (None, reading.variant or DEFAULT)
     ]
 
 

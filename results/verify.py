@@ -2,12 +2,13 @@
 
 Of each record: are the files that it vouches for unchanged, and its weights no other run's; does somebody else's
 program find the same in the predictions; does our own scoring, where no data are needed or those of the run are there;
-has the claim changed since.
+has the claim changed since. Of each folder beside them: is its record there, as no seed is dropped unseen.
 Of each reading with several runs: does somebody else's program find the same interquartile mean.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
 from benchmarks.modules import foreign, needs_data, truth
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, record_file, records_folder
 from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim
 from results.collect import Row, benchmarks, measured_by, records_of, rows_of
@@ -52,7 +53,7 @@ def verify() -> tuple[str, bool]:
     Returns:
         What to print, a line for each, and whether none is contradicted.
     """
-    records = list(_records())
+    records = [each for name in benchmarks() for each in (*_records(name), *strays(name))]
     rows = several(row for name in benchmarks() for row in rows_of(name))
     lines = [
         f"{_verdict(findings)} {subject}: {'; '.join(words for _, words in findings)}"
@@ -63,13 +64,20 @@ def verify() -> tuple[str, bool]:
     return "\n".join([*lines, f"{counted}, {failed} of them contradicted by what is stored"]), not failed
 
 
-def _records() -> Iterator[Checked]:
-    for name in benchmarks():
-        claim = load_claim(name)
-        records = [record for profile in PROFILES for record in records_of(name, profile)]
-        for record in records:
-            findings = [*check(claim.within(record.profile), record), *twins(record, records)]
-            yield f"{name} {record.run_id}", findings
+def _records(benchmark: str) -> Iterator[Checked]:
+    claim = load_claim(benchmark)
+    records = [record for profile in PROFILES for record in records_of(benchmark, profile)]
+    for record in records:
+        findings = [*check(claim.within(record.profile), record), *twins(record, records)]
+        yield f"{benchmark} {record.run_id}", findings
+
+
+def strays(benchmark: str) -> Iterator[Checked]:
+    """What runs kept beside their records, and whose record is gone."""
+    gone: list[Finding] = [("contradicts", "its record is not here; put it back, or remove this folder too")]
+    for folder in sorted(records_folder(benchmark).glob("*/")):
+        if not record_file(benchmark, folder.name).exists():
+            yield f"{benchmark} {folder.name}", gone
 
 
 def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
@@ -159,7 +167,7 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
         yield "unchecked", f"{tool} is not installed"
     except FileNotFoundError as error:
         yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name}, which is not here"
-    except (UserError, ValueError, LookupError) as error:
+    except (UserError, ValueError, LookupError, AssertionError, csv.Error) as error:
         yield "contradicts", f"{tool} cannot score the predictions: {error}"
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}

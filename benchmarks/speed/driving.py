@@ -25,7 +25,7 @@ SCENE = Scene("highway-fast-v0")
 def ways(cars: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """What is measured, in words, and how it is made."""
     yield "in this process", partial(Motorway, SCENE, cars)
-    for workers in range(1, (os.cpu_count() or 1) + 1):
+    for workers in range(1, len(os.sched_getaffinity(0)) + 1):
         yield f"in {workers} more", partial(Motorway, SCENE, cars, workers)
     one = partial(gymnasium.make, f"highway_env:{SCENE.environment}")
     theirs = partial(AsyncVectorEnv, [one] * cars, autoreset_mode=AutoresetMode.SAME_STEP)

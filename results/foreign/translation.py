@@ -10,13 +10,19 @@ TOOL = "sacrebleu"
 
 
 def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
-    """Of `hyp.txt` against `ref.txt`."""
+    """Of `hyp.txt` against `ref.txt`.
+
+    Raises:
+        ValueError: sacreBLEU refuses them.
+    """
     hypotheses, references = folder / "hyp.txt", folder / "ref.txt"
     if not references.is_file():
         raise FileNotFoundError(references)
     if find_spec(TOOL) is None:
         raise ModuleNotFoundError(name=TOOL)
     command = [sys.executable, "-m", TOOL, str(references), "-i", str(hypotheses), "-m", "bleu", "chrf", "-w", "17"]
-    said = subprocess.run([*command, "-f", "json"], check=True, capture_output=True, text=True).stdout
-    bleu, chrf = json.loads(said)
+    done = subprocess.run([*command, "-f", "json"], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(" ".join(done.stderr.split()))
+    bleu, chrf = json.loads(done.stdout)
     return {"bleu": float(bleu["score"]), "chrf": float(chrf["score"])}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from benchmarks.claim import Claim, Reading
 from benchmarks.modules import needs_data
@@ -114,6 +114,11 @@ def commands(row: Row) -> tuple[str, ...]:
     """To run it and to check it."""
     name, variant = row.benchmark, f"VARIANT={row.reading.variant or 'default'}"
     data = " DATA=/path" if needs_data(row.claim) else ""
-    folders = sorted({str(PurePosixPath(each.path).parent) for record in row.records for each in record.predictions})
-    check = (f"make validate-{name}{data} PREDICTIONS={folder} {variant}" for folder in folders[:1])
+    scored = [record for record in row.records if record.predictions]
+    check = (f"make validate-{name}{data} PREDICTIONS={_predictions(record)} {variant}" for record in scored[:1])
     return (f"make reproduce-{name}{data} {variant}", *check, "make verify")
+
+
+def _predictions(record: Record) -> str:
+    """Their folder; of several test sets the one around all of theirs."""
+    return posixpath.commonpath([posixpath.dirname(each.path) for each in record.predictions])
