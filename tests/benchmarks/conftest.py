@@ -1,4 +1,7 @@
-"""Commands in this process, on a copy of the packages: what they write never lands in the checkout."""
+"""Commands in this process, on a copy of the packages: what they write never lands in the checkout.
+
+And real processes that are killed, or that refuse.
+"""
 
 import contextlib
 import os
@@ -11,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cli, paths
+from benchmarks import cli, config, paths
 from datamodules.layouts import imagenet
 
 CHECKOUT = Path(__file__).parents[2]
@@ -95,6 +98,17 @@ def copied_tree(small_tree, tmp_path):
     return shutil.copytree(small_tree, tmp_path / "tree")
 
 
+@pytest.fixture
+def small_benchmark(tmp_path, monkeypatch):
+    """A benchmark of four overlays that each set `d`, and one key of their own."""
+    (tmp_path / "variants").mkdir()
+    for name in ("config", "variants/v", "mini", "variants/v.mini"):
+        key = name.replace("/", "_").replace(".", "_")
+        (tmp_path / f"{name}.yaml").write_text(f"{key}: 1\nd: {key}\n")
+    monkeypatch.setattr(config, "benchmark_folder", lambda _: tmp_path)
+    return tmp_path
+
+
 def write_predictions(path, tree, changes=()):
     """Predictions of every validation image, right in two of three, then changed line by line: (line, old, new)."""
     truth = imagenet.truth(str(tree), "val")
@@ -121,3 +135,23 @@ def mounted(folder, options):
         yield folder
     finally:
         os.system(f"umount -l '{folder}'")
+
+
+def refused(workshop, *arguments, message, rest=""):
+    """A user's mistake: exit code 2, a message of one line and maybe `rest`, and nothing half-done."""
+    code, out, err = workshop.call(*arguments)
+    assert code == 2, (out, err)
+    first, _, others = err.partition("\n")
+    assert (first[:7], first.count("error: "), others) == ("error: ", 1, rest), err
+    assert message in first
+    for folder, kind in (("records", "*.json"), ("runs", "*.ckpt")):
+        assert not list((workshop.root / "results" / folder).rglob(kind))
+
+
+def kill(workshop, moment, *arguments):
+    """Starts a command and kills it at a moment."""
+    process = workshop.start(*arguments, pause=moment)
+    process.until_paused()
+    process.kill_group(signal.SIGKILL)
+    process.wait()
+    (workshop.root / "paused").unlink()

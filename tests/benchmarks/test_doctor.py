@@ -7,6 +7,7 @@ from collections import namedtuple
 import pytest
 
 from benchmarks import doctor, doctor_ranks, tracking
+from benchmarks.config import resolve_settings
 from benchmarks.strict import load_claim
 from tests.conftest import ROOT
 from tests.datamodules import gnugo
@@ -83,6 +84,17 @@ def test_little_room(monkeypatch):
     assert which_of(doctor._open_files()) == ("note", "1024 at once")
     monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert doctor._open_files().verdict == "ok"
+
+
+@pytest.mark.parametrize(("total", "verdict"), [(2e9, "note"), (16e9, "ok")])
+def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeypatch, total, verdict):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(total, 0, total))
+    found = doctor._shared_memory()
+    assert found.verdict == verdict
+    assert ("on any number of GPUs ImageNet's loaders fill 12 GB" in found.words) == (verdict == "note")
+    data = resolve_settings("imagenet", "full", None, {})["data"]["init_args"]
+    step = data["global_batch_size"] * 3 * data["largest"] ** 2
+    assert 2 * data["workers"] * step < doctor.SHARED < (2 * data["workers"] + 4) * step
 
 
 def which_of(found):

@@ -1,10 +1,14 @@
-"""What a record says of the code: a change of what runs makes it dirty, what a run writes does not."""
+"""What a record says of the code: a change of what runs makes it dirty, what a run writes does not.
+
+It is that of the run's start, and of every start of a run that was continued.
+"""
 
 import subprocess
 
 import pytest
 
 from benchmarks import environment
+from benchmarks.runs import begin_or_continue
 
 
 @pytest.fixture
@@ -15,15 +19,20 @@ def repository(workshop, monkeypatch):
         monkeypatch.delenv(key, raising=False)
     (workshop.root / "README.md").write_text("claims\n")
     (workshop.root / ".gitignore").write_text("__pycache__/\nresults/runs/\n")
-    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
-    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "all")):
-        subprocess.run(["git", "-C", str(workshop.root), *words], check=True)
+    subprocess.run(["git", "-C", str(workshop.root), "init", "-q"], check=True)
+    commit(workshop.root)
     return workshop.root
 
 
+def commit(root):
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    for words in (("add", "."), (*who, "commit", "-q", "-m", "all")):
+        subprocess.run(["git", "-C", str(root), *words], check=True)
+
+
 def test_a_fresh_commit_is_clean(repository):
-    assert environment.dirty() is False
-    assert len(environment.commit()) == 40
+    code = environment.code()
+    assert (code.dirty, len(code.commit), code.remarks) == (False, 40, ())
 
 
 @pytest.mark.parametrize(
@@ -45,10 +54,30 @@ def test_what_makes_a_record_unofficial(repository, name, dirty):
     path = repository / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("changed\n")
-    assert environment.dirty() is dirty
+    code = environment.code()
+    assert code.dirty is dirty
+    assert bool(code.remarks) is dirty
 
 
 def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
-    assert environment.dirty() is True
-    assert environment.commit() is None
+    code = environment.code()
+    assert code == environment.Code(None, True)
+    assert code.remarks == ("code: git cannot tell its commit (no checkout, or one of another user's)",)
+
+
+@pytest.mark.parametrize(("name", "dirty"), [("README.md", False), ("results/statistics.py", True)])
+def test_a_run_may_go_on_with_another_commit_of_the_same_code(repository, name, dirty):
+    first = environment.code()
+    (repository / name).write_text("changed\n")
+    commit(repository)
+    later = environment.code()
+    assert (later.dirty, later.commit != first.commit) == (False, True)
+    assert first.then(later) == environment.Code(first.commit, dirty)
+
+
+def test_code_that_was_changed_at_any_start_stays_so(tmp_path):
+    """Edited, started, stopped, put back, continued."""
+    clean, edited = (environment.Code("c" * 40, dirty) for dirty in (False, True))
+    for code, dirty in ((clean, False), (edited, True), (clean, True)):
+        assert begin_or_continue(tmp_path, {"train": 5}, code, lambda: None).code.dirty is dirty

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import costs
+from benchmarks.cli import parser
 from benchmarks.costs import PEAKS
 from benchmarks.forecast import Forecast, load_forecasts, write_forecasts
 from benchmarks.schema import Throughput
@@ -70,6 +72,15 @@ def test_mistakes(desk, option, message):
     code, out, err = desk.call("plan", "wmt_rnn", option)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_data_that_are_broken_take_their_own_line_alone(desk):
+    for name in ("coco", "imdb"):
+        (desk.tmp / name).mkdir()
+    assert desk.call("plan", "coco", f"--data={desk.tmp / 'coco'}")[0] == 2
+    table = costs.plan(parser().parse_args(["plan", f"--data={desk.tmp}"]), ["coco", "imdb"])
+    for name in ("coco", "imdb"):
+        assert str(desk.tmp / name) in table.split(f"| {name} |")[1].splitlines()[0]
 
 
 def test_what_others_published_is_of_variants_and_gpus_that_are_known():

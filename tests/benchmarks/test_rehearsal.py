@@ -1,9 +1,13 @@
 """`--rehearse`: the run in small, at its real world size; no trace of it stays."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.checkpointing import LAST
+from benchmarks.rehearsal import _forecast
+from benchmarks.schema import Throughput
 from tests.conftest import short
 
 
@@ -28,3 +32,21 @@ def test_a_rehearsal_says_what_to_expect_and_leaves_nothing(devices, workshop, s
     assert process.members() == []
     assert workshop.runs() == workshop.records() == []
     assert files(workshop.root / "results") == before
+
+
+@pytest.mark.parametrize(
+    ("tested", "every", "seconds"),
+    [(True, 4, 9 * 3 * 7 + 5 * 11), (True, 1, 37 * 3 * 7 + 5 * 11), (False, 40, 0), (False, None, 37 * 3 * 7)],
+)
+def test_epochs_that_are_not_validated_take_no_time_for_it(tested, every, seconds, tmp_path):
+    """Of 37 epochs every fourth is: 9 times 3 batches of 7 seconds; then 5 batches of 11 are tested."""
+    (tmp_path / LAST).write_bytes(b"a checkpoint")
+    loaders = {"val_dataloader": lambda: range(3), "test_dataloader": lambda: range(5)}
+    data = SimpleNamespace(unit="images", steps_per_epoch=10, step_size=16, **loaders)
+    trainer = {"max_epochs": 37, "check_val_every_n_epoch": every}
+    assembly = SimpleNamespace(datamodule=data, resolved={"trainer": trainer}, on_gpu=False, processes=1)
+    stage = SimpleNamespace(name="", assembly=assembly, folder=tmp_path, tested=tested)
+    meter = SimpleNamespace(measured=lambda unit: Throughput(f"{unit}/s", 8.0, 0.0))
+    evaluation = SimpleNamespace(seconds=lambda kind, batches: {"validation": 7, "test": 11}[kind] * batches)
+    forecast = _forecast(stage, meter, evaluation)
+    assert (forecast.steps, forecast.training, forecast.evaluation) == (370, 740, seconds)

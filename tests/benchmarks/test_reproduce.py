@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmarks import launch
+from benchmarks import commands, launch
 from benchmarks.launch import MISTAKE, Children, Job
 from benchmarks.paths import record_file
 from benchmarks.strict import write_record
@@ -33,6 +33,32 @@ def test_the_verdict_over_all_seeds_is_the_last_that_one_reads(finished):
     assert literal.startswith("| imagenet | top-1 | trained | 91.3 % | 70.00 % |")
     assert "| not reproduced |" in literal
     assert finished.call("reproduce", "imagenet", f"--data={finished.tree}", "--seeds=0,1", "--strict")[0] == 3
+
+
+def test_rank_zero_alone_says_that_a_claim_is_not_reproduced(finished, monkeypatch):
+    """A rank that ended with 3 would have torchrun end rank zero, which is still at its record."""
+    given = ("imagenet", f"--data={finished.tree}", "--seeds=0", "--strict")
+    monkeypatch.setattr(commands, "_run", lambda *_: 0)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    for rank, code in (("0", 3), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        assert finished.call("reproduce", *given)[0] == code
+
+
+def test_data_that_are_broken_keep_no_other_benchmark_from_running(desk, monkeypatch):
+    ran = []
+    for name in ("coco", "imdb"):
+        (desk.tmp / name).mkdir()
+    (desk.tmp / "imagenet").symlink_to(desk.tree)
+    monkeypatch.setattr(launch.Children, "run", lambda some: ran.extend(job.arguments[1] for job in some.waiting) or 0)
+    code, out, err = desk.call("reproduce", "--profile=full", f"--data={desk.tmp}", "--seeds=0")
+    assert code == 2
+    assert err.count("error: ") == 2
+    for name in ("coco", "imdb"):
+        assert f"error: {desk.tmp / name}" in err
+    assert {"imagenet", "locomotion_walk"} <= set(ran)
+    assert not {"coco", "imdb"} & set(ran)
+    assert "results/report.html" in out.splitlines()[-1]
 
 
 def test_one_seed_has_told_itself(finished):
@@ -64,7 +90,7 @@ def test_a_variant_that_cannot_run_here_keeps_no_other_from_it(monkeypatch):
 def test_what_needs_a_gpu_runs_last_and_by_itself(desk, monkeypatch):
     """Go's 9x9 has no two runs side by side; 7x7 has as many as there are cores."""
     ran = []
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
     monkeypatch.setattr(launch.Children, "run", lambda some: ran.append((some.slots, some.waiting)) or 0)
     assert desk.call("reproduce", "go", "--seeds=0,1")[0] == 0
     told = [(slots, [(job.arguments[3].partition("=")[2], job.seed) for job in jobs]) for slots, jobs in ran]

@@ -1,10 +1,22 @@
-"""Who is rank zero, told by the environment of each launcher."""
+"""Who is rank zero, and who starts the others, told by the environment of each launcher."""
 
 import pytest
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 
+from benchmarks.assembly import Assembly
+from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.runs import externally_launched, first_process, launched_processes
 
-LAUNCHERS = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK")
+LAUNCHERS = (
+    "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
+)  # fmt: skip
+
+
+def surround(monkeypatch, environment):
+    for name in LAUNCHERS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
@@ -20,10 +32,33 @@ LAUNCHERS = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLUR
     ],
 )
 def test_the_launcher_says_who_is_first(monkeypatch, environment, processes, first):
-    for name in LAUNCHERS:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    surround(monkeypatch, environment)
     assert launched_processes() == processes
     assert externally_launched() == (processes is not None)
     assert first_process() == first
+
+
+BATCH = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+STEP = BATCH | {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "launcher"),
+    [
+        ({}, LightningEnvironment),
+        # a script of sbatch is a shell too, however many tasks it may start by srun
+        (BATCH | {"SLURM_NTASKS": "1"}, LightningEnvironment),
+        (BATCH | {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "8"}, LightningEnvironment),
+        (STEP, LightningEnvironment),
+        (STEP | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, SLURMEnvironment),
+        (
+            {"TORCHELASTIC_RUN_ID": "a", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"},
+            TorchElasticEnvironment,
+        ),
+    ],
+)
+def test_lightning_starts_the_processes_where_no_launcher_has(monkeypatch, environment, launcher):
+    surround(monkeypatch, environment)
+    settings = merge(resolve_settings("imagenet", "mini", None, {}), machine_settings(0, "nowhere"))
+    trainer = Assembly(settings).trainer([], enable_progress_bar=False, enable_model_summary=False)
+    assert type(trainer._accelerator_connector.cluster_environment) is launcher

@@ -109,6 +109,13 @@ def test_one_complete_offline_run(finished, home, server, capfd, caplog):
     assert run["exit"] == 0
 
 
+@pytest.mark.parametrize("variable", ["WANDB_BASE_URL", "WANDB_INIT_TIMEOUT"])
+def test_a_variable_that_wandb_cannot_read_costs_no_record(home, monkeypatch, caplog, variable):
+    monkeypatch.setenv(variable, "wandb.example.com")
+    assert tracking.tracking("full-s0-x") == Tracking("full-s0-x", "offline")
+    assert "Weights & Biases could not take the run" in caplog.text
+
+
 def test_predictions_that_are_kept_with_the_record(finished, tmp_path, home, server):
     """A real run's small files are stored beside its record, outside of its folder."""
     folder, made = finished

@@ -79,7 +79,7 @@ def test_predictions_for_a_small_tree_are_not_comparable(desk):
         code, out, _ = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
         assert code == 0
         assert "profile full, as no PROFILE=mini is given" in out
-        assert "val: 37 images, officially 50,000" in out
+        assert "val: 37 examples, officially 50,000" in out
         assert out.count("verdict  not comparable (37 examples were scored, the claim is about 50000)") == 2
         assert len(desk.records()) == number
     first, second = sorted((load_record(path) for path in desk.records()), key=lambda record: len(record.run_id))

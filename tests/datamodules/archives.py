@@ -24,6 +24,20 @@ def tar_of(members, mode="w"):
     return stream.getvalue()
 
 
+def directory(name):
+    """A folder's entry in a tar."""
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info
+
+
+def typed(name, kind, target=""):
+    """The entry in a tar of a link, a pipe or a device."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
 class Handler(BaseHTTPRequestHandler):
     """Serves `server.files`; `server.mode` says how well, `server.log` holds (file, Range, bytes sent)."""
 

@@ -71,14 +71,20 @@ def write_flat(root):
     write_devkit(root)
 
 
-def write_parquet(root, names=WNIDS, paths=True):
-    """Two train shards and one of validation, as the hub stores them."""
-    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=list(names)))
+def write_parquet(root, names=WNIDS, paths=True, classes=None, suffix=""):
+    """Two train shards and one of validation; `names` in the order of the labels, which may be called `classes`.
+
+    A `suffix` of the paths is formatted with the wnid.
+    """
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=list(classes or names)))
     train = [(Path(name).name, data, names.index(name[:9])) for name, data in TRAIN.items()]
     val = [(name, VAL[name], names.index(WNIDS[label])) for name, label in zip(VAL, VAL_LABELS, strict=True)]
     shards = {"train-00000-of-00002": train[:4], "train-00001-of-00002": train[4:], "validation-00000-of-00001": val}
     for shard, rows in shards.items():
-        images = [{"bytes": data, "path": f"{name}.JPEG" if paths else None} for name, data, _ in rows]
+        images = [
+            {"bytes": data, "path": f"{name}{suffix.format(names[label])}.JPEG" if paths else None}
+            for name, data, label in rows
+        ]
         table = datasets.Dataset.from_dict({"image": images, "label": [row[2] for row in rows]}, features=features)
         root.mkdir(parents=True, exist_ok=True)
         table.to_parquet(root / f"{shard}.parquet")

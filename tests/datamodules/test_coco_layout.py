@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from benchmarks.errors import UserError
 from datamodules.layouts import coco
 from datamodules.layouts.coco import check, open_split
+from tests.refusals import refusal
 
 IDS = (42, 139, 285, 1000, 90_000)
 NAMES = {90: "toothbrush", 1: "person", 18: "dog"}
@@ -46,13 +46,6 @@ def put(root, content, split="val2017"):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return file
-
-
-def refusal(call, *arguments):
-    """What the user is told."""
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 # What is read

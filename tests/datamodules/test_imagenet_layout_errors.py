@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import datasets
 import pytest
@@ -12,10 +11,7 @@ from datamodules.layouts import imagenet
 from datamodules.layouts.imagenet import open_split
 from tests.datamodules.imagenet_trees import put, write_flat, write_folders, write_parquet
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def after(write, change):
@@ -119,21 +115,6 @@ def test_errors_say_what_where_and_what_to_do(tmp_path, case):
         open_split(str(root), "val")
     message = str(caught.value)
     assert [part for part in [str(root), *expected] if part not in message] == [], message
-
-
-def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
-    """Simulated, because permissions do not bind root."""
-    write_folders(tmp_path)
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "n02084071":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=r"n02084071 may not be read by this user"):
-        open_split(str(tmp_path), "train")
 
 
 def test_a_hub_that_gives_nothing(monkeypatch):

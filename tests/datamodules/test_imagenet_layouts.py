@@ -24,10 +24,7 @@ from tests.datamodules.imagenet_trees import (
     write_parquet,
 )
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 FORMS = {
@@ -87,6 +84,41 @@ def test_names_that_are_no_wnids_keep_their_order(tmp_path):
     split = open_split(str(tmp_path), "train")
     assert split.classes == ("tench", "dog", "apple")
     assert split.labels.tolist() == [0, 2, 1]
+
+
+ENGLISH = ("tench", "dog", "apple")
+
+
+@pytest.mark.parametrize("wnids", [WNIDS, DEVKIT_ORDER])
+def test_the_paths_of_the_hub_tell_the_wnids(tmp_path, wnids):
+    """Its classes are called tench, Tinca tinca; its images n01440764_10026_n01440764.JPEG."""
+    write_parquet(tmp_path / "hub", wnids, classes=ENGLISH, suffix="_{}")
+    write_folders(tmp_path / "folders")
+    for name in ("train", "val"):
+        hub, folders = open_split(str(tmp_path / "hub"), name), open_split(str(tmp_path / "folders"), name)
+        assert hub.classes == folders.classes == WNIDS
+        labels = {hub.read(index): int(label) for index, label in enumerate(hub.labels)}
+        assert labels == {folders.read(index): int(label) for index, label in enumerate(folders.labels)}
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["a_n01440764", "b_n02084071", "c_n01440764"], [0, 1, 2]),
+        (["a_n01440764", "b_n02084071", "c_n07583066", "d_n02084071"], [0, 1, 2, 0]),
+        (["a_n01440764", "b_n02084071"], [0, 1]),
+        (["a_n01440764", "b_n02084071", "c"], [0, 1, 2]),
+        (["a_n01440764", "b_n02084071", None], [0, 1, 2]),
+    ],
+    ids=["one of two labels", "two of a label", "a label without images", "none in a path", "no path"],
+)
+def test_paths_that_leave_a_wnid_open_tell_none(tmp_path, paths, labels):
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=list(ENGLISH)))
+    images = [{"bytes": encoded(0), "path": path and f"{path}.JPEG"} for path in paths]
+    rows = datasets.Dataset.from_dict({"image": images, "label": labels}, features=features)
+    rows.to_parquet(tmp_path / "train-00000-of-00001.parquet")
+    split = open_split(str(tmp_path), "train")
+    assert (split.classes, split.labels.tolist()) == (ENGLISH, labels)
 
 
 def test_stray_files_are_ignored_and_all_suffixes_taken(tmp_path):

@@ -2,16 +2,15 @@
 
 import shutil
 import time
-from pathlib import Path
 
 import pytest
 import soundfile
 
-from benchmarks.errors import UserError
 from datamodules.layouts import librispeech
 from datamodules.layouts.librispeech import TRAIN, check, open_split, present
 from results.scoring.speech import Truth
 from tests.datamodules.librispeech_trees import chapter_of, transcripts_of, write_tree
+from tests.refusals import refusal
 
 TEST = {
     "61-70970-0001": "YOUNG FITZOOTH'S TENT",
@@ -29,13 +28,6 @@ def root(tmp_path):
     """Two speakers, three chapters, four utterances of test-clean."""
     write_tree(tmp_path, {"test-clean": TEST})
     return tmp_path
-
-
-def refusal(call, *arguments):
-    """What the user is told."""
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 # What is read
@@ -270,14 +262,3 @@ def test_a_full_run_reads_the_transcripts_before_it_starts(root):
     transcripts_of(root, "test-clean", FIRST).write_text(f"{FIRST} he began\n")
     check(str(root), training=False, full=False)
     assert "line 1: expected" in refusal(check, str(root), False, True)
-
-
-def test_what_the_file_system_refuses_is_named(tmp_path, monkeypatch):
-    write_tree(tmp_path, {"test-clean": {"1-2-0000": "A"}})
-
-    def refused(folder):
-        raise PermissionError(13, "Permission denied", str(folder))
-
-    monkeypatch.setattr(Path, "iterdir", refused)
-    with pytest.raises(UserError, match=r"test-clean: Permission denied; make it readable"):
-        open_split(str(tmp_path), "test-clean")

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from datamodules.layouts import coco, imagenet, imdb, librispeech, wmt
-from tests.datamodules import imagenet_trees, imdb_trees, test_coco_layout, test_wmt_layout
+from tests.datamodules import imagenet_trees, imdb_trees, test_coco_layout, wmt_forms
 from tests.datamodules.librispeech_trees import chapter_of, write_tree
 
 
@@ -30,7 +30,7 @@ WRITTEN = {
         "2 utterances of test-clean; 84-121123-0000 decodes, 0.8 s",
     ),
     wmt: (
-        lambda root: test_wmt_layout.put(root, "train"),
+        lambda root: wmt_forms.put(root, "train"),
         "6 pairs to train on; the first reads, 9 and 8 letters",  # Ein Haus. A house.
     ),
     imdb: (write_imdb, "22 reviews of test; neg/0_2 reads, 3 words"),

@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
+from benchmarks.errors import Failure
 from datamodules.imagenet_examples import EvaluationImages
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.networks.resnet import ResNet
@@ -23,7 +24,7 @@ def classifier(network=small_network, classes=20, epochs=32, steps=10, batch=102
     }  # fmt: skip
     module = ImageClassifier(network, **recipe | changes)
     datamodule = SimpleNamespace(num_classes=classes, global_batch_size=batch, steps_per_epoch=steps)
-    module._trainer = SimpleNamespace(datamodule=datamodule, max_epochs=epochs)
+    module._trainer = SimpleNamespace(datamodule=datamodule, max_epochs=epochs, global_step=7)
     module._fabric = None
     module.configure_model()
     return module
@@ -50,6 +51,14 @@ def test_learning_rates_by_hand():
     assert rates[70] == pytest.approx(1.0)  # halfway down: epoch 7 between 2 and 12
     assert rates[119] == pytest.approx(0.02)  # a hundredth of the way from the end
     assert rates[120] == pytest.approx(0.0)
+
+
+def test_the_schedule_asks_once_how_many_steps_an_epoch_has():
+    """It is asked for the rate at every step, and the datamodule counts its images for an answer."""
+    module = classifier()
+    scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    del module.trainer.datamodule.steps_per_epoch
+    assert scheduler.lr_lambdas[0](20) == 1.0
 
 
 def test_the_schedule_is_the_sources():
@@ -89,8 +98,22 @@ def test_the_loss_by_hand():
     """Two classes, logits (0, ln 3): probabilities 1/4 and 3/4; smoothing 0.1 leaves 0.95 on the label."""
     module = classifier(network=lambda classes: Fixed(torch.tensor([[0.0, np.log(3.0)]])), classes=2)
     module.log = lambda *arguments, **options: None
-    loss = module.training_step({"image": torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "label": torch.tensor([0])}, 0)
+    loss = module.training_step(one_image(), 0)
     assert float(loss) == pytest.approx(-0.95 * np.log(1 / 4) - 0.05 * np.log(3 / 4), rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_step():
+    module = classifier(network=lambda classes: Fixed(torch.tensor([[0.0, torch.inf]])), classes=2)
+    with pytest.raises(Failure, match=r"^at step 7 the loss is not finite$") as caught:
+        module.training_step(one_image(), 0)
+    found = caught.value.state
+    assert (found["step"], found["index"].tolist(), found["label"].tolist()) == (7, [5], [0])
+    assert found["logits"].tolist() == [[0.0, torch.inf]]
+
+
+def one_image():
+    image = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    return {"image": image, "label": torch.tensor([0]), "index": torch.tensor([5])}
 
 
 # Scores.

@@ -108,6 +108,14 @@ def test_a_claim_that_changed_starts_a_new_group():
     assert (found.verdict, found.run_ids) == ("reproduced", ("full-s0-aaaaaaaaaaaa-2",))
 
 
+def test_predictions_are_of_the_variant_that_their_maker_names():
+    """IMDB's readings share a metric: without a name a file is held against all of them."""
+    claim = load_claim("imdb")
+    for variant, found in {None: [None, "scratch", "context-1024"], "default": [None], "scratch": ["scratch"]}.items():
+        made = record(mode="validate", variant=variant, checkpoint=None, metrics={"test/accuracy": measurement(91.0)})
+        assert [reading.variant for reading in measured_by(claim, made)] == found
+
+
 # What does not run or does not count.
 
 
@@ -166,7 +174,7 @@ def test_no_records_are_no_group():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The records of ImageNet, in a folder of the test's own."""
-    monkeypatch.setattr(collect, "ROOT", tmp_path)
+    monkeypatch.setattr(collect, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
     return tmp_path / "results/records/imagenet"
 
 

@@ -43,6 +43,13 @@ def test_sacrebleu_finds_the_same_scores(tmp_path):
     assert by_sacrebleu.score(tmp_path, None, "newstest2014") == ours
 
 
+def test_what_sacrebleu_refuses_is_no_score(tmp_path):
+    (tmp_path / "ref.txt").write_text("One.\nTwo.\n")
+    (tmp_path / "hyp.txt").write_text("One.\n")
+    with pytest.raises(ValueError, match="different lengths"):
+        by_sacrebleu.score(tmp_path, None, "newstest2014")
+
+
 @pytest.mark.parametrize(
     ("tool", "file", "needed"),
     [

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks import paths
-from benchmarks.schema import Baseline, Throughput
+from benchmarks.schema import Baseline, StoredFile, Throughput
 from benchmarks.strict import load_claim
 from results import collect
 from results.collect import judge
@@ -154,6 +154,13 @@ def test_the_commands_name_the_variant_and_the_predictions():
         "make validate-imagenet DATA=/path PREDICTIONS=results/runs/x/predictions VARIANT=default",
         "make verify",
     )
+
+
+def test_of_several_test_sets_the_command_names_the_folder_around_them():
+    folders = [f"results/runs/x/predictions/{name}" for name in ("newstest2014.de-en", "newstest2015.de-en")]
+    files = tuple(StoredFile(f"{folder}/{name}", "0" * 64) for folder in folders for name in ("hyp.txt", "ref.txt"))
+    row = judge(CLAIM, CLAIM.readings[0], [record(0, 91.4, predictions=files)])
+    assert " PREDICTIONS=results/runs/x/predictions " in commands(row)[1]
 
 
 def test_baselines_are_those_of_the_reading(repository):

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from benchmarks.errors import UserError
 from results.scoring import speech
 from results.scoring.speech import Truth, read, split_of, write
+from tests.refusals import refusal
 from tests.results.transcripts import REFERENCES, numbered
 
 GOOD = [f"{text} ({each})" for each, text in REFERENCES.items()]
@@ -23,13 +23,6 @@ def saved(folder, content, name="hyp.trn"):
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode())
     return file
-
-
-def refusal(call, *arguments):
-    """What the user is told."""
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 def test_what_is_written_is_read_again(tmp_path, truth):

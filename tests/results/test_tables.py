@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import paths
 from benchmarks.errors import UserError
 from benchmarks.strict import load_claim
 from results import collect, tables
@@ -30,8 +31,8 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
     shutil.copy(CHECKOUT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")
     shutil.copy(CHECKOUT / "README.md", tmp_path)
-    monkeypatch.setattr(collect, "ROOT", tmp_path)
-    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    for module in (collect, tables, paths):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
 

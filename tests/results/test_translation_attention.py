@@ -8,7 +8,8 @@ import pytest
 from results.scoring import translation
 from results.scoring.attention import Attention
 from results.scoring.translation import compared, read, score, write
-from tests.results.translations import GOOD, REFERENCES, numbered, refusal, saved
+from tests.refusals import refusal
+from tests.results.translations import GOOD, REFERENCES, numbered, saved
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 
 from results.scoring import translation
 from results.scoring.translation import Truth, read, write
-from tests.results.translations import GOOD, NASTY, REFERENCES, numbered, refusal, saved
+from tests.refusals import refusal
+from tests.results.translations import GOOD, NASTY, REFERENCES, numbered, saved
 
 
 @pytest.fixture

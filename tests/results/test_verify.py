@@ -116,6 +116,14 @@ def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):
     assert last == f"1 records and 0 interquartile means over runs, {code} of them contradicted by what is stored"
 
 
+def test_no_record_goes_without_its_folder(workshop, kept):
+    """A seed that somebody would rather not have had."""
+    (kept / f"{RUN}.json").unlink()
+    code, out, err = workshop.call("verify")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[0].startswith(f"FAILED locomotion_walk {RUN}: its record is not here")
+
+
 def test_weights_are_those_of_one_seed(workshop, kept):
     """A copy under a name and a seed of its own would be a run more, and its files are as recorded."""
     copy = kept / f"{RUN.replace('-s2-', '-s7-')}.json"

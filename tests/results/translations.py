@@ -6,9 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
-from benchmarks.errors import UserError
 from results.scoring.translation import Truth
 
 VOCABULARY = (
@@ -83,10 +81,3 @@ def saved(folder, content, name="hyp.txt"):
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode())
     return file
-
-
-def refusal(call, *arguments):
-    """What the user is told."""
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    return str(caught.value)

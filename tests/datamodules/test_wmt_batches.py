@@ -1,9 +1,6 @@
-"""WMT's batches: what they hold, that every pair and every sentence comes once, and what identifies the data."""
+"""WMT's batches: what they hold, and that every pair and every sentence comes once."""
 
-import json
-import shutil
 from collections import Counter
-from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -11,75 +8,15 @@ import pytest
 import torch
 
 from benchmarks.errors import UserError
-from datamodules import tokenised
-from datamodules.miniature.wmt import TRAPS, Speaker
+from datamodules.miniature.wmt import TRAPS
 from datamodules.subwords import BEGIN, END, PAD
-from datamodules.wmt import Filter, WmtData
+from datamodules.wmt import Filter
+from tests.datamodules import wmt_batches
+from tests.datamodules.fitting import ready
+from tests.datamodules.wmt_batches import PAIRS, SIDES, TESTS, data, kept_by_hand, put
 
-SIZE, FILTER = 400, Filter(60, 1.5)
-SIDES = {"de-en": (0, 1), "en-de": (1, 0)}
-
-
-def spoken(count, seed):
-    """Pairs of German and English, each once."""
-    speaker = Speaker(np.random.default_rng(seed))
-    found = {}
-    while len(found) < count:
-        found.setdefault(speaker.said())
-    return list(found)
-
-
-PAIRS = [*spoken(240, 3), *TRAPS, ("Haus", ""), ("", "House"), ("ja", "yes, of course, whatever you say")]
-TESTS = {"newstest2013": spoken(12, 4), "newstest2014": spoken(23, 5), "newstest2015": [*spoken(6, 6), *TRAPS[:6]]}
-
-
-def put(folder, stem, pairs):
-    """A text of both languages."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-        (folder / f"{stem}.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
-
-
-def planted(root, train=PAIRS):
-    """A tree of everything."""
-    for name, pairs in {"train": train, **TESTS}.items():
-        put(root, name, pairs)
-    return root
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_place(tmp_path_factory):
-    """For what is tokenised, which is made once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenised, "ROOT", tmp_path_factory.mktemp("root"))
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
-        yield
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    return planted(tmp_path_factory.mktemp("wmt"))
-
-
-@pytest.fixture
-def copied(tree, tmp_path):
-    return shutil.copytree(tree, tmp_path / "tree")
-
-
-def data(root, seed=3, workers=0, **changes):
-    settings = {
-        "direction": "en-de", "tests": ["newstest2014", "newstest2015"], "subwords": SIZE, "pairs": FILTER,
-        "global_batch_size": 1_500, "evaluation_batch_size": 400,
-    } | changes  # fmt: skip
-    return WmtData(str(root), seed, workers=workers, **settings)
-
-
-def ready(datamodule, step=0, rank=0, world=1, accumulate=1):
-    datamodule.setup("fit")
-    datamodule.trainer = SimpleNamespace(
-        global_rank=rank, world_size=world, accumulate_grad_batches=accumulate, global_step=step
-    )
-    return datamodule
+pytestmark = pytest.mark.usefixtures("own_place")
+tree = wmt_batches.tree
 
 
 def listed(loader):
@@ -94,16 +31,6 @@ def rows_of(loader):
         for sources, counts, targets in listed(loader)
         for source, count, target in zip(sources, counts, targets, strict=True)
     ]
-
-
-def kept_by_hand(subwords):
-    """Pairs of text that FILTER lets through."""
-    found = []
-    for german, english in PAIRS:
-        lengths = sorted([len(subwords.encode(german)), len(subwords.encode(english))])
-        if lengths[0] > 0 and lengths[1] <= 60 and lengths[1] <= 1.5 * lengths[0]:
-            found.append((german, english))
-    return found
 
 
 @pytest.mark.parametrize("direction", SIDES)
@@ -255,70 +182,3 @@ def test_batches_do_not_depend_on_the_form_of_the_text(copied, tree, form):
     found, expected = ready(data(copied, workers=2)), ready(data(tree))
     assert listed(found.train_dataloader()) == listed(expected.train_dataloader())
     assert found.subwords.model == expected.subwords.model
-
-
-def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
-    monkeypatch.setattr(tokenised, "ROOT", tmp_path / "nowhere")
-    for needless in ("train", "newstest2013", "newstest2015"):
-        for side in ("de", "en"):
-            (copied / f"{needless}.{side}").unlink()
-    datamodule = data(copied)
-    datamodule.verify(training=False)
-    assert datamodule.identity == {"newstest2014.en-de": 23}
-    assert list(datamodule.tests) == ["newstest2014.en-de"]
-    assert not (tmp_path / "nowhere").exists()
-    with pytest.raises(UserError, match="has no training text"):
-        data(copied).verify(training=True)
-
-
-def test_without_newstest2013_there_is_no_validation(copied):
-    assert len(ready(data(copied)).val_dataloader()) == 1
-    for side in ("de", "en"):
-        (copied / f"newstest2013.{side}").unlink()
-    datamodule = ready(data(copied))
-    assert datamodule.val_dataloader() == []
-    assert len(datamodule.test_dataloader()) == 2
-
-
-def test_the_headlines_test_set_comes_first(tree):
-    datamodule = ready(data(tree, tests=["newstest2015", "newstest2014"]))
-    assert list(datamodule.tests) == ["newstest2015.en-de", "newstest2014.en-de"]
-    sizes = [sum(len(batch["index"]) for batch in loader) for loader in datamodule.test_dataloader()]
-    assert sizes == [12, 23]
-
-
-def test_a_direction_that_is_none_is_refused(tree):
-    with pytest.raises(ValueError, match="direction is 'fr-en'; it is one of de-en, en-de"):
-        data(tree, direction="fr-en")
-
-
-def identity(root, **changes):
-    datamodule = data(root, **changes)
-    datamodule.setup("fit")
-    assert datamodule.state_dict() == datamodule.identity
-    json.dumps(datamodule.identity)
-    return datamodule.identity
-
-
-def test_identity_says_what_there_is(tree):
-    found = identity(tree)
-    kept = len(kept_by_hand(ready(data(tree)).subwords))
-    assert {found[f"{key}.en-de"] for key in ("newstest2014", "newstest2015")} == {23, 12}
-    assert (found["training pairs"], found["used"]) == (251, kept)
-    assert identity(tree) == found
-    assert identity(tree, subwords=SIZE + 1) != found
-    assert identity(tree, pairs=Filter(60, 1.2)) != found
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param([*PAIRS, PAIRS[0]], id="one more"),
-        pytest.param([("Zyxqv " * 9 + "!", PAIRS[0][1]), *PAIRS[1:]], id="other words"),
-        pytest.param([PAIRS[1], PAIRS[0], *PAIRS[2:]], id="two change places"),
-        pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter"),
-    ],
-)
-def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
-    assert changed != PAIRS
-    assert identity(planted(tmp_path / "changed", changed)) != identity(tree)

@@ -1,0 +1,58 @@
+"""What keeps a run from being official, beside its settings, follows it into its record and its checkpoints."""
+
+import shutil
+
+import pytest
+import torch
+
+from benchmarks.strict import load_record
+from tests.conftest import short
+
+TINY = {
+    "trainer.max_epochs": 1, "trainer.accelerator": "cpu", "trainer.precision": "32-true",
+    "data.init_args.smallest": 32, "data.init_args.largest": 32, "data.init_args.ramp": "[0,0]",
+    "data.init_args.resize": 36, "data.init_args.crop": 32,
+}  # fmt: skip
+LESS = "train: 160 examples, officially 1,281,167"
+UNKNOWN = "code: git cannot tell its commit (no checkout, or one of another user's)"
+
+
+@pytest.fixture(scope="module")
+def trained(workshops, small_tree):
+    """A run of the full profile on few images, by code of no commit."""
+    workshop = workshops("unofficial")
+    command = ("run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY))
+    code, workshop.said, err = workshop.call(*command)
+    assert (code, err) == (0, ""), (workshop.said, err)
+    return workshop
+
+
+def record_of(workshop, mode):
+    (found,) = (each for each in map(load_record, workshop.records()) if each.mode == mode)
+    return found
+
+
+def test_a_run_says_so_when_it_starts_and_in_its_record(trained):
+    found = record_of(trained, "train")
+    for remark in (UNKNOWN, LESS):
+        assert trained.said.index(f"note: unofficial ({remark})") < trained.said.index(": training")
+    assert (found.official, found.environment.commit, found.environment.dirty) == (False, None, True)
+    assert LESS in found.deviations
+    assert found.data == {"train": 160, "val": 37}
+
+
+@pytest.mark.parametrize("name", ["weights.ckpt", "last.ckpt"])
+def test_whoever_validates_its_checkpoint_is_told_too(trained, small_tree, tmp_path, name):
+    """And that one to continue from may be of any moment. Its run had more machines than this one."""
+    checkpoint = torch.load(trained.only_run() / name, weights_only=True)
+    checkpoint["suite"]["settings"]["trainer"] |= {"devices": 16, "num_nodes": 2, "accumulate_grad_batches": 3}
+    torch.save(checkpoint, tmp_path / name)
+    code, out, err = trained.call("validate", "imagenet", f"--data={small_tree}", f"--checkpoint={tmp_path / name}")
+    assert (code, err) == (0, ""), (out, err)
+    found = record_of(trained, "validate")
+    shutil.move(trained.root / f"results/records/imagenet/{found.run_id}.json", tmp_path)
+    any_moment = "checkpoint: last -> one of any moment; what the run tests is weights.ckpt"
+    *settings, last = record_of(trained, "train").deviations
+    assert last == LESS
+    assert found.deviations == (*settings, UNKNOWN, LESS, *[any_moment] * (name == "last.ckpt"))
+    assert found.metrics == record_of(trained, "train").metrics

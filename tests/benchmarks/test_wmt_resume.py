@@ -1,0 +1,126 @@
+"""WMT's runs that must end alike: killed and continued, averaged, with workers, by two processes."""
+
+import itertools
+import shutil
+
+import pytest
+import torch
+
+from tests.benchmarks import wmt_runs
+from tests.benchmarks.conftest import kill
+from tests.benchmarks.test_resume import differences, finish
+from tests.benchmarks.wmt_runs import (
+    BENCHMARKS,
+    COUNTS,
+    NETWORK,
+    STEPS,
+    command,
+    folder_of,
+    predictions_of,
+    records_of,
+    validate,
+)
+
+no_copy, trained = wmt_runs.no_copy, wmt_runs.trained
+
+
+def other_text(tree, tmp_path):
+    """The same tree with another word in training."""
+    tree = shutil.copytree(tree, tmp_path / "other")
+    (tree / "train.en").write_bytes((tree / "train.en").read_bytes().replace(b"not", b"never", 1))
+    return tree
+
+
+def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, wmt_tree, trained, tmp_path):
+    workshop = workshops("killed")
+    steps = STEPS["wmt_transformer"]
+    # The weights after steps 106 and 108 are averaged: the second kill is between the two.
+    for moment, last, averaged in ((f"step:{steps + 3}", steps + 2, 0), ("step:107", 106, 1), ("test", 108, 2)):
+        kill(workshop, moment, *command(wmt_tree))
+        kept = torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)
+        assert kept["global_step"] == last
+        assert kept.get("average", {"count": 0})["count"] == averaged
+    code, _, err = workshop.call(*command(other_text(wmt_tree, tmp_path)))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "was begun on other data than DATA now holds" in err
+    assert "continuing from" in finish(workshop, *command(wmt_tree))
+    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (workshop, trained))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords", "average"):
+        assert differences(one[key], other[key]) == [], key
+    (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
+    for key in ("metrics", "curves", "examples", "baselines"):
+        assert record[key] == undisturbed[key], key
+    for name in COUNTS:
+        ours, theirs = (predictions_of(each, name) / "hyp.txt" for each in (workshop, trained))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_recurrent_network_too(workshops, wmt_tree, trained):
+    workshop = workshops("killed")
+    arguments = command(wmt_tree, benchmark="wmt_rnn")
+    kill(workshop, "step:15", *arguments)
+    assert torch.load(folder_of(workshop, "wmt_rnn") / "last.ckpt", weights_only=True)["global_step"] == 14
+    finish(workshop, *arguments)
+    one, other = (
+        torch.load(folder_of(each, "wmt_rnn") / "last.ckpt", weights_only=True) for each in (workshop, trained)
+    )
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords"):
+        assert differences(one[key], other[key]) == [], key
+    assert "average" not in one
+    (record,), (undisturbed,) = (records_of(each, "mini-s0-*", "wmt_rnn") for each in (workshop, trained))
+    assert record["metrics"] == undisturbed["metrics"]
+    assert record["curves"] == undisturbed["curves"]
+
+
+def test_the_mean_of_the_last_weights_is_kept_and_tested(workshop, trained, wmt_tree):
+    before, last = (
+        torch.load(folder_of(trained) / name, weights_only=True)
+        for name in ("step-00000106.ckpt", "step-00000108.ckpt")
+    )
+    weights = torch.load(folder_of(trained) / "weights.ckpt", weights_only=True)
+    assert differences(weights["average"], last["average"]) == []
+    assert (before["average"]["count"], last["average"]["count"]) == (1, 2)
+    names = [f"network.{name}" for name in last["average"]["weights"]]
+    assert names == list(last["state_dict"])
+    for name, mean in zip(names, last["average"]["weights"].values(), strict=True):
+        one, other = (each["state_dict"][name] for each in (before, last))
+        torch.testing.assert_close(mean, (one + other) / 2, rtol=1e-5, atol=1e-6)
+    del weights["average"]
+    torch.save(weights, workshop.root / "unaveraged.ckpt")
+    finish(workshop, *validate(wmt_tree, f"--checkpoint={workshop.root / 'unaveraged.ckpt'}"))
+    (record,), (whole,) = records_of(workshop, "mini-validate-*"), records_of(trained, "mini-s0-*")
+    assert record["metrics"]["newstest2014/chrf"]["value"] != whole["metrics"]["newstest2014/chrf"]["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_workers_change_nothing(workshops, wmt_tree, trained, benchmark):
+    workshop = workshops("workers")
+    finish(workshop, *command(wmt_tree, benchmark=benchmark, more="--data.init_args.workers=2"))
+    one, other = (
+        torch.load(folder_of(each, benchmark) / "weights.ckpt", weights_only=True) for each in (workshop, trained)
+    )
+    assert differences(one["state_dict"], other["state_dict"]) == []
+    (record,), (alone,) = (records_of(each, "mini-s0-*", benchmark) for each in (workshop, trained))
+    assert (record["metrics"], record["curves"]) == (alone["metrics"], alone["curves"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_two_processes_or_accumulated_batches_take_the_same_steps(workshops, wmt_tree, benchmark):
+    """Of the same token batches, but for rounding; and validation inside fit, with unequal shares."""
+    records = {}
+    for name, more in {"alone": "", "pair": "", "accumulated": "--trainer.accumulate_grad_batches=2"}.items():
+        workshop, devices = workshops(name), ["--devices=2"] if name == "pair" else []
+        finish(workshop, *command(wmt_tree, *devices, benchmark=benchmark, more=f"--{NETWORK}.dropout=0 {more}"))
+        (records[name],) = records_of(workshop, "mini-s0-*", benchmark)
+        assert records[name]["environment"]["world_size"] == 1 + len(devices)
+        assert records[name]["examples"] == {"expected": 26, "scored": 26, "unique": 26}
+    for name, key in itertools.product(("pair", "accumulated"), ("train/loss", "val/perplexity", "val/bleu")):
+        ours, alone = (torch.tensor(records[each]["curves"][key]).T for each in (name, "alone"))
+        assert torch.equal(ours[0], alone[0])
+        if (name, key) != ("accumulated", "train/loss"):  # which is that of the last of the accumulated batches
+            torch.testing.assert_close(ours[1, 0], alone[1, 0], rtol=1e-5, atol=0)
+        if key == "val/perplexity":
+            torch.testing.assert_close(ours[1], alone[1], rtol=5e-3, atol=0)

@@ -1,0 +1,82 @@
+"""What WMT's datamodule refuses and does without, and what identifies its data."""
+
+import json
+
+import pytest
+
+from benchmarks.errors import UserError
+from datamodules import tokenised
+from datamodules.wmt import Filter
+from tests.datamodules import wmt_batches
+from tests.datamodules.fitting import ready
+from tests.datamodules.wmt_batches import PAIRS, SIZE, data, kept_by_hand, planted
+
+pytestmark = pytest.mark.usefixtures("own_place")
+tree = wmt_batches.tree
+
+
+def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenised, "ROOT", tmp_path / "nowhere")
+    for needless in ("train", "newstest2013", "newstest2015"):
+        for side in ("de", "en"):
+            (copied / f"{needless}.{side}").unlink()
+    datamodule = data(copied)
+    datamodule.verify(training=False)
+    assert datamodule.identity == {"newstest2014.en-de": 23}
+    assert list(datamodule.tests) == ["newstest2014.en-de"]
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(UserError, match="has no training text"):
+        data(copied).verify(training=True)
+
+
+def test_without_newstest2013_there_is_no_validation(copied):
+    assert len(ready(data(copied)).val_dataloader()) == 1
+    for side in ("de", "en"):
+        (copied / f"newstest2013.{side}").unlink()
+    datamodule = ready(data(copied))
+    assert datamodule.val_dataloader() == []
+    assert len(datamodule.test_dataloader()) == 2
+
+
+def test_the_headlines_test_set_comes_first(tree):
+    datamodule = ready(data(tree, tests=["newstest2015", "newstest2014"]))
+    assert list(datamodule.tests) == ["newstest2015.en-de", "newstest2014.en-de"]
+    sizes = [sum(len(batch["index"]) for batch in loader) for loader in datamodule.test_dataloader()]
+    assert sizes == [12, 23]
+
+
+def test_a_direction_that_is_none_is_refused(tree):
+    with pytest.raises(ValueError, match="direction is 'fr-en'; it is one of de-en, en-de"):
+        data(tree, direction="fr-en")
+
+
+def identity(root, **changes):
+    datamodule = data(root, **changes)
+    datamodule.setup("fit")
+    assert datamodule.state_dict() == datamodule.identity
+    json.dumps(datamodule.identity)
+    return datamodule.identity
+
+
+def test_identity_says_what_there_is(tree):
+    found = identity(tree)
+    kept = len(kept_by_hand(ready(data(tree)).subwords))
+    assert {found[f"{key}.en-de"] for key in ("newstest2014", "newstest2015")} == {23, 12}
+    assert (found["training pairs"], found["used"]) == (251, kept)
+    assert identity(tree) == found
+    assert identity(tree, subwords=SIZE + 1) != found
+    assert identity(tree, pairs=Filter(60, 1.2)) != found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param([*PAIRS, PAIRS[0]], id="one more"),
+        pytest.param([("Zyxqv " * 9 + "!", PAIRS[0][1]), *PAIRS[1:]], id="other words"),
+        pytest.param([PAIRS[1], PAIRS[0], *PAIRS[2:]], id="two change places"),
+        pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter"),
+    ],
+)
+def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
+    assert changed != PAIRS
+    assert identity(planted(tmp_path / "changed", changed)) != identity(tree)
