@@ -74,15 +74,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def write_weights(checkpoint: Path, path: Path) -> None:
-    """Writes what a checkpoint knows of the model and of its run, without what only continuing the run needs.
+def write_weights(checkpoint: Path, path: Path, identity: dict[str, Any]) -> None:
+    """Writes what a checkpoint knows of the model, without what only continuing the run needs.
+
+    Args:
+        checkpoint: of some moment of the run.
+        path: where to.
+        identity: what is known of the run by now, which may be more than at that moment.
 
     Raises:
         UserError: the disk is full, or may not be written to.
     """
     known = load_checkpoint(checkpoint)
     needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "learning"}
-    known = {key: _without_experience(value) for key, value in known.items() if key not in needless}
+    known = {key: _without_experience(value) for key, value in known.items() if key not in needless} | {SUITE: identity}
     AtomicCheckpointIO().save_checkpoint(known, path)
 
 

@@ -41,6 +41,8 @@ MACHINE_KEYS = frozenset(
 )
 
 
+PROCESSES = ("accelerator", "devices", "num_nodes", "strategy")  # settings of a Trainer that decide which ones start
+
 # What a command sets itself, so that an override of it would be lost in silence: key -> how to set it.
 OWN_KEYS = {"data.init_args.root": "DATA=/path", "data.init_args.seed": "SEEDS=0"}
 

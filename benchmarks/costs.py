@@ -69,11 +69,7 @@ def plan(options: Namespace, names: list[str]) -> str:
             given.devices = None  # robots, cars and games take one process, however many there are
         asked = request(name, given, ("full", "because a plan is of full runs"))
         count = len(seeds(options.seeds, asked.claim, asked.profile))
-        of_many = len(names) > 1  # one of them must not cost the others their lines
-        costs = {
-            variant: (_cost_or_why_not if of_many else _cost)(asked, variant, machine, given)
-            for variant in asked.variants
-        }
+        costs = {variant: _cost(asked, variant, machine, given) for variant in asked.variants}
         lines += [_cells(asked, variant, cost, machine, count) for variant, cost in costs.items()]
     return table(lines)
 
@@ -104,18 +100,16 @@ def _cost(asked: Request, variant: str | None, machine: Machine, options: Namesp
     unread = asked.data is None and needs_data(asked.claim) and asked.profile == "full"
     if unread and machine.gpu is not None:
         return _published(asked, variant, machine.gpu)
-    data = None if unread else locate_data(asked, training=True)
+    try:
+        data = None if unread else locate_data(asked, training=True)
+    except UserError as error:
+        if options.benchmark is not None:
+            raise
+        return Cost(None, str(error).splitlines()[0])  # one of many, whose data cost the others no line
     found = _forecasts("steps" if unread else "run", asked, variant, data, options)
     if isinstance(found, str):
         return _otherwise(asked, variant, f"could not be rehearsed: {found}", unread)
     return _measured(found, _made_up(asked, found) if unread else "measured here")
-
-
-def _cost_or_why_not(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
-    try:
-        return _cost(asked, variant, machine, options)
-    except UserError as error:
-        return Cost(None, str(error).splitlines()[0])
 
 
 def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> Cost:

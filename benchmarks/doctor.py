@@ -26,6 +26,7 @@ GIGABYTE = 10**9
 FREE = 10 * GIGABYTE  # of disk: a full run's checkpoints and predictions
 # Of shared memory for the loaders of all GPUs: ImageNet's 12 workers a GPU hold two batches each, so 24 times the 4,096
 # images of a step, of 192 x 192 pixels at the end, 10.9 GB on any number of GPUs; and some are just being taken out.
+# Evaluation holds 0.9 GB a GPU.
 SHARED = 12 * GIGABYTE
 FILES = 4096  # open at once by the loaders of eight GPUs
 
@@ -107,8 +108,7 @@ def _shared_memory() -> Finding:
     return Finding(
         "note",
         "shared memory",
-        f"{words}; on any number of GPUs ImageNet's loaders fill 12 GB, or an n-th with gradients accumulated over n "
-        "batches, others 2 GB (in a container: --shm-size=12g)",
+        f"{words}; on one to twelve GPUs ImageNet's loaders fill 12 GB, others 2 GB (in a container: --shm-size=12g)",
     )
 
 

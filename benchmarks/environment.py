@@ -51,7 +51,7 @@ class Code:
         if not self.dirty:
             return ()
         if self.commit is None:
-            return ("code: git cannot tell its commit (no checkout, or one of another user's)",)
+            return ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
         return (f"code: not that of the commit {self.commit[:12]} alone",)
 
 

@@ -75,6 +75,7 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
                 draft.mkdir()
                 write(draft)
                 shutil.move(draft, folder)
+                sync(folder.parent)
     except OSError as error:
         raise cannot_write(folder, error) from error
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from benchmarks.arguments import Request, locate_data, request
 from benchmarks.claim import DEFAULT
-from benchmarks.config import Settings, overridden, resolve_settings
+from benchmarks.config import PROCESSES, Settings, overridden, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.paths import relative, run_folder
 from benchmarks.schema import Identity
 from benchmarks.strict import load_identity
 
 OWN_PACKAGES = ("datamodules.", "lightning_modules.")
-PLACE = ("accelerator", "accumulate_grad_batches", "devices", "num_nodes", "strategy")  # of a Trainer: where it runs
+PLACE = (*PROCESSES, "accumulate_grad_batches")  # settings of a Trainer that are of the machine where it runs
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def _moved(settings: Settings, committed: Settings) -> Settings:
         name: overlay and _moved(overlay, committed.get("stages", {}).get(name) or {})
         for name, overlay in settings.get("stages", {}).items()
     }
-    return settings | ({"trainer": trainer} if trainer else {}) | ({"stages": stages} if stages else {})
+    moved = {"trainer": trainer} if "trainer" in settings or placed else {}
+    return settings | moved | ({"stages": stages} if stages else {})
 
 
 def _asked_of(run: Identity, options: Namespace, name: str) -> Request:

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.assembly import Assembly
 from benchmarks.claim import Claim
 from benchmarks.config import (
+    PROCESSES,
     Profile,
     Settings,
     config_hash,
@@ -140,7 +141,7 @@ def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:
 
 def _require_one_machine(assemblies: dict[str, Assembly]) -> None:
     """Refuses stages that would be fitted by other processes than those that the first one starts."""
-    for key in ("accelerator", "devices", "num_nodes", "strategy"):
+    for key in PROCESSES:
         values = {name: assembly.resolved["trainer"][key] for name, assembly in assemblies.items()}
         if len({str(value) for value in values.values()}) > 1:
             told = ", ".join(f"{value} in {name}" for name, value in values.items())

@@ -88,7 +88,7 @@ def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None
     forecast = None
     if trainer.is_global_zero:
         forecast = _forecast(stage, meter, evaluation)
-        write_weights(stage.folder / LAST, stage.folder / WEIGHTS)
+        write_weights(stage.folder / LAST, stage.folder / WEIGHTS, plan.identity(stage))
         name = f"{stage.name}: " if stage.name else ""
         print(f"{name}rehearsed: {trainer.global_step} steps with a stop and a resume, validation and test in part")
         print(forecast.told() if forecast else "too few steps an epoch to measure speed", flush=True)

@@ -109,14 +109,10 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
 
 def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
     """Why no run of this code on these data can be official, where a full one could be."""
-    return code.remarks + missing(plan) if plan.order.profile == "full" else ()
-
-
-def missing(plan: Plan) -> tuple[str, ...]:
-    """What its training data lack of the official ones; a miniature has others."""
     if plan.order.profile != "full":
         return ()
-    return tuple(dict.fromkeys(chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)))
+    missing = chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)
+    return code.remarks + tuple(dict.fromkeys(missing))
 
 
 def require_one_network(plan: Plan) -> None:
@@ -157,7 +153,8 @@ def make_record(
 ) -> Record:  # fmt: skip
     """The record of a finished training run."""
     order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
-    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings) + missing(plan)
+    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings)
+    changed += remarks_on(plan, beginning.code)
     around = surroundings(trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
     left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
     return Record(

@@ -144,13 +144,19 @@ def begin_or_continue(
             f"{relative(folder)} was begun on other data than DATA now holds ({_differences(known['data'], data)}). "
             "Point DATA at the same data, or start another run with FRESH=1."
         )
-    together = Code(**known["code"]).then(code)
-    if asdict(together) != known["code"]:
+    before = Code(**known["code"]) if "code" in known else Code(None, True)  # as where an earlier version began it
+    together = before.then(code)
+    if together != before:
         write_atomically(path, json.dumps(known | {"code": asdict(together)}).encode())
-    weights = known["initialised_from"]
+    weights = known.get("initialised_from")
     return Beginning(str(known["started"]), data, None if weights is None else StoredFile(**weights), together)
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
     changed = [key for key in after if before.get(key) != after[key]]
-    return ", ".join(f"{key}: {before.get(key)} then, {after[key]} now" for key in changed)
+    return ", ".join(f"{key}: {_shown(before.get(key))} then, {_shown(after[key])} now" for key in changed)
+
+
+def _shown(value: Any) -> str:
+    """A list, such as of a thousand names, by its length and its first entry."""
+    return f"{len(value)} from {value[0]} on" if isinstance(value, list) and value else str(value)

@@ -75,7 +75,7 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
     if trainer.is_global_zero:
         checkpoints = next(callback for callback in chain if isinstance(callback, Checkpoints))
-        write_weights(checkpoints.tested, stage.folder / WEIGHTS)
+        write_weights(checkpoints.tested, stage.folder / WEIGHTS, checkpoints.identity)
     trainer.strategy.barrier("the weights are there")
     return trainer, meter
 

@@ -166,7 +166,7 @@ def _of_any_moment(loaded: Loaded) -> tuple[str, ...]:
     """What a run continues from may be of before its end: somebody could pick the moment by its score."""
     if "optimizer_states" not in loaded.checkpoint:
         return ()
-    return (f"checkpoint: {loaded.asked.claim.checkpoint} -> one of any moment; what the run tests is weights.ckpt",)
+    return (f"checkpoint: {loaded.asked.claim.checkpoint} -> one of any moment; give the weights.ckpt of its run",)
 
 
 def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:

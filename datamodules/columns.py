@@ -96,14 +96,13 @@ def written(folder: Path, name: str, subwords: Subwords) -> Iterator[Callable[[l
 def seal(folder: Path) -> None:
     """Adds the digest, once all else is there.
 
-    It is of what is trained on, so that it is the same whatever form the text came in. All of it is on disk before the
-    folder gets its name: the power may fail.
+    It is of what is trained on, so that it is the same whatever form the text came in. All of it is on disk then: the
+    power may fail once the folder has its name.
     """
-    files = sorted(folder.iterdir())
-    for file in files:
-        sync(file)
-    digests = "".join(map(sha256, files))
+    digests = "".join(sha256(file) for file in sorted(folder.iterdir()))
     (folder / DIGEST).write_text(hashlib.sha256(digests.encode()).hexdigest())
+    for path in (*folder.iterdir(), folder):
+        sync(path)
 
 
 def blocks(examples: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -2,7 +2,7 @@
 
 Of each record: are the files that it vouches for unchanged, and its weights no other run's; does somebody else's
 program find the same in the predictions; does our own scoring, where no data are needed or those of the run are there;
-has the claim changed since. Of each folder beside them: is its record there, as no seed is dropped unseen.
+has the claim changed since. Of each folder beside them: is its record there, or was a seed dropped.
 Of each reading with several runs: does somebody else's program find the same interquartile mean.
 """
 
@@ -74,7 +74,7 @@ def _records(benchmark: str) -> Iterator[Checked]:
 
 def strays(benchmark: str) -> Iterator[Checked]:
     """What runs kept beside their records, and whose record is gone."""
-    gone: list[Finding] = [("contradicts", "its record is not here; put it back, or remove this folder too")]
+    gone: list[Finding] = [("contradicts", "its record is not here; put it back, or finish the run")]
     for folder in sorted(records_folder(benchmark).glob("*/")):
         if not record_file(benchmark, folder.name).exists():
             yield f"{benchmark} {folder.name}", gone

@@ -77,7 +77,7 @@ def _example(
         "width": width,
         "height": height,
         "mistakes": mistakes,
-        "image": _thumbnail(images, index),
+        "image": small_address(decode(images.read(index), images.where(index)), SIDE, LARGEST_PICTURE, QUALITIES),
         "objects": annotated[:shown],
         "more_objects": len(annotated) - shown,
         "detections": detected[:drawn],
@@ -114,8 +114,3 @@ def _fitting(boxes: Sequence[Box]) -> int:
     """How many from the first fit on the page."""
     sizes = [len(box.outline) + len(escape(box.text).encode()) + MARKUP for box in boxes]
     return int(np.searchsorted(np.cumsum(sizes), LARGEST_BOXES, side="right"))
-
-
-def _thumbnail(images: Split, index: int) -> str:
-    with images.open(index) as stream:
-        return small_address(decode(stream.read(), images.where(index)), SIDE, LARGEST_PICTURE, QUALITIES)

@@ -91,7 +91,7 @@ def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeyp
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(total, 0, total))
     found = doctor._shared_memory()
     assert found.verdict == verdict
-    assert ("on any number of GPUs ImageNet's loaders fill 12 GB" in found.words) == (verdict == "note")
+    assert ("on one to twelve GPUs ImageNet's loaders fill 12 GB" in found.words) == (verdict == "note")
     data = resolve_settings("imagenet", "full", None, {})["data"]["init_args"]
     step = data["global_batch_size"] * 3 * data["largest"] ** 2
     assert 2 * data["workers"] * step < doctor.SHARED < (2 * data["workers"] + 4) * step

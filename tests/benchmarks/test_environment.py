@@ -63,7 +63,7 @@ def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     code = environment.code()
     assert code == environment.Code(None, True)
-    assert code.remarks == ("code: git cannot tell its commit (no checkout, or one of another user's)",)
+    assert code.remarks == ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
 
 
 @pytest.mark.parametrize(("name", "dirty"), [("README.md", False), ("results/statistics.py", True)])
@@ -81,3 +81,9 @@ def test_code_that_was_changed_at_any_start_stays_so(tmp_path):
     clean, edited = (environment.Code("c" * 40, dirty) for dirty in (False, True))
     for code, dirty in ((clean, False), (edited, True), (clean, True)):
         assert begin_or_continue(tmp_path, {"train": 5}, code, lambda: None).code.dirty is dirty
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(tmp_path):
+    (tmp_path / "run.json").write_text('{"started": "2026-01-01T00:00:00+00:00", "data": {"train": 5}}')
+    found = begin_or_continue(tmp_path, {"train": 5}, environment.Code("c" * 40, False), lambda: None)
+    assert (found.code, found.started[:4]) == (environment.Code(None, True), "2026")

@@ -55,10 +55,18 @@ def test_data_that_are_broken_keep_no_other_benchmark_from_running(desk, monkeyp
     assert code == 2
     assert err.count("error: ") == 2
     for name in ("coco", "imdb"):
-        assert f"error: {desk.tmp / name}" in err
+        assert f"error: {name}: {desk.tmp / name}" in err
     assert {"imagenet", "locomotion_walk"} <= set(ran)
     assert not {"coco", "imdb"} & set(ran)
     assert "results/report.html" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--seeds=x", "--args=--typo", "--variant=hopper-ppo"])
+def test_a_mistake_about_all_is_said_once_before_any_runs(desk, option):
+    before = desk.files()
+    code, _, err = desk.call("reproduce", option)
+    assert (code, err.count("error: "), err.count("\n")) == (2, 1, 1), err
+    assert desk.files() == before
 
 
 def test_one_seed_has_told_itself(finished):
