@@ -44,7 +44,7 @@ def run(order: Order) -> None:
         UserError: bad input.
         Stopped: a signal ended the run, which the same command continues.
     """
-    plan, code = work_out(order), environment.code()
+    plan = work_out(order)
     require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
     if record_path.exists():
@@ -58,12 +58,12 @@ def run(order: Order) -> None:
         train_and_test(plan)  # the part of every other rank
         return
     with occupied(plan.folder):
-        finish(plan, code, record_path)
+        finish(plan, record_path)
 
 
-def finish(plan: Plan, code: environment.Code, record_path: Path) -> None:
+def finish(plan: Plan, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    beginning = begin(plan, code)
+    beginning = begin(plan, environment.code())
     remarks = remarks_on(plan, beginning.code)
     for remark in remarks:
         announce(f"note: unofficial ({remark})")
