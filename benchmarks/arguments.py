@@ -204,15 +204,19 @@ def passed_on(options: Namespace, asked: Request, variant: str | None, data: str
 
 
 def roots(data: str, benchmark: str | None, names: Sequence[str]) -> dict[str, str]:
-    """Where the data of each benchmark lie: in DATA where one is asked for, else in the folder of its name there.
+    """Where the data of each benchmark lie: in DATA where one is asked for, else in a folder there.
+
+    It has the name of the benchmark, or that of the data set, which several benchmarks may share.
 
     Raises:
         UserError: there is no such folder of any benchmark that needs data.
     """
     if benchmark is not None:
         return {benchmark: data}
-    needy = [name for name in names if needs_data(load_claim(name))]
-    found = {name: str(Path(data) / name) for name in needy if (Path(data) / name).is_dir()}
+    claims = {name: claim for name in names if needs_data(claim := load_claim(name))}
+    folders = {name: [Path(data, each) for each in (name, claim.dataset)] for name, claim in claims.items()}
+    found = {name: str(path) for name, paths in folders.items() for path in reversed(paths) if path.is_dir()}
     if not found:
-        raise UserError(f"DATA={data} has no folder called like a benchmark ({', '.join(needy)}).")
+        meant = dict.fromkeys(path.name for paths in folders.values() for path in paths)
+        raise UserError(f"DATA={data} has no folder called like a benchmark or its data set ({', '.join(meant)}).")
     return found

@@ -136,4 +136,5 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--variant", help="a file of the benchmark's variants/, without .yaml, or default: none")
     command.add_argument("--devices", help="GPUs, or CPU processes, a node")
     command.add_argument("--nodes", help="machines, under torchrun or SLURM")
-    command.add_argument("--args", help='overrides, such as "--trainer.max_epochs 5"; they make a run unofficial')
+    overrides = 'overrides, such as "--trainer.max_epochs 5"; any but machine options make a run unofficial'
+    command.add_argument("--args", help=overrides)

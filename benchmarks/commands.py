@@ -58,10 +58,11 @@ def _each(options: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace
     """Every benchmark whose data are there, or that needs none, with its own part of DATA."""
     data = {} if options.data is None else roots(options.data, None, benchmarks())
     for name in benchmarks():
-        if options.data is None or name in data or not needs_data(load_claim(name)):
+        claim = load_claim(name)
+        if options.data is None or name in data or not needs_data(claim):
             yield name, argparse.Namespace(**vars(options) | {"data": data.get(name)})
         else:
-            print(f"{name}: skipped, there is no {Path(options.data) / name}")
+            print(f"{name}: skipped, there is no {Path(options.data) / claim.dataset}")
 
 
 def _reproduce(name: str, options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ FIELDS = (
     "verdict", "note", "runs",
 )  # fmt: skip
 
-SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "least", "each run")
+SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "worst", "each run")
 
 MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
 
@@ -84,7 +84,7 @@ def csv_of(lines: Iterable[Sequence[str | float]]) -> str:
 
 
 def seeds_markdown(rows: Sequence[Row]) -> str:
-    """The runs of every reading one by one, the least of them, and the interquartile mean; none is left out."""
+    """The runs of every reading one by one, the worst of them, and the interquartile mean; none is left out."""
     return table([SEED_COLUMNS, *map(_seed_cells, several(rows))])
 
 
@@ -112,8 +112,9 @@ def _seed_cells(row: Row) -> tuple[str, ...]:
     values = np.array(row.values)
     low, high = interquartile_interval(values)
     middle = f"{number(middle_of(row))} ({number(low)} to {number(high)})"
+    worst = (min if row.reading.higher_is_better else max)(row.values)
     each = ", ".join(map(number, row.values))
-    return (row.benchmark, row.reading.name, number(float(values.mean())), middle, number(min(row.values)), each)
+    return (row.benchmark, row.reading.name, number(float(values.mean())), middle, number(worst), each)
 
 
 def summary(claim: Claim, record: Record) -> str:

@@ -1,4 +1,4 @@
-"""`results/report.html`: one page that needs nothing else. From records alone; the same ones, the same bytes."""
+"""`results/report.html`: one page that needs nothing else. From records, the sheets beside them and measured speeds."""
 
 from __future__ import annotations
 

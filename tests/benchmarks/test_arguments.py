@@ -54,17 +54,19 @@ def test_one_folder_spelt_in_two_ways_is_one(desk, home, monkeypatch):
     assert others == [f"{first}-{number}" for number in (2, 3, 4)]
 
 
-def test_each_benchmark_gets_the_folder_of_its_name(desk, monkeypatch):
+def test_each_benchmark_gets_the_folder_of_its_name_or_of_its_data_set(desk, monkeypatch):
     started = {}
     monkeypatch.setattr(commands, "_reproduce", lambda name, options: started.update({name: options.data}) or 0)
     for last in ("tables", "report"):
         monkeypatch.setattr(commands, last, lambda options: 0)
-    for name in ("imdb", "wmt_rnn", "go"):
+    for name in ("imdb", "wmt", "wmt_rnn", "go"):
         (desk.tmp / name).mkdir()
     code, out, err = desk.call("reproduce", f"--data={desk.tmp}/")
     assert (code, err) == (0, "")
     assert {name: data for name, data in started.items() if data} == {
-        name: str(desk.tmp / name) for name in ("imdb", "wmt_rnn")
+        "imdb": str(desk.tmp / "imdb"),
+        "wmt_rnn": str(desk.tmp / "wmt_rnn"),
+        "wmt_transformer": str(desk.tmp / "wmt"),
     }
-    assert started.keys() - {"imdb", "wmt_rnn"} == {"driving", "go", "locomotion_run", "locomotion_walk"}
+    assert started.keys() - {"imdb", "wmt_rnn", "wmt_transformer"} == {"driving", "go", "locomotion_run", "locomotion_walk"}
     assert f"coco: skipped, there is no {desk.tmp / 'coco'}" in out
