@@ -68,5 +68,6 @@ def test_each_benchmark_gets_the_folder_of_its_name_or_of_its_data_set(desk, mon
         "wmt_rnn": str(desk.tmp / "wmt_rnn"),
         "wmt_transformer": str(desk.tmp / "wmt"),
     }
-    assert started.keys() - {"imdb", "wmt_rnn", "wmt_transformer"} == {"driving", "go", "locomotion_run", "locomotion_walk"}
+    without = {name for name, data in started.items() if not data}
+    assert without == {"driving", "go", "locomotion_run", "locomotion_walk"}
     assert f"coco: skipped, there is no {desk.tmp / 'coco'}" in out
