@@ -63,7 +63,9 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
     ]
     found += [each for name, root in roots.items() for each in _data(name, claims[name], root)]
     found += [_gnugo(name, asked_for=len(claims) == 1) for name, claim in claims.items() if claim.task == "go"]
-    return [*found, *_processors(devices), _two_processes()]
+    found += _processors(devices)
+    found += [_compiler(name) for name, claim in claims.items() if claim.task == "control"]
+    return [*found, _two_processes()]
 
 
 def _packages() -> Finding:
@@ -172,6 +174,21 @@ def _processors(devices: int | None) -> Iterator[Finding]:
             "GPU",
             "none: miniatures, robots, cars and Go on 7x7 run here; images, speech, text and 9x9 in full do not",
         )
+
+
+def _compiler(name: str) -> Finding:
+    """Of C++, for the updates of agents that move robots."""
+    from lightning_modules.flat import compiler
+
+    found = compiler()
+    if found is not None:
+        return Finding("ok", name, f"PPO's and DecQN's updates are compiled by {found}")
+    return Finding(
+        "note",
+        name,
+        "there is no C++ compiler, so training takes several times as long and ends with other last digits; `apt "
+        "install g++` on Debian and Ubuntu, `xcode-select --install` on macOS, or name one in CXX",
+    )
 
 
 def _memory() -> int:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from benchmarks.errors import Failure
-from datamodules.environments.go_game import COLUMNS, Game
-from datamodules.environments.go_rules import BLACK, WHITE
+from results.scoring.go_game import COLUMNS, Game
+from results.scoring.go_rules import BLACK, WHITE
 from results.scoring.rows import whole_number
 from results.scoring.sgf import result_of
 

@@ -37,14 +37,14 @@ class MeanWeights:
         """Takes the present weights."""
         self.count += 1
         for name, weight in network.state_dict().items():
-            mean = self.weights.setdefault(name, torch.zeros_like(weight))
-            mean += (weight - mean) / self.count
+            # A checkpoint is loaded before the network moves to its device.
+            mean = self.weights.get(name, torch.zeros_like(weight)).to(weight.device)
+            self.weights[name] = mean + (weight - mean) / self.count
 
     def state(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
         return {"count": self.count, "weights": self.weights}
 
-    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Goes on from what a checkpoint has kept."""
-        self.count = state["count"]
-        self.weights = {name: weight.to(device) for name, weight in state["weights"].items()}
+        self.count, self.weights = state["count"], dict(state["weights"])

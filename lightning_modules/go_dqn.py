@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import LEGAL, Positions, look_at_all
-from datamodules.environments.go_rules import keys, neighbours
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
 from lightning_modules.returns import targets
 from lightning_modules.schedules import chance
 from lightning_modules.symmetries import symmetries, turn
+from results.scoring.go_game import Game
+from results.scoring.go_rules import keys, neighbours
 
 
 class GoDQN(GoPlayer):

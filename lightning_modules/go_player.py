@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import PLANES
 from datamodules.environments.matches import Matches, play_matches
 from datamodules.environments.self_play import Lived, SelfPlay
@@ -18,6 +17,7 @@ from lightning_modules.agent import LEARNING, Learner, StepAdam
 from lightning_modules.networks.go_net import GoNet
 from lightning_modules.window import Window
 from results.scoring.contest import opening_and_colour
+from results.scoring.go_game import Game
 from results.scoring.replays import replayed
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
-from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import Positions
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
 from lightning_modules.symmetries import symmetries, turn
 from lightning_modules.tree_search import Search
+from results.scoring.go_game import Game
 
 
 class GumbelAlphaZero(GoPlayer):

@@ -87,7 +87,7 @@ class Translator(StepModule):
         if AVERAGE not in checkpoint or self.averaging is None:
             return
         if self.trainer.state.fn == "fit":
-            self.mean.restore(checkpoint[AVERAGE], self.device)
+            self.mean.restore(checkpoint[AVERAGE])
         else:
             if (taken := checkpoint[AVERAGE]["count"]) < self.averaging.count:
                 announce(

@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from datamodules.environments.go_positions import Positions, look, look_at_all
-from datamodules.environments.go_rules import find_owners, keys, neighbours, put, worth
+from results.scoring.go_rules import find_owners, keys, neighbours, put, worth
 
 Floats = NDArray[np.float32]
 Evaluate = Callable[[NDArray[np.uint8]], tuple[Floats, Floats]]

@@ -18,6 +18,8 @@ import scipy.io
 # Threads that wait for each other would spin on the cores that the other test process computes on; OpenMP reads this
 # when torch loads it.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+# Every machine is tested as one without a GPU, as CI's is: what runs and messages say and compute depends on it.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from datamodules.layouts import imagenet as layouts
 from datamodules.miniature import coco as coco_miniature

@@ -15,7 +15,7 @@ def replayed(contest: Contest, moves: Sequence[int]) -> float:
     Raises:
         ValueError: a move is illegal, or the game does not end with the last one.
     """
-    from datamodules.environments.go_game import Game  # numba takes its time, and tables need no game
+    from results.scoring.go_game import Game  # numba takes its time, and tables need no game
 
     game = Game(contest.size, contest.komi)
     for number, move in enumerate(moves, 1):

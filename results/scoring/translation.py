@@ -27,7 +27,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.schema import References
 from results.scoring.attention import Attended, Attention, read_attention, write_attention
-from results.scoring.references import checked
+from results.scoring.references import checked, one_spaced
 from results.scoring.rows import locate, read_text, shown
 from results.statistics import draws, standard_error
 
@@ -244,8 +244,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _require_references(file: Path, truth: Truth) -> None:
-    # Without white space at the ends, which scores nothing, so that a file with CRLF ends passes.
-    found, expected = ([line.rstrip() for line in lines] for lines in (_lines(file), truth.references))
+    found, expected = ([one_spaced(line) for line in lines] for lines in (_lines(file), truth.references))
     for number, (theirs, ours) in enumerate(zip_longest(found, expected), 1):
         if theirs != ours:
             wanted = "no more lines" if ours is None else f"DATA's reference {shown(ours)}"

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import doctor, doctor_ranks, tracking
 from benchmarks.config import resolve_settings
 from benchmarks.strict import load_claim
+from lightning_modules import flat
 from tests.conftest import ROOT
 from tests.datamodules import gnugo
 from tests.datamodules.imdb_trees import put, reviews
@@ -24,13 +25,16 @@ def here(workshop):
 
 
 def test_a_machine_that_can_run_miniatures(here):
-    code, out, err = here.call("doctor")
+    code, out, err = here.call("doctor", CXX="/there/is/no/compiler")
     assert (code, err) == (0, ""), (out, err)
     found = {line[6:23].strip(): (line[:6].strip(), line[23:]) for line in out.splitlines()}
     assert found["packages"][0] == "ok"
     assert found["two processes"] == ("ok", "talk by gloo")
     assert {"Python", "disk", "shared memory", "open files", "W&B", "processor", "GPU"} <= found.keys()
     assert {verdict for verdict, _ in found.values()} <= {"ok", "note"}
+    for robots in ("locomotion_walk", "locomotion_run"):
+        assert found[robots][0] == "note"
+        assert "no C++ compiler" in found[robots][1]
 
 
 def test_what_is_asked_for_and_cannot_work(here, tmp_path):
@@ -118,6 +122,15 @@ def test_weights_and_biases(monkeypatch, mode):
     found = doctor._tracking()
     assert found.verdict == "ok"
     assert ("wandb login" in found.words) == (mode == "offline")
+
+
+def test_the_compiler_of_updates(monkeypatch):
+    monkeypatch.setattr(flat, "compiler", lambda: "/opt/bin/clang++")
+    words = "ok    locomotion_run   PPO's and DecQN's updates are compiled by /opt/bin/clang++"
+    assert str(doctor._compiler("locomotion_run")) == words
+    monkeypatch.setattr(flat, "compiler", lambda: None)
+    found = doctor._compiler("locomotion_run")
+    assert (found.verdict, "`apt install g++`" in found.words) == ("note", True)
 
 
 def test_the_opponent_in_games_of_go(tmp_path, monkeypatch):

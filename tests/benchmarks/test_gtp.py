@@ -11,7 +11,7 @@ from benchmarks.errors import Failure
 from benchmarks.gtp import Session, serve
 from datamodules.baselines.go import at_random
 from datamodules.environments.gnugo import GnuGo
-from datamodules.environments.go_game import Game
+from results.scoring.go_game import Game
 from tests.conftest import ROOT
 from tests.datamodules.gnugo import needs_gnugo
 

@@ -1,4 +1,4 @@
-"""What tests with GNU Go share: whether it is there, and programs that take its place."""
+"""What tests with GNU Go share: whether it is there, programs that take its place, and how it scores a board."""
 
 import os
 import sys
@@ -48,3 +48,12 @@ def remove(monkeypatch, folder):
     """Takes every gnugo out of sight."""
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(gnugo, "PLACES", (str(folder),))
+
+
+def final_score(engine):
+    """Black's margin over White with komi, as GNU Go sees the board: by life and death."""
+    reply = engine.ask("final_score")
+    if reply == "0":
+        return 0.0
+    winner, margin = reply.split("+")
+    return {"B": 1, "W": -1}[winner] * float(margin)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from datamodules.baselines.go import at_random
-from datamodules.environments.go_game import Game
 from datamodules.sheets.go import sheet
 from results.scoring import go
+from results.scoring.go_game import Game
 from results.scoring.sgf import Played
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from benchmarks.errors import Failure, UserError
 from datamodules.baselines.go import at_random, baselines, eyes
-from datamodules.environments.go_game import Game
 from datamodules.environments.matches import Matches, matches_of, play_matches
 from results.scoring import go
 from results.scoring.contest import Contest, ids
+from results.scoring.go_game import Game
 from tests.datamodules.gnugo import fake, needs_gnugo, remove
-from tests.datamodules.test_go_rules import position
+from tests.results.test_go_rules import position
 
 SMALL = Contest(5, 24, 1)
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import LEGAL, PLANES, Positions, look_at_all
-from datamodules.environments.go_rules import keys, neighbours, worth
 from datamodules.environments.self_play import SelfPlay
 from lightning_modules.go_dqn import GoDQN
 from lightning_modules.gumbel_alphazero import GumbelAlphaZero
 from lightning_modules.networks.go_net import GoNet
 from lightning_modules.symmetries import symmetries, turn
 from lightning_modules.window import Window
+from results.scoring.go_game import Game
+from results.scoring.go_rules import keys, neighbours, worth
 
 COMMON = {
     "blocks": 1, "channels": 8, "hidden": 8, "learning_rate": 2e-3, "weight_decay": 0.0, "batch": 32, "updates": 4,

@@ -115,6 +115,16 @@ def test_a_resumed_training_ends_with_the_same_mean(averaged, tree, tmp_path, be
     check_close(module.mean.weights, averaged.mean)
 
 
+def test_a_mean_from_a_checkpoint_follows_the_network_to_its_device():
+    """Lightning restores a module before it moves it; `meta` stands for a GPU."""
+    network, begun, mean = nn.Linear(2, 2), MeanWeights(), MeanWeights()
+    begun.take(network)
+    mean.restore(begun.state())
+    mean.take(network.to("meta"))
+    assert mean.count == 2
+    assert {weight.device.type for weight in mean.weights.values()} == {"meta"}
+
+
 def test_a_mean_keeps_no_hold_of_the_weights():
     network, mean = nn.Linear(2, 2), MeanWeights()
     with torch.no_grad():

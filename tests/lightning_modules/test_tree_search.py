@@ -5,10 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from datamodules.environments.go_game import Game
 from datamodules.environments.go_positions import PLANES, Positions, look_at_all
-from datamodules.environments.go_rules import keys, neighbours
 from lightning_modules.tree_search import VISIT, Search, considered_visits
+from results.scoring.go_game import Game
+from results.scoring.go_rules import keys, neighbours
 
 
 class Opinion:

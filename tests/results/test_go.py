@@ -7,10 +7,10 @@ from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, measure
 from benchmarks.strict import load_claim
 from datamodules.baselines.go import at_random
-from datamodules.environments.go_game import Game
 from results.foreign import go as foreign
 from results.scoring import go
 from results.scoring.contest import Contest, ids
+from results.scoring.go_game import Game
 
 SPLIT = "3x3-komi9-level1"
 CONTEST = Contest.named(SPLIT)

@@ -56,8 +56,9 @@ def test_the_official_references_are_known(sacrebleu):
     assert found == References(hashlib.sha256(text.encode()).hexdigest(), True, "equal to sacreBLEU's wmt14/full")
 
 
-def test_white_space_at_the_ends_changes_the_file_alone(sacrebleu):
-    found = checked([f"{text} \r" for text in official()], SPLIT)
+def test_other_white_space_changes_the_file_alone(sacrebleu):
+    """sacreBLEU takes doubled spaces out of its copy, which WMT's files and the hub's have."""
+    found = checked([f" {text.replace(' ', '  ')} \r" for text in official()], SPLIT)
     assert found.checked == "equal to sacreBLEU's wmt14/full"
     assert found.sha256 != checked(official(), SPLIT).sha256
 
@@ -66,7 +67,7 @@ def test_white_space_at_the_ends_changes_the_file_alone(sacrebleu):
     ("changed", "said"),
     [
         (lambda texts: [texts[0], "Zwei leerzeichen", texts[2], "Ende"], "in 2 of 4 lines, first line 2"),
-        (lambda texts: [" " + texts[0], *texts[1:]], "in 1 of 4 lines, first line 1"),
+        (lambda texts: [texts[0].replace(" ", ""), *texts[1:]], "in 1 of 4 lines, first line 1"),
         (lambda texts: texts[:3], "in 1 of 4 lines, first line 4"),
         (lambda texts: [*texts, "Noch einer"], "in 1 of 5 lines, first line 5"),
         (lambda texts: [*texts, ""], "in 1 of 5 lines, first line 5"),

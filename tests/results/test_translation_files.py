@@ -142,7 +142,7 @@ LATER = [*REFERENCES[:1], "Er geht nach Haus.", REFERENCES[2], "Die Sonne."]
         (REFERENCES[:3], [", line 4: expected DATA's reference 'Die Sonne", "; got the end of the file"]),
         ([*REFERENCES, ""], [", line 5: expected no more lines; got ''"]),
         ([REFERENCES[0].lower(), *REFERENCES[1:]], [", line 1: expected"]),
-        ([REFERENCES[0].replace(" ", "\u00a0"), *REFERENCES[1:]], [", line 1: expected"]),
+        ([REFERENCES[0].replace(" ", ""), *REFERENCES[1:]], [", line 1: expected"]),
         ([], [", line 1: expected", "; got the end of the file"]),
         (b"\xff", [", line 1: not UTF-8"]),
     ],
@@ -165,6 +165,7 @@ def test_references_beside_the_hypotheses_must_be_those_of_the_truth(tmp_path, t
     [
         pytest.param(None, id="none"),
         pytest.param("\r\n".join(REFERENCES).encode() + b"\r\n", id="CRLF"),
+        pytest.param([text.replace(" ", "\u00a0 ") for text in REFERENCES], id="other white space"),
         pytest.param(b"\xef\xbb\xbf" + "\n".join(REFERENCES).encode(), id="byte order mark, no end"),
     ],
 )
