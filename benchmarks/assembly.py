@@ -26,6 +26,7 @@ from benchmarks.runs import launched_processes
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
 
+DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
 
 
@@ -108,8 +109,14 @@ class Assembly:
         """Refuses devices that are not there, or not as torchrun or SLURM started them, before any process starts.
 
         Raises:
-            UserError: either.
+            UserError: either; torch cannot use the GPUs that are there, and would take processor cores in their place.
         """
+        if self._trainer["accelerator"] == "auto" and not self.on_gpu and _unusable_gpus():
+            raise UserError(
+                f"torch {torch.__version__} cannot use this machine's NVIDIA GPUs. Its CUDA {torch.version.cuda} needs "
+                'a driver as new (`nvidia-smi` says which CUDA yours has). Update it, or give ARGS="--trainer.accelerator '
+                'cpu" to go on without GPUs.'
+            )
         there = torch.cuda.device_count() if self.on_gpu else len(os.sched_getaffinity(0))
         if not 1 <= self.devices <= there:
             kind = "GPU" if self.on_gpu else "CPU core"
@@ -165,3 +172,8 @@ def _essence(message: str) -> str:
     noise = re.compile(r"(Given value|Subtypes:|Does not validate|Errors:|- Expected a <class 'NoneType'>)")
     lines = [line.strip(" -") for line in message.splitlines() if line.strip() and not noise.match(line.strip())]
     return " ".join(lines)
+
+
+def _unusable_gpus() -> bool:
+    """Whether NVIDIA's driver is there but torch finds no GPU, though none was hidden from it."""
+    return DRIVER.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") is None and not torch.cuda.is_available()

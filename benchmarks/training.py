@@ -72,7 +72,10 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     chain = callbacks(plan, stage, meter, remarks)
     trainer = assembly.trainer(chain, **quiet())
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
-    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=last if last.exists() else None)
+    resumed = last if last.exists() else None
+    if resumed is not None:
+        assembly.module.init_from = None  # type: ignore[assignment]  # its checkpoint holds all of them
+    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=resumed)
     if trainer.is_global_zero:
         checkpoints = next(callback for callback in chain if isinstance(callback, Checkpoints))
         write_weights(checkpoints.tested, stage.folder / WEIGHTS, checkpoints.identity)

@@ -123,13 +123,13 @@ class Detector(DetectorScores):
         self.norm_weight_decay, self.init_from = norm_weight_decay, init_from
 
     def build_network(self, datamodule: Any) -> nn.Module:
-        """What `network` makes, with the weights of `init_from` where a run begins.
+        """What `network` makes, to fit with the weights of `init_from`.
 
         Raises:
             UserError: those weights are not there, or are of another network.
         """
         network: Any = self.make_network(len(datamodule.categories), datamodule.short_side, datamodule.longest_side)
-        if self.init_from is not None and self.trainer.state.fn == "fit" and self.trainer.ckpt_path is None:
+        if self.init_from is not None and self.trainer.state.fn == "fit":
             load_backbone(network.backbone.body, self.init_from)
         return cast(nn.Module, network)
 

@@ -102,10 +102,19 @@ def _first(body: ResNet, count: int) -> list[nn.Module]:
     return [body.conv1, body.bn1, *later] if count else []
 
 
+class FrozenNorm(FrozenBatchNorm2d):
+    """Gives back the precision that it is given; torchvision's would turn all that follows from bf16 into float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W], normalised in float32 (as detectron2:detectron2/layers/batch_norm.py)."""
+        normalised: Tensor = super().forward(x)
+        return normalised.to(x.dtype)
+
+
 def _freeze_norms(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, FrozenBatchNorm2d(child.num_features))
+            setattr(module, name, FrozenNorm(child.num_features))
         else:
             _freeze_norms(child)
 

@@ -116,16 +116,24 @@ def test_two_processes_train(workshops, coco_tree):
 
 @pytest.mark.slow
 def test_a_record_names_the_weights_that_training_began_with(workshops, coco_tree):
+    """They are needed once: a run that was killed goes on without them."""
     workshop = workshops("transfer")
     body = ResNet(20, [1, 1, 1], bottleneck=False, width=8, blur_pool=False)
     path = workshop.root / "imagenet.ckpt"
     torch.save({"state_dict": {f"network.{k}": v for k, v in body.state_dict().items()}, "suite": {}}, path)
     arguments = [*command(coco_tree)]
     arguments[-1] += f" --model.init_args.init_from={path}"
-    finish(workshop, *arguments)
+    process = workshop.start(*arguments, pause="step:3")
+    process.until_paused()
+    process.kill_group(signal.SIGKILL)
+    process.wait()
+    (workshop.root / "paused").unlink()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()
+    assert "continuing from" in finish(workshop, *arguments)
     (record,) = records_of(workshop, "mini-s0-*")
     assert record["initialised_from"]["path"] == "imagenet.ckpt"
-    assert record["initialised_from"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["initialised_from"]["sha256"] == digest
     assert any("init_from" in deviation for deviation in record["deviations"])
 
 

@@ -62,6 +62,13 @@ def test_boxes_are_computed_in_float32_in_mixed_precision_too(name):
     assert (far != far.bfloat16().float()).float().mean() > 0.5
 
 
+def test_frozen_norms_keep_the_precision_of_what_they_are_given():
+    """Torchvision's give float32, so that all activations of the network would take twice the memory."""
+    body = FasterRCNN(7, 64, 96, SMALL, channels=16).backbone.body
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert {found.dtype for found in body.features(torch.rand(1, 3, 64, 64))} == {torch.bfloat16}
+
+
 def test_frozen_stages_and_norms_do_not_learn():
     network = FasterRCNN(7, 64, 96, SMALL, frozen_stages=2, channels=16)
     learning = {name for name, parameter in network.backbone.body.named_parameters() if parameter.requires_grad}
