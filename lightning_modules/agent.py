@@ -48,9 +48,13 @@ class Learner(LightningModule):
 
     def anneal(self, optimizer: torch.optim.Optimizer, first: float, last: float = 0.0) -> float:
         """Sets the learning rate of a training step, on the line from `first` to `last`, and returns it."""
-        rate = last + (first - last) * (1 - self.global_step / self.trainer.estimated_stepping_batches)
+        rate = self.between(first, last)
         optimizer.param_groups[0]["lr"] = rate
         return rate
+
+    def between(self, first: float, last: float) -> float:
+        """Where a training step stands on the line from `first`, before training, to `last`, after it."""
+        return last + (first - last) * (1 - self.global_step / self.trainer.estimated_stepping_batches)
 
 
 class Agent(Learner):

@@ -46,7 +46,9 @@ class PPO(Agent):
         learning_rate: of the first rollout; it falls linearly to zero.
         epochs: times a rollout is gone through.
         minibatch: steps in an update.
-        discount: gamma.
+        discount: gamma of the first rollout.
+        last_discount: that it rises to linearly (Francois-Lavet et al. 2015, arXiv 1512.02011: a horizon that grows);
+            it stays where None.
         trace: lambda of the advantage estimates.
         clip: epsilon of the clipped objective.
         value_weight: of the value function's squared error.
@@ -59,12 +61,14 @@ class PPO(Agent):
 
     def __init__(
         self, width: int, deviation: float, learning_rate: float, epochs: int, minibatch: int, discount: float,
-        trace: float, clip: float, value_weight: float, largest_gradient: float, observed: int | None = None,
+        trace: float, clip: float, value_weight: float, largest_gradient: float, last_discount: float | None = None,
+        observed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.deviation = width, deviation
         self.learning_rate, self.epochs, self.minibatch = learning_rate, epochs, minibatch
-        self.discount, self.trace, self.clip = discount, trace, clip
+        self.discount, self.last_discount = discount, discount if last_discount is None else last_discount
+        self.trace, self.clip = trace, clip
         self.value_weight, self.largest_gradient = value_weight, largest_gradient
         self.observed = observed
 
@@ -159,9 +163,8 @@ class PPO(Agent):
         values = self.network.values(rollout.observations.flatten(0, 1)).view_as(rollout.rewards)
         last, final = (self.network.values(states) for states in (rollout.last, rollout.final))
         following = successive_values(values, last, rollout.ended, final)
-        found = advantages(
-            rollout.rewards, values, following, rollout.terminated, rollout.ended, self.discount, self.trace
-        )
+        discount = self.between(self.discount, self.last_discount)
+        found = advantages(rollout.rewards, values, following, rollout.terminated, rollout.ended, discount, self.trace)
         standard = (found - found.mean()) / (found.std() + 1e-8)
         columns = [column[..., None] for column in (rollout.log_probabilities, standard, found + values)]
         return torch.cat([rollout.observations, rollout.actions, *columns], dim=2).flatten(0, 1)

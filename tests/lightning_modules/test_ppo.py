@@ -1,5 +1,7 @@
 """The updates in C++ and in torch against torch's own modules, losses and optimizer, one by one."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -9,14 +11,14 @@ from benchmarks.errors import UserError
 from lightning_modules import ppo
 from lightning_modules.flat import Flat, adam_state, compiler
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
-from lightning_modules.ppo import PPO
+from lightning_modules.ppo import PPO, Rollout
 
 
-def agent_of(observations, actions, width, minibatch):
+def agent_of(observations, actions, width, minibatch, **more):
     torch.manual_seed(0)
     agent = PPO(
         width=width, deviation=0.5, learning_rate=0.01, epochs=2, minibatch=minibatch, discount=0.99, trace=0.95,
-        clip=0.2, value_weight=0.5, largest_gradient=0.5,
+        clip=0.2, value_weight=0.5, largest_gradient=0.5, **more,
     )  # fmt: skip
     agent.build(observations, actions, 3)
     return agent
@@ -113,6 +115,22 @@ def test_updates_are_those_of_plain_torch(way, sizes, apart):
     torch.testing.assert_close(agent.vector.detach(), expected, rtol=1e-4, atol=apart)
     assert (agent.vector - before).abs().max() > 0.02, "five steps of about 0.01 each"
     assert state[0] == 5
+
+
+@pytest.mark.parametrize(("last", "discount"), [(None, 0.99), (0.995, 0.9925)])
+def test_the_discount_rises_in_a_straight_line(last, discount):
+    """Halfway. Of rewards 1 and 2, by a value function that says 0, the first step is worth 1 + 2 gamma lambda."""
+    agent = agent_of(5, 2, 8, 4, last_discount=last)
+    agent._trainer = SimpleNamespace(global_step=50, estimated_stepping_batches=100)
+    with torch.no_grad():
+        agent.vector.zero_()
+        states, ended = torch.randn(2, 1, 5), torch.tensor([[False], [True]])
+        rewards = torch.tensor([[1.0], [2.0]])
+        rollout = Rollout(
+            states, torch.zeros(2, 1, 2), torch.zeros(2, 1), rewards, ended, ended, torch.randn(1, 5), torch.randn(1, 5)
+        )
+        rows = agent.rows(rollout)
+    assert rows[:, -1].tolist() == pytest.approx([1 + 2 * discount * 0.95, 2])
 
 
 @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])
