@@ -11,7 +11,7 @@ TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call 
 SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers reproduce doctor plan tables report verify bench-imagenet test test-all check
+.PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
@@ -30,6 +30,7 @@ help:
 	@echo "make report                   results/report.html: one page with plots, from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
+	@echo "make lock                     both lock files, from pyproject.toml and requirements-peers.in (UPGRADE=1: all newest)"
 	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
 
 # uv installs the rest in seconds; its own hashes stand in the lock too.
@@ -51,6 +52,14 @@ install: .venv/installed
 	@touch $@
 
 peers: .venv-peers/installed
+
+# uv keeps the versions of a lock that still suit.
+LOCK = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	--python-version 3.11 $(call flag,UPGRADE,upgrade)
+
+lock: install
+	@$(LOCK) --group dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) requirements-peers.in --output-file requirements-peers.lock
 
 reproduce: install
 	@$(RUN) reproduce $(TRAINING)

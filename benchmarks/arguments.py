@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.claim import DEFAULT, Claim
-from benchmarks.config import Profile, Settings, merge, parse_overrides
+from benchmarks.config import Settings, merge, parse_overrides
 from benchmarks.errors import UserError
 from benchmarks.miniature import ensure_miniature
 from benchmarks.modules import layouts, needs_data
-from benchmarks.paths import benchmark_folder
+from benchmarks.paths import benchmark_folder, benchmarks
 from benchmarks.runs import announce, externally_launched
+from benchmarks.schema import Profile
 from benchmarks.strict import load_claim
-from results.collect import benchmarks
 from results.scoring.rows import whole_number
 
 LARGEST_SEED = 2**32 - 1

@@ -4,11 +4,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.config import Profile
 from benchmarks.files import cannot_write, sync
 from benchmarks.measure import Scored, stored
 from benchmarks.paths import ROOT
-from benchmarks.schema import StoredFile
+from benchmarks.schema import Profile, StoredFile
 
 LARGEST = 1_000_000  # bytes of a run's kept files together: a repository of many runs stays quick to clone
 

@@ -114,8 +114,8 @@ class Assembly:
         if self._trainer["accelerator"] == "auto" and not self.on_gpu and _unusable_gpus():
             raise UserError(
                 f"torch {torch.__version__} cannot use this machine's NVIDIA GPUs. Its CUDA {torch.version.cuda} needs "
-                'a driver as new (`nvidia-smi` says which CUDA yours has). Update it, or give ARGS="--trainer.accelerator '
-                'cpu" to go on without GPUs.'
+                "a driver as new (`nvidia-smi` says which CUDA yours has). Update it, or go on without GPUs: "
+                'ARGS="--trainer.accelerator cpu".'
             )
         there = torch.cuda.device_count() if self.on_gpu else len(os.sched_getaffinity(0))
         if not 1 <= self.devices <= there:

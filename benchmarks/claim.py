@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
-from benchmarks.schema import STRICT, Signature, short_hash
+from benchmarks.schema import STRICT, Profile, Signature, short_hash
 
 DEFAULT = "default"  # how a user names the variant of what `config.yaml` says by itself
 
@@ -109,7 +108,7 @@ class Claim:
     seeds: tuple[int, ...]
     small_tests: dict[str, SmallTest] = field(default_factory=dict)
 
-    def within(self, profile: Literal["full", "mini"]) -> Claim:
+    def within(self, profile: Profile) -> Claim:
         """The claim as runs of a profile are tested on it."""
         if profile == "full":
             return self

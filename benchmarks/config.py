@@ -10,15 +10,14 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from benchmarks.errors import UserError
 from benchmarks.paths import benchmark_folder, relative
-from benchmarks.schema import short_hash
+from benchmarks.schema import Profile, short_hash
 
-Profile = Literal["full", "mini"]
 Settings = dict[str, Any]
 
 SECTIONS = ("trainer", "model", "data")

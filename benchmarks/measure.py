@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.claim import Claim
-from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.modules import present, scoring, truth
 from benchmarks.paths import relative
-from benchmarks.schema import Environment, Examples, Measurement, References, Signature, StoredFile
+from benchmarks.schema import Environment, Examples, Measurement, Profile, References, Signature, StoredFile
 from results.statistics import NORMAL_QUANTILE
 
 

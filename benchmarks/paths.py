@@ -5,6 +5,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def benchmarks() -> list[str]:
+    """Every benchmark: a folder with a claim."""
+    return sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/claim.yaml"))
+
+
 def benchmark_folder(benchmark: str) -> Path:
     """The folder of claim, configs and notes."""
     return ROOT / "benchmarks" / benchmark

@@ -11,7 +11,6 @@ from benchmarks.assembly import Assembly
 from benchmarks.claim import Claim
 from benchmarks.config import (
     PROCESSES,
-    Profile,
     Settings,
     config_hash,
     machine_settings,
@@ -24,6 +23,7 @@ from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.paths import run_folder
 from benchmarks.runs import choose_run
+from benchmarks.schema import Profile
 from benchmarks.strict import load_claim
 
 

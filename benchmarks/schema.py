@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 SCHEMA = 1
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
+Profile = Literal["full", "mini"]
 Signature = dict[str, str | int | float | bool | None]
 
 
@@ -134,7 +135,7 @@ class Record:
     __pydantic_config__ = STRICT
     schema: int
     benchmark: str
-    profile: Literal["full", "mini"]
+    profile: Profile
     mode: Literal["train", "validate"]
     variant: str | None
     run_id: str
@@ -172,7 +173,7 @@ class Identity:
 
     __pydantic_config__ = STRICT
     benchmark: str
-    profile: Literal["full", "mini"]
+    profile: Profile
     variant: str | None
     seed: int
     settings: dict[str, Any]

@@ -70,6 +70,7 @@ class ImdbData(SequenceData):
     """
 
     unit = "tokens"
+    num_classes = len(CLASSES)
     jitter = 0.05  # lengths vary more than those of recordings: 0.1 would pad by 7 %, this by less than 5 %
 
     def __init__(
@@ -100,7 +101,7 @@ class ImdbData(SequenceData):
     @property
     def signature(self) -> Signature:
         """The protocol: how many classes there are, and that no text but IMDB's own is learnt from."""
-        return {"classes": len(CLASSES), "outside_text": "none"}
+        return {"classes": self.num_classes, "outside_text": "none"}
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -170,6 +171,14 @@ class ImdbData(SequenceData):
         """The vocabulary, once `setup("fit")` has run."""
         assert self.text is not None, "setup has not run"
         return self.text.subwords
+
+    def plain(self, text: str) -> str:
+        """A review without its HTML, of which words are looked into."""
+        return plain(text)
+
+    def encoded(self, subwords: Subwords, text: str) -> list[int]:
+        """Tokens of a review as training cuts it, by the vocabulary of the weights that read it."""
+        return encoded(subwords, text, self.longest)
 
     @cached_property
     def lengths(self) -> NDArray[np.float64]:

@@ -10,10 +10,11 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from benchmarks.schema import Signature
-from datamodules.environments.batched import LONGEST, BatchedMujoco
+from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes
 from datamodules.environments.film import Filmed, FilmedEpisodes
 from datamodules.experience import EnvironmentData
+from results.scoring.control import LONGEST
 
 VALIDATION = 500  # the numbers of validation episodes begin here, those of test episodes at 0
 
@@ -60,7 +61,7 @@ class LocomotionData(EnvironmentData):
         agent: Any = self.trainer.lightning_module
         return {
             "environment": self.environment, "mujoco": version("mujoco"), "steps": int(agent.env_steps),
-            "episodes": self.episodes, "longest_episode": 1000, "policy": "deterministic",
+            "episodes": self.episodes, "longest_episode": LONGEST, "policy": "deterministic",
         }  # fmt: skip
 
     def environments(self) -> tuple[BatchedMujoco, list[int]]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
+from lightning_modules.decay import by_decay
 from lightning_modules.finite import require_finite
 from lightning_modules.schedules import linearly_scaled, piecewise_linear
 
@@ -162,14 +163,12 @@ class ImageClassifier(ClassifierScores):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """SGD, and the schedule of the source's `get_cyclic_lr` at every step."""
-        groups = [
-            {"params": [p for p in self.parameters() if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in self.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
         datamodule, epochs = self.trainer.datamodule, self.trainer.max_epochs  # type: ignore[attr-defined]
         assert epochs is not None
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
-        optimizer = torch.optim.SGD(groups, lr=peak, momentum=self.momentum)
+        optimizer = torch.optim.SGD(
+            by_decay(self.parameters()), lr=peak, momentum=self.momentum, weight_decay=self.weight_decay
+        )
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)
         per_epoch = datamodule.steps_per_epoch  # which counts the images whenever it is asked
         scheduler = torch.optim.lr_scheduler.LambdaLR(

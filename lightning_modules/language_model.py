@@ -11,8 +11,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_modules.decay import by_decay
 from lightning_modules.networks.encoder import Encoder, MaskedHead
-from lightning_modules.steps import StepModule, by_decay
+from lightning_modules.steps import StepModule
 
 
 class MaskedLanguageModel(StepModule):

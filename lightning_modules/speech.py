@@ -20,10 +20,10 @@ from benchmarks.errors import Failure, UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
+from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
 from lightning_modules.schedules import warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
-from lightning_modules.steps import by_decay
 from lightning_modules.vocabulary import SubwordModule
 from results.scoring.speech import normalised
 

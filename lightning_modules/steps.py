@@ -1,6 +1,6 @@
 """What modules share that read texts: a network for a vocabulary, a batch's part of a step, the rate of each step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -96,11 +96,3 @@ class StepModule(SubwordModule):
         total = self.total_steps
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def by_decay(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
-    """Groups for an optimizer: matrices, which decay as it has it, and norms and biases, which do not."""
-    known = list(parameters)
-    matrices = {"params": [p for p in known if p.ndim > 1]}
-    others = {"params": [p for p in known if p.ndim <= 1], "weight_decay": 0.0}
-    return [group for group in (matrices, others) if group["params"]]

@@ -17,14 +17,13 @@ from torch.nn import functional
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from datamodules.imdb import encoded
-from datamodules.layouts.imdb import CLASSES, plain
 from datamodules.subwords import padded
+from lightning_modules.decay import by_decay
 from lightning_modules.networks.attention import projection
 from lightning_modules.networks.encoder import Encoder, pooled
 from lightning_modules.occlusion import word_changes
 from lightning_modules.pretrained import load_encoder
-from lightning_modules.steps import StepModule, by_decay
+from lightning_modules.steps import StepModule
 from lightning_modules.transfer import own_file
 from results.scoring.words import SHOWN
 
@@ -74,7 +73,7 @@ class TextClassifier(StepModule):
         return None if self.init_from is None else own_file(self.init_from)
 
     def configure_model(self) -> None:
-        """Builds the network once the datamodule knows how many subwords there are; to fit, with its first weights.
+        """Builds the network for the datamodule's subwords and classes; to fit, with its first weights.
 
         Raises:
             UserError: its sizes do not fit each other, or the first weights are not there or of something else.
@@ -82,9 +81,10 @@ class TextClassifier(StepModule):
         if hasattr(self, "head"):
             return
         self.build_network()
-        self.head = projection(self.network.width, len(CLASSES))
+        classes = self.trainer.datamodule.num_classes  # type: ignore[attr-defined]
+        self.head = projection(self.network.width, classes)
         # Not in the constructor, as torchmetrics reads a file of torch's when it makes one.
-        self.val_accuracy, self.test_accuracy = (MulticlassAccuracy(len(CLASSES), average="micro") for _ in range(2))
+        self.val_accuracy, self.test_accuracy = (MulticlassAccuracy(classes, average="micro") for _ in range(2))
         self.val_loss = MeanMetric()
         if self.trainer.state.fn == "fit" and (path := self.initialised_from) is not None:
             load_encoder(self.network, path, self.subwords)  # where a fit is resumed, its own weights come after these
@@ -125,7 +125,8 @@ class TextClassifier(StepModule):
     def _prediction(self, text: str, label: int, classes: list[int], scores: list[float]) -> dict[str, Any]:
         found: dict[str, Any] = {"classes": classes, "scores": scores}
         if classes[0] != label and self._is_shown(scores[0]):
-            changes = word_changes(lambda texts: self._probabilities(texts, classes[0]), plain(text))
+            plain = self.trainer.datamodule.plain(text)  # type: ignore[attr-defined]
+            changes = word_changes(lambda texts: self._probabilities(texts, classes[0]), plain)
             found["words"] = [[word, change] for word, change in changes]
         return found
 
@@ -142,8 +143,8 @@ class TextClassifier(StepModule):
 
     def _logits(self, texts: Sequence[str]) -> Tensor:
         """Of texts as they are written, in float32, so that their neighbours do not sway them."""
-        longest = self.trainer.datamodule.longest  # type: ignore[attr-defined]
-        ids = [encoded(self.subwords, text, longest) for text in texts]
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        ids = [datamodule.encoded(self.subwords, text) for text in texts]
         with torch.autocast(self.device.type, enabled=False):
             return self(padded(ids).to(self.device), [len(each) for each in ids])
 

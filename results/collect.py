@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.claim import DEFAULT, Claim, Reading
-from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
-from benchmarks.paths import ROOT, records_folder
-from benchmarks.schema import Measurement, Record
+from benchmarks.paths import records_folder
+from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim, load_record
 from results.statistics import (
     NORMAL_QUANTILE,
@@ -45,11 +44,6 @@ class Row:
     def values(self) -> tuple[float, ...]:
         """What each of them measured."""
         return tuple(record.metrics[self.reading.metric].value for record in self.records)
-
-
-def benchmarks() -> list[str]:
-    """Every benchmark: a folder with a claim."""
-    return sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/claim.yaml"))
 
 
 def records_of(benchmark: str, profile: Profile) -> list[Record]:

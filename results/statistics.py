@@ -97,6 +97,15 @@ def standard_error(replicates: Floats) -> float:
     return float(np.std(replicates, ddof=1))
 
 
+def ratio_error(statistics: Floats) -> float:
+    """Return the standard error of a ratio of sums over examples, such as their mean, by a bootstrap over them.
+
+    Args:
+        statistics: what each example counts for, and how many it counts as, [n, 2].
+    """
+    return standard_error(bootstrap(statistics, lambda sums: sums[:, 0] / sums[:, 1]))
+
+
 def wilson(count: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share, `count` of `total` (Wilson, 1927; Brown et al., 2001, eq. 4).
 
@@ -144,7 +153,7 @@ def verdict(interval: Interval, target: float, margin: float, rounding: float, h
     """
     sign = 1 if higher_is_better else -1
     low, high = sorted((sign * interval.low, sign * interval.high))
-    floor = _sum(sign * target, -margin, -rounding)
+    floor = sign * passing(target, margin, rounding, higher_is_better)
     ceiling = _sum(sign * target, margin, rounding)
     if low > ceiling:
         return "exceeded"
@@ -153,19 +162,23 @@ def verdict(interval: Interval, target: float, margin: float, rounding: float, h
     return "not reproduced" if high < floor else "inconclusive"
 
 
+def passing(target: float, margin: float, rounding: float, higher_is_better: bool) -> float:
+    """Return the worst value that reproduces a claim: target - margin - rounding; where lower is better, their sum."""
+    sign = 1 if higher_is_better else -1
+    return _sum(target, -sign * margin, -sign * rounding)
+
+
 def seeds_needed(
     interval: Interval, target: float, margin: float, rounding: float, higher_is_better: bool
 ) -> int | Unsettled:
     """Return the least number of seeds whose half-width, at this s and e, is at most the mean's distance from passing.
 
-    Passing is at target - margin - rounding, or target + margin + rounding where lower is better. Too few seeds come
-    first: the mean of one or two says too little about the distance to blame the test set.
+    Too few seeds come first: the mean of one or two says too little about the distance to blame the test set.
     """
     if interval.seed_spread is None or interval.seeds < 3:
         return Unsettled.TOO_FEW_SEEDS
     spread, error = interval.seed_spread, interval.example_error
-    sign = 1 if higher_is_better else -1
-    distance = abs(sign * interval.mean - _sum(sign * target, -margin, -rounding))
+    distance = abs(interval.mean - passing(target, margin, rounding, higher_is_better))
     if NORMAL_QUANTILE * error > distance:
         return Unsettled.TEST_SET_TOO_SMALL
     # The half-width falls with every seed, so the answers are False up to the number sought and True from there.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from benchmarks.paths import ROOT
-from results.collect import Row, benchmarks, miniature_rows_of, rows_of
+from benchmarks.paths import ROOT, benchmarks
+from results.collect import Row, miniature_rows_of, rows_of
 from results.latex import latex
 from results.render import MINIATURE_WARNING, comma_separated, markdown, seeds_comma_separated, seeds_markdown
 

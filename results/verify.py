@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.claim import Claim
-from benchmarks.config import Profile
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
 from benchmarks.modules import foreign, needs_data, truth
-from benchmarks.paths import ROOT, record_file, records_folder
-from benchmarks.schema import Measurement, Record
+from benchmarks.paths import ROOT, benchmarks, record_file, records_folder
+from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim
-from results.collect import Row, benchmarks, measured_by, records_of, rows_of
+from results.collect import Row, measured_by, records_of, rows_of
 from results.foreign import runs
 from results.render import middle_of, number, several
 
@@ -86,7 +85,7 @@ def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
         return
     named = {f"{row.benchmark}, {row.reading.name}": row for row in rows}
     try:
-        found = runs.estimates({name: row.values for name, row in named.items()})
+        version, means = runs.interquartile_means({name: row.values for name, row in named.items()})
     except ModuleNotFoundError:
         yield "interquartile means", [("unchecked", f"{runs.TOOL} is not installed (make peers)")]
         return
@@ -94,7 +93,7 @@ def interquartile_means(rows: Sequence[Row]) -> Iterator[Checked]:
         yield "interquartile means", [("unchecked", str(error))]
         return
     for name, row in named.items():
-        yield name, [_mean(row, found.means[name], f"{runs.TOOL} {found.version}")]
+        yield name, [_mean(row, means[name], f"{runs.TOOL} {version}")]
 
 
 def _mean(row: Row, theirs: float, tool: str) -> Finding:

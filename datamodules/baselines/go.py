@@ -11,10 +11,10 @@ from benchmarks.files import make_once, sha256, write_atomically
 from benchmarks.paths import ROOT
 from benchmarks.schema import short_hash
 from datamodules.environments import gnugo, matches
-from datamodules.environments.go_game import Game
-from datamodules.environments.go_rules import neighbours
 from datamodules.environments.matches import Matches, matches_of, play_matches
 from results.scoring.contest import Contest
+from results.scoring.go_game import Game
+from results.scoring.go_rules import neighbours
 
 BESIDE = 32  # games side by side
 

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import Failure, UserError
 from datamodules.environments.tasks import TASKS, Bools, Floats, Infos, Physics, masked
-
-LONGEST = 1000
-"""Steps after which Gymnasium's TimeLimit cuts an episode off, in all of these tasks."""
+from results.scoring.control import LONGEST
 
 DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
 

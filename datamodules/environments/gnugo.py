@@ -30,7 +30,6 @@ LIMIT = 300.0  # seconds for a reply; the slowest that was seen on 19x19 took le
 PROCESSOR = 7200  # seconds of computing for a game
 
 _RULES = ("--chinese-rules", "--positional-superko", "--capture-all-dead", "--never-resign")
-_SCORE = re.compile(r"(?P<winner>[BW])\+(?P<margin>\d+(\.\d+)?)")
 
 
 class EngineError(RuntimeError):
@@ -128,14 +127,6 @@ class GnuGo:
     def genmove(self, colour: str) -> str:
         """Its own move, which it then has made: GTP's name of a point, or PASS."""
         return self.ask(f"genmove {colour}")
-
-    def final_score(self) -> float:
-        """Black's margin over White with komi, as GNU Go sees the board: by life and death."""
-        reply = self.ask("final_score")
-        found = _SCORE.fullmatch(reply)
-        if found is None and reply != "0":
-            raise EngineError(f"GNU Go said {reply!r} of the score")
-        return 0.0 if found is None else float(found["margin"]) * (1 if found["winner"] == "B" else -1)
 
     def ask(self, line: str) -> str:
         """Its reply to a line of GTP, without the mark that begins it."""

@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from datamodules.environments.go_game import Game
-from datamodules.environments.go_rules import find_groups, find_legal
+from results.scoring.go_game import Game
+from results.scoring.go_rules import find_groups, find_legal
 
 PLANES, LEGAL = 10, 5
 """What a network sees, [planes, n] of 0 and 1: stones of who is to move and of the other; groups with one, two and more

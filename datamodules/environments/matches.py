@@ -13,10 +13,10 @@ from typing import Any
 
 from benchmarks.errors import Failure
 from datamodules.environments.gnugo import EngineError, GnuGo, known
-from datamodules.environments.go_game import COLOURS, Game
-from datamodules.environments.go_rules import BLACK, WHITE
 from results.scoring.contest import COLOURS as OF_THE_AGENT
 from results.scoring.contest import Contest, ids, opening_and_colour
+from results.scoring.go_game import COLOURS, Game
+from results.scoring.go_rules import BLACK, WHITE
 from results.scoring.sgf import written
 
 Choose = Callable[[list[Game]], list[int]]

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from datamodules.environments.go_positions import PLANES, Positions, look_at_all
-from datamodules.environments.go_rules import BLACK, WHITE, find_owners, keys, neighbours, put, stone_key, worth
+from results.scoring.go_rules import BLACK, WHITE, find_owners, keys, neighbours, put, stone_key, worth
 
 OPENING = 2  # plies
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from datamodules.environments.go_game import COLUMNS, Game
-from datamodules.environments.go_rules import BLACK, WHITE
 from results.scoring.contest import COLOURS, Contest, opening_and_colour
 from results.scoring.go import SUFFIX, Predictions
+from results.scoring.go_game import COLUMNS, Game
+from results.scoring.go_rules import BLACK, WHITE
 from results.scoring.sgf import Played
 from results.statistics import wilson
 

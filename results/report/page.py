@@ -9,10 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from benchmarks.files import write_atomically
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, benchmarks
 from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim
-from results.collect import benchmarks, miniature_rows_of, rows_of
+from results.collect import miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING, number
 from results.report.sections import SYMBOLS, Section, commands, cost, files_of, least, section_of, title
 

@@ -14,6 +14,7 @@ from results.collect import Row
 from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
+from results.statistics import passing
 
 SYMBOLS = {
     "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "~",
@@ -92,8 +93,7 @@ def title(row: Row) -> str:
 
 def least(reading: Reading) -> float:
     """The worst value that still reproduces the claim."""
-    slack = reading.margin.value + reading.rounding
-    return reading.target - slack if reading.higher_is_better else reading.target + slack
+    return passing(reading.target, reading.margin.value, reading.rounding, reading.higher_is_better)
 
 
 def cost(records: Sequence[Record]) -> str:

@@ -1,0 +1,22 @@
+"""Reading, writing and scoring of predictions: a module a task, found by the `task` that a claim names.
+
+All of them have the same names, which is all that their callers know:
+
+    METRICS                                 metric name -> unit (a metric may be of one part, as `AP/person`)
+    SHARED                                  whether all runs are scored on the same examples, or each on its own
+    Truth                                   what is known of the test examples, their `ids` among it
+    write(folder, predictions, truth)       the predictions in the field's own format -> files written
+    files(path)                             the files that predictions at a path (a file or a folder) consist of
+    read(path, truth)                       those files checked against the truth -> Predictions (`scored`, `unique`)
+    score(predictions, truth)               metric name -> value over the whole test set
+    standard_errors(predictions, truth, metrics)    metric name -> standard error over test examples
+
+Some have more, where there is something to say:
+
+    truth(split, examples)                  -> Truth, of a data set that makes its examples; of others DATA says it
+    split_of(path, truths)                  which of several test sets, split -> Truth, a file is about
+    references(truth, split)                what vouches for a truth that people wrote -> schema.References
+    protocol(predictions)                   what the predictions themselves say of how they came about -> Signature
+
+The other modules here are what several tasks, or one of them, are made of.
+"""

@@ -1,22 +1,13 @@
 """Top-k accuracy from `predictions.csv`: `id,label,pred1..pred5,score1..score5`, fewer where there are fewer classes.
 
-Each module of this package is one task, and all have the same names, which is all that their callers know:
-
-    METRICS                                 metric name -> unit (a metric may be of one part, as `AP/person`)
-    SHARED                                  whether all runs are scored on the same examples, or each on its own
-    Truth                                   what DATA says of the test examples
-    write(folder, predictions, truth)       the predictions in the field's own format -> files written
-    files(path)                             the files that predictions at a path (a file or a folder) consist of
-    read(path, truth)                       those files checked against the truth -> Predictions (`scored`, `unique`)
-    score(predictions, truth)               metric name -> value over the whole test set
-    standard_errors(predictions, truth, metrics)    metric name -> standard error over test examples
+The names are those of every task (the package lists them).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +19,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
 from results.scoring.words import Words, read_words, write_words
-from results.statistics import bootstrap, standard_error
+from results.statistics import ratio_error
 
 Floats = NDArray[np.float64]
 
@@ -130,26 +121,18 @@ def read(path: Path, truth: Truth) -> Predictions:
 
 
 def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [n, 2]: whether each example is right (1 or 0), and 1 to count it.
+    """Return [n, 2]: 100 for each example that is right and 0 for others, and 1 to count it.
 
     Raises:
         ValueError: the metric needs more predictions an example than there are.
     """
     right = _right(predictions, truth, metric)
-    return np.stack([right, np.ones_like(right)], axis=1).astype(np.float64)
-
-
-def combine(metric: str) -> Callable[[Floats], Floats]:
-    """Return the map from sums [resamples, 2] of `statistics` to percentages [resamples], the same for each metric."""
-    assert metric in METRICS, metric
-    return lambda sums: 100 * sums[:, 0] / sums[:, 1]
+    return np.stack([100.0 * right, np.ones(len(right))], axis=1)
 
 
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over images."""
-    return {
-        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
-    }
+    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Returns of whole episodes from `episodes.csv`: `environment,seed,episode,return,length`, one row an episode.
 
 `seed` is that of the episode's reset, `return` the sum of the task's own rewards, `episode` counts from 0. The names
-are those of every task (`classification.py` lists them); in addition `truth` says what to expect where no data do, and
+are those of every task (the package lists them); in addition `truth` says what to expect where no data do, and
 `split_of` which environment a file is about.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.film import Film, read_film, write_film
 from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
-from results.statistics import bootstrap, standard_error
+from results.statistics import ratio_error
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,8 @@ SHARED = False
 
 FILE_NAME = "episodes.csv"
 COLUMNS = ("environment", "seed", "episode", "return", "length")
-LONGEST = 1000  # steps of an episode of Gymnasium's MuJoCo tasks
+LONGEST = 1000
+"""Steps after which Gymnasium's TimeLimit cuts an episode off, in all of its MuJoCo tasks."""
 
 
 @dataclass(frozen=True)
@@ -139,17 +140,9 @@ def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
     return np.stack([predictions.returns, np.ones_like(predictions.returns)], axis=1)
 
 
-def combine(metric: str) -> Callable[[Floats], Floats]:
-    """Return the map from sums [resamples, 2] of `statistics` to mean returns [resamples]."""
-    assert metric in METRICS, metric
-    return lambda sums: sums[:, 0] / sums[:, 1]
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over episodes."""
-    return {
-        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
-    }
+    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """COCO's box metrics from `results.json`: `image_id, category_id, bbox [x, y, width, height], score` a detection.
 
-Ids are those of the annotation file. The names are those of every task (`classification.py` lists them); a metric of
+Ids are those of the annotation file. The names are those of every task (the package lists them); a metric of
 one category is called by its name, as `AP/person`. Values equal those of pycocotools, whose maximum of 100 detections
 an image and category, ignored crowds and areas hold here too.
 """

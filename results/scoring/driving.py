@@ -5,7 +5,7 @@
 Two rows an episode, one a `driver`: `agent`, who is judged, and `idm`, the yardstick, who drove the same episode from a
 reset with the same `seed`. `return` is the sum of the task's own rewards, `length` counts its steps of a second,
 `crashed` is 1 where a crash ended the episode and 0 where the time did. `episode` counts from 0. The names are those of
-every task (`classification.py` lists them); in addition `truth` says what to expect, as no data do.
+every task (the package lists them); in addition `truth` says what to expect, as no data do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
-from results.statistics import bootstrap, standard_error
+from results.statistics import ratio_error
 
 Floats = NDArray[np.float64]
 
@@ -157,17 +157,9 @@ def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
     return np.stack([values, np.ones_like(values)], axis=1)
 
 
-def combine(metric: str) -> Callable[[Floats], Floats]:
-    """Return the map from sums [resamples, 2] of `statistics` to means [resamples], the same for each metric."""
-    assert metric in METRICS, metric
-    return lambda sums: sums[:, 0] / sums[:, 1]
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over episodes, in which the drivers stay paired."""
-    return {
-        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
-    }
+    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -1,13 +1,13 @@
 """Games against GNU Go from a folder of SGF files, `<opening>-<the agent's colour>.sgf`: the share of points won.
 
-A win is one point, a draw a half. The names are those of every task (`classification.py` lists them); in addition
+A win is one point, a draw a half. The names are those of every task (the package lists them); in addition
 `truth` says what to expect where no data do, and `protocol` what the games themselves say of it. All that a verdict
 needs is in the files: each is replayed by the rules, from the opening that its name means to its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from results.scoring import sgf
 from results.scoring.contest import COLOURS, Contest, ids
 from results.scoring.replays import margin_of, opponent_of, replayed
 from results.scoring.rows import NAME_IT
-from results.statistics import bootstrap, standard_error
+from results.statistics import ratio_error
 
 Floats = NDArray[np.float64]
 
@@ -145,22 +145,14 @@ def protocol(predictions: Predictions) -> dict[str, str]:
 
 
 def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [openings, 2]: points of the games of each opening that the metric is about, and how many these are."""
-    points = predictions.points[:, _PARTS[metric]]
+    """Return [openings, 2]: 100 times the points of the games that the metric is about, and how many these are."""
+    points = 100 * predictions.points[:, _PARTS[metric]]
     return np.stack([points.sum(axis=1), np.full(len(points), float(points.shape[1]))], axis=1)
-
-
-def combine(metric: str) -> Callable[[Floats], Floats]:
-    """Return the map from sums [resamples, 2] of `statistics` to percentages [resamples], the same for each metric."""
-    assert metric in _PARTS, metric
-    return lambda sums: 100 * sums[:, 0] / sums[:, 1]
 
 
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over openings, whose two games stay together."""
-    return {
-        metric: standard_error(bootstrap(statistics(predictions, truth, metric), combine(metric))) for metric in metrics
-    }
+    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

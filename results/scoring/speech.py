@@ -1,6 +1,6 @@
 """Word error rate from `hyp.trn`: a line an utterance, `WORDS (utterance-id)`, as NIST's sclite reads it.
 
-The names are those of every task (`classification.py` lists them). Words are compared in upper case, as sclite does by
+The names are those of every task (the package lists them). Words are compared in upper case, as sclite does by
 default, and are what white space separates; that changes no transcript of LibriSpeech. Edits are the least number of
 substituted, deleted and inserted words, by rapidfuzz.
 """

@@ -1,6 +1,6 @@
 r"""BLEU and chrF by sacreBLEU from `hyp.txt`: detokenised, one sentence a line, in the order of the test set.
 
-The names are those of every task (`classification.py` lists them). Values equal `sacrebleu ref.txt -i hyp.txt -m bleu
+The names are those of every task (the package lists them). Values equal `sacrebleu ref.txt -i hyp.txt -m bleu
 chrf` to the last digit, and `signatures()` says which BLEU and chrF they are.
 
 Lines end at "\n" and nowhere else, as for `sacrebleu -i`: "\r", "\v", U+0085, U+2028 and U+2029 are white space within

@@ -4,10 +4,10 @@ import pytest
 
 from benchmarks.cli import parser
 from benchmarks.loaded import load
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, benchmarks
 from benchmarks.plan import Order, work_out
 from benchmarks.revived import revived
-from results.collect import benchmarks, newest_group, records_of
+from results.collect import newest_group, records_of
 
 
 def groups():

@@ -8,14 +8,14 @@ import socket
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import leaves, machine_settings, merge, parse_overrides, resolve_settings, stages
 from benchmarks.errors import UserError
 from benchmarks.modules import needs_data
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, benchmarks
 from benchmarks.strict import load_claim
-from results.collect import benchmarks
 
 
 def configurations():
@@ -108,3 +108,18 @@ def test_an_unknown_key_and_a_wrong_type_are_refused():
     ):
         with pytest.raises(UserError, match=words):
             parsed(overrides)
+
+
+def test_gpus_that_torch_cannot_use_are_not_passed_over(monkeypatch, tmp_path):
+    """An old driver would else train on the processor; who hides the GPUs, or asks for the processor, means it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("benchmarks.assembly.DRIVER", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    automatic = parsed("--trainer.accelerator=auto")
+    with pytest.raises(
+        UserError, match=r"cannot use this machine's NVIDIA GPUs. Its CUDA [\d.]+ needs a driver as new"
+    ):
+        automatic.require_devices()
+    parsed("--trainer.accelerator=cpu").require_devices()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    automatic.require_devices()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.benchmarks.test_resume import differences
-from tests.datamodules.gnugo import needs_gnugo
+from tests.datamodules.gnugo import needs_gnugo, remove
 
 SMALL = (
     "--data.init_args.games=8 --data.init_args.share=8 --data.init_args.steps=3 --data.init_args.validation_matches=2 "
@@ -16,8 +16,6 @@ SMALL = (
     "--checkpoint_every_n_steps=2"
 )
 PLAYERS = {"default": " --model.init_args.simulations=4 --model.init_args.considered=4", "dqn": ""}
-
-pytestmark = needs_gnugo
 
 
 def command(variant):
@@ -44,6 +42,7 @@ def trained(request, workshops):
     return workshop
 
 
+@needs_gnugo
 def test_a_run_ends_with_its_record_and_its_games(trained):
     record, run = record_of(trained), folder_of(trained)
     measured = record["metrics"]["7x7/score"]
@@ -56,6 +55,7 @@ def test_a_run_ends_with_its_record_and_its_games(trained):
     assert (run / "sheet.html").stat().st_size < 300_000
 
 
+@needs_gnugo
 def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
     workshop = workshops(f"disturbed_{trained.command[3]}")
     for step, number in ((2, signal.SIGKILL), (4, signal.SIGTERM)):
@@ -80,6 +80,7 @@ def newest(workshop):
     return max(found, default=0)
 
 
+@needs_gnugo
 def test_games_and_checkpoint_are_scored_again(trained):
     record, run = record_of(trained), folder_of(trained)
     score = record["metrics"]["7x7/score"]["value"]
@@ -94,6 +95,7 @@ def test_games_and_checkpoint_are_scored_again(trained):
     assert f"measured {score:.2f} %" in out
 
 
+@needs_gnugo
 def test_mistakes_end_with_one_message(trained, tmp_path):
     run = folder_of(trained)
     code, _, err = trained.call("validate", "go", f"--checkpoint={run / 'last.ckpt'}", "--variant=9x9")
@@ -111,8 +113,8 @@ def test_mistakes_end_with_one_message(trained, tmp_path):
     assert (code, "the settings test on 6x6-komi9-level1" in err, err.count("\n")) == (2, True, 1), err
 
 
-def test_no_gnu_go(workshop, tmp_path):
-    code, _, err = workshop.call(*command("default"), PATH=str(tmp_path))
-    if "there is no GNU Go" not in err:
-        pytest.skip("GNU Go is in a folder of games, where it is found without PATH")
-    assert (code, err.count("\n")) == (2, 1), err
+def test_no_gnu_go(desk, monkeypatch):
+    remove(monkeypatch, desk.tmp)
+    code, _, err = desk.call(*command("default"))
+    assert (code, err.count("\n"), err.startswith("error: there is no GNU Go")) == (2, 1, True), err
+    assert not desk.records()

@@ -13,7 +13,7 @@ from datamodules.baselines.go import at_random
 from datamodules.environments.gnugo import GnuGo
 from results.scoring.go_game import Game
 from tests.conftest import ROOT
-from tests.datamodules.gnugo import needs_gnugo
+from tests.datamodules.gnugo import final_score, needs_gnugo
 
 BOARD = """
    A B C D E
@@ -146,7 +146,7 @@ def test_a_game_against_gnu_go():
             else:
                 moves.append(say("genmove black"))
                 engine.play("black", moves[-1])
-        margin = engine.final_score()
+        margin = final_score(engine)
         assert say("final_score") == (f"B+{margin:g}" if margin > 0 else f"W+{-margin:g}")
     say("quit")
     out, _ = player.communicate(timeout=30)

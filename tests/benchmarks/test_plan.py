@@ -9,11 +9,11 @@ from benchmarks import costs
 from benchmarks.cli import parser
 from benchmarks.costs import PEAKS
 from benchmarks.forecast import Forecast, load_forecasts, write_forecasts
+from benchmarks.paths import benchmarks
 from benchmarks.schema import Throughput
 from benchmarks.strict import load_claim, load_published
 from benchmarks.throughput import EvaluationMeter
 from datamodules.locomotion import LocomotionData
-from results.collect import benchmarks
 from tests.conftest import short
 
 

@@ -10,10 +10,9 @@ from torchvision import models
 
 from benchmarks import strict
 from benchmarks.errors import UserError
-from benchmarks.paths import ROOT
+from benchmarks.paths import ROOT, benchmarks
 from benchmarks.schema import short_hash
 from benchmarks.strict import load_claim, load_record, write_record
-from results.collect import benchmarks
 from tests.results.records import record
 
 CLAIM = yaml.safe_load((ROOT / "benchmarks/imagenet/claim.yaml").read_text())

@@ -13,7 +13,7 @@ from benchmarks.errors import UserError
 from datamodules.environments import gnugo
 from datamodules.environments.gnugo import EngineError, GnuGo, find, known, version
 from tests.conftest import ROOT
-from tests.datamodules.gnugo import fake, needs_gnugo, remove
+from tests.datamodules.gnugo import fake, final_score, needs_gnugo, remove
 
 
 def moves(seed, level=3, opening=("C3", "E4")):
@@ -24,7 +24,7 @@ def moves(seed, level=3, opening=("C3", "E4")):
         made = []
         while made[-2:] != ["PASS", "PASS"] and len(made) < 100:
             made.append(engine.genmove(("black", "white")[len(made) % 2]))
-        return made, engine.final_score()
+        return made, final_score(engine)
 
 
 @needs_gnugo

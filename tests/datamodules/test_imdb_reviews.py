@@ -46,7 +46,8 @@ def test_of_a_long_review_head_and_tail_are_kept(subwords, longest, kept):
 
 def test_training_cuts_as_evaluation_does(tree):
     datamodule = ready(data(tree))
-    expected = [encoded(datamodule.subwords, text, LONGEST) for text in TEXTS.values()]
+    expected = [datamodule.encoded(datamodule.subwords, text) for text in TEXTS.values()]
+    assert expected == [encoded(datamodule.subwords, text, LONGEST) for text in TEXTS.values()]
     assert max(map(len, expected)) == LONGEST
     assert {tokens for tokens, _ in rows_of(datamodule.train_dataloader())} <= set(map(tuple, expected))
 

@@ -12,6 +12,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from benchmarks.errors import Failure, UserError
 from benchmarks.evaluation import quiet
+from datamodules.imdb import encoded
+from datamodules.layouts.imdb import plain
 from datamodules.subwords import BEGIN, MASK, Subwords, padded
 from lightning_modules.language_model import MaskedLanguageModel
 from lightning_modules.networks.encoder import Encoder
@@ -85,8 +87,9 @@ def alone(monkeypatch, module=None, world=1, accumulate=1, step=0, step_targets=
     module, logged = module or model(), {}
     monkeypatch.setattr(type(module), "log", lambda _, name, value, **__: logged.update({name: float(value)}))
     datamodule = SimpleNamespace(
-        step_targets=step_targets, num_subwords=SIZE, subwords=VOCABULARY, steps_per_epoch=5, longest=64
-    )
+        step_targets=step_targets, num_subwords=SIZE, subwords=VOCABULARY, steps_per_epoch=5, num_classes=2,
+        plain=plain, encoded=partial(encoded, longest=64),
+    )  # fmt: skip
     module._trainer = SimpleNamespace(
         world_size=world, accumulate_grad_batches=accumulate, global_step=step, max_epochs=2, max_steps=-1,
         datamodule=datamodule, state=SimpleNamespace(fn=TrainerFn.FITTING), ckpt_path=None,

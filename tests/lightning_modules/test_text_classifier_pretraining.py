@@ -10,6 +10,8 @@ from lightning.pytorch import Callback, LightningDataModule
 from benchmarks.checkpointing import SUITE
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
+from datamodules.imdb import encoded
+from datamodules.layouts.imdb import plain
 from datamodules.subwords import Subwords
 from lightning_modules import transfer
 from lightning_modules.vocabulary import SUBWORDS
@@ -20,7 +22,8 @@ from tests.lightning_modules.text_classifiers import LONGEST, asked, classifier,
 class Judged(LightningDataModule):
     """Four batches an epoch, and other reviews to be tested on, with a round in which this rank has none."""
 
-    num_subwords, subwords, steps_per_epoch, step_targets, longest = SIZE, VOCABULARY, 4, 12.0, LONGEST
+    num_subwords, subwords, num_classes, steps_per_epoch, step_targets = SIZE, VOCABULARY, 2, 4, 12.0
+    plain, encoded = staticmethod(plain), partial(encoded, longest=LONGEST)
 
     def __init__(self):
         super().__init__()

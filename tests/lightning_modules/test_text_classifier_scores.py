@@ -1,5 +1,7 @@
 """The text classifier's scores of reviews, and the words of its mistakes, by hand."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -47,12 +49,12 @@ def test_scores_are_in_float32_and_do_not_depend_on_neighbours(monkeypatch):
 
 @torch.no_grad()
 def test_a_long_text_is_cut(monkeypatch):
-    """To the datamodule's number of tokens, as in training."""
+    """As the datamodule encodes it, with the vocabulary of the weights."""
     module, _ = alone(monkeypatch, classifier())
     seen = []
     module.network.register_forward_pre_hook(lambda _, given: seen.append(given))
     text = " ".join(reviews()[0])
-    module._trainer.datamodule.longest = 20
+    monkeypatch.setattr(module._trainer.datamodule, "encoded", partial(encoded, longest=20))
     module.test_step(asked([text, "the cast"], [0, 1]), 0)
     tokens, counts = seen[0]
     assert tokens.shape == (2, 20)

@@ -11,7 +11,6 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from benchmarks.errors import UserError
 from results.scoring import classification
-from results.statistics import bootstrap, standard_error
 
 HEADER = "id,label,pred1,pred2,pred3,pred4,pred5,score1,score2,score3,score4,score5"
 ROWS = [
@@ -67,8 +66,8 @@ def test_scores_by_hand(tmp_path, truth):
     # Top-1 is right twice of four, top-5 once more.
     assert classification.score(predictions, truth) == {"top1": 50.0, "top5": 75.0}
     assert (predictions.scored, predictions.unique) == (4, 4)
-    assert classification.statistics(predictions, truth, "top5").tolist() == [[1, 1], [1, 1], [0, 1], [1, 1]]
-    assert classification.statistics(predictions, truth, "accuracy").tolist() == [[1, 1], [0, 1], [0, 1], [1, 1]]
+    assert classification.statistics(predictions, truth, "top5").tolist() == [[100, 1], [100, 1], [0, 1], [100, 1]]
+    assert classification.statistics(predictions, truth, "accuracy").tolist() == [[100, 1], [0, 1], [0, 1], [100, 1]]
 
 
 @pytest.mark.parametrize(("examples", "num_classes"), [(997, 20), (3_001, 7), (64, 5)])
@@ -83,7 +82,7 @@ def test_counts_are_those_of_scikit_learn(tmp_path, examples, num_classes):
         counts["top5"] = int(top_k_accuracy_score(truth.labels, probabilities, k=5, normalize=False, labels=known))
     assert classification.score(predictions, truth) == {name: 100 * n / examples for name, n in counts.items()}
     for metric, count in counts.items():
-        assert classification.statistics(predictions, truth, metric).sum(axis=0).tolist() == [count, examples]
+        assert classification.statistics(predictions, truth, metric).sum(axis=0).tolist() == [100 * count, examples]
 
 
 def test_two_classes_have_two_columns_and_no_top5(tmp_path):
@@ -102,11 +101,12 @@ def test_the_statistics_feed_the_bootstrap(tmp_path, metric, num_classes):
     truth, _, rows = random_case(2_000, num_classes)
     classification.write(tmp_path, rows, truth)
     predictions = classification.read(tmp_path, truth)
-    statistics, combine = classification.statistics(predictions, truth, metric), classification.combine(metric)
+    total, count = classification.statistics(predictions, truth, metric).sum(axis=0)
     score = classification.score(predictions, truth)[metric]
-    assert combine(statistics.sum(axis=0, keepdims=True)).tolist() == [score]
+    assert total / count == score
     expected = np.sqrt(score * (100 - score) / 2_000)
-    assert standard_error(bootstrap(statistics, combine)) == pytest.approx(expected, rel=0.05)
+    errors = classification.standard_errors(predictions, truth, [metric])
+    assert errors == {metric: pytest.approx(expected, rel=0.05)}
 
 
 # Writing

@@ -89,7 +89,7 @@ def test_a_draw_is_a_half_and_openings_stay_together(tmp_path):
     assert errors["score"] == 0
     # One in four, drawn four times: sqrt(3/16 / 4) = 21.65 %.
     assert errors["score/black"] == pytest.approx(21.65, rel=0.05)
-    assert go.statistics(read, truth, "score").tolist() == [[1, 2]] * 4
+    assert go.statistics(read, truth, "score").tolist() == [[100, 2]] * 4
     assert contest.komi == 9
 
 

@@ -1,10 +1,24 @@
 """The interquartile mean and its interval, by hand and against rliable."""
 
+import json
+import subprocess
+
 import numpy as np
 import pytest
 
-from results.foreign.runs import PEERS, estimates
+from results.foreign.runs import PEERS, interquartile_means
 from results.robust import interquartile_interval, interquartile_mean
+
+# From the runs of each name to the ends of their intervals.
+INTERVALS = """
+import json, sys
+import numpy as np
+from rliable import library, metrics
+scores = {name: np.array(values)[:, None] for name, values in json.load(sys.stdin).items()}  # runs x tasks
+estimate = lambda drawn: np.array([metrics.aggregate_iqm(drawn)])
+_, ends = library.get_interval_estimates(scores, estimate, reps=20_000)
+print(json.dumps({name: each.ravel().tolist() for name, each in ends.items()}))
+"""
 
 
 def test_the_middle_half_by_hand():
@@ -23,10 +37,11 @@ def test_rliable_finds_the_same():
     generator = np.random.default_rng(3)
     runs = {str(count): generator.normal(3000, 800, count).tolist() for count in (5, 8, 10, 23)}
     assert PEERS.exists(), "make peers installs what this test compares with"
-    found = estimates(runs, replicates=20_000)
-    assert found.means.keys() == found.intervals.keys() == runs.keys()
-    for name, (low, high) in found.intervals.items():
+    _, means = interquartile_means(runs)
+    intervals = json.loads(subprocess.check_output([PEERS, "-c", INTERVALS], input=json.dumps(runs), text=True))
+    assert means.keys() == intervals.keys() == runs.keys()
+    for name, (low, high) in intervals.items():
         values = np.array(runs[name])
-        assert interquartile_mean(values) == pytest.approx(found.means[name], rel=1e-12)
+        assert interquartile_mean(values) == pytest.approx(means[name], rel=1e-12)
         width = high - low
         assert interquartile_interval(values) == pytest.approx((low, high), abs=0.08 * width)

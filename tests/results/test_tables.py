@@ -15,9 +15,10 @@ import pytest
 
 from benchmarks import paths
 from benchmarks.errors import UserError
+from benchmarks.paths import benchmarks
 from benchmarks.strict import load_claim
-from results import collect, tables
-from results.collect import Row, benchmarks, judge, rows_of
+from results import tables
+from results.collect import Row, judge, rows_of
 from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
 from tests.results.records import measurement, miniature_record, put, record
 
@@ -31,7 +32,7 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
     shutil.copy(CHECKOUT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")
     shutil.copy(CHECKOUT / "README.md", tmp_path)
-    for module in (collect, tables, paths):
+    for module in (tables, paths):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.paths import benchmarks
 from benchmarks.strict import load_claim
-from results.collect import benchmarks, rows_of
+from results.collect import rows_of
 from results.foreign import runs
 from results.render import several
 from results.verify import check, interquartile_means, twins, verify
@@ -26,7 +27,7 @@ def absent(*_):
 
 
 def test_every_record_of_this_clone_agrees(monkeypatch):
-    monkeypatch.setattr(runs, "estimates", absent)
+    monkeypatch.setattr(runs, "interquartile_means", absent)
     told, agreed = verify()
     assert agreed, told
     lines = told.splitlines()
@@ -202,13 +203,13 @@ def peers(root, answer):
     ],
 )
 def test_the_interquartile_mean_is_held_against_rliable(five, theirs, code, line):
-    peers(five.root, ["1.2.0", {HOPPER: theirs}, {HOPPER: [0.0, 0.0]}])
+    peers(five.root, ["1.2.0", {HOPPER: theirs}])
     found, out, err = five.call("verify")
     assert (found, err) == (code, ""), (out, err)
     assert out.splitlines()[5:] == [
         line, f"5 records and 1 interquartile means over runs, {code} of them contradicted by what is stored",
     ]  # fmt: skip
-    assert json.loads((five.root / "asked.json").read_text()) == [{HOPPER: [9, 1, 2, 7, 100]}, 1]
+    assert json.loads((five.root / "asked.json").read_text()) == {HOPPER: [9, 1, 2, 7, 100]}
 
 
 @pytest.mark.parametrize("installed", [False, True])
@@ -232,23 +233,18 @@ def test_an_rliable_that_fails_takes_no_record_with_it(five):
 def test_an_interpreter_without_rliable_says_so(monkeypatch):
     monkeypatch.setattr(runs, "PEERS", Path(sys.executable))
     with pytest.raises(ModuleNotFoundError):
-        runs.estimates({"a": [1.0, 2.0]})
+        runs.interquartile_means({"a": [1.0, 2.0]})
 
 
 def test_rliable_in_this_interpreter_is_used(monkeypatch, tmp_path):
     (tmp_path / "rliable").mkdir()
     (tmp_path / "rliable/metrics.py").write_text("def aggregate_iqm(scores):\n    return scores.sum()\n")
-    (tmp_path / "rliable/library.py").write_text(
-        "def get_interval_estimates(scores, estimate, reps):\n"
-        "    found = {name: estimate(each) for name, each in scores.items()}\n"
-        "    return found, {name: reps * each.repeat(2)[:, None] for name, each in found.items()}\n"
-    )
     (tmp_path / "rliable-9.dist-info").mkdir()
     (tmp_path / "rliable-9.dist-info/METADATA").write_text("Name: rliable\nVersion: 9\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(runs, "PEERS", tmp_path / "none")
-    assert runs.estimates({"a": [1.0, 2.0]}, 3) == runs.Estimates("9", {"a": 3.0}, {"a": (9.0, 9.0)})
+    assert runs.interquartile_means({"a": [1.0, 2.0]}) == ("9", {"a": 3.0})
 
 
 @pytest.mark.slow

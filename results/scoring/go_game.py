@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.environments.go_rules import BLACK, WHITE, find_groups, find_legal, find_owners, keys, neighbours, put
+from results.scoring.go_rules import BLACK, WHITE, find_groups, find_legal, find_owners, keys, neighbours, put
 
 COLUMNS = "ABCDEFGHJKLMNOPQRST"  # as GTP names them: without I
 COLOURS = {BLACK: "black", WHITE: "white"}
