@@ -18,7 +18,7 @@ from results.verify import check, interquartile_means, twins, verify
 from tests.conftest import ROOT
 from tests.results.records import record
 
-RUN = "full-hopper-ppo-s2-5ec95da171ed"
+RUN = "full-hopper-ppo-s2-de3eff10c1ff"
 RECORDS = "results/records/locomotion_walk"
 
 
