@@ -28,7 +28,16 @@ from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
 from benchmarks.paths import record_file, relative
 from benchmarks.plan import Order, Plan, work_out
-from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, begin_or_continue, first_process, now, occupied
+from benchmarks.runs import (
+    FOLLOWED_RUN,
+    Beginning,
+    announce,
+    begin_or_continue,
+    first_process,
+    now,
+    occupied,
+    recorded,
+)
 from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
@@ -48,8 +57,8 @@ def run(order: Order) -> None:
     require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
     if record_path.exists():
-        announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
-        announce(f"{summary(plan.claim, load_record(record_path))}\nrecord     {relative(record_path)}")
+        if first_process():
+            show(plan, record_path)
         return
     for stage in plan.stages:
         stage.assembly.require_devices()
@@ -59,6 +68,18 @@ def run(order: Order) -> None:
         return
     with occupied(plan.folder):
         finish(plan, record_path)
+
+
+def show(plan: Plan, record_path: Path) -> None:
+    """The record of a finished run.
+
+    Raises:
+        UserError: it was made of other data than DATA now holds.
+    """
+    record = load_record(record_path)
+    plan.require_data_of(record, "start another run with FRESH=1")
+    announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
+    announce(f"{summary(plan.claim, record)}\nrecord     {relative(record_path)}")
 
 
 def finish(plan: Plan, record_path: Path) -> None:
@@ -90,15 +111,13 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
     tell_of_other_references(plan.tests)
-    identity: dict[str, Any] = {}
+    identity = plan.data()
     for stage in plan.stages:
         data, module = stage.assembly.datamodule, stage.assembly.module
-        data.setup("fit")
         if not (stage.folder / LAST).exists():
             data.verify(training=True)
             getattr(module, "verify", lambda data: None)(data)
         data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
-        identity |= {stage.prefix + key: value for key, value in data.identity.items()}
     require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = begin_or_continue(plan.folder, identity, code, lambda: getattr(first, "initialised_from", None))
@@ -169,5 +188,5 @@ def make_record(
         throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
-        data={key: value for key, value in beginning.data.items() if not isinstance(value, list)},  # names of classes
+        data=recorded(beginning.data),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from tests.conftest import STEPS, short
+from tests.conftest import STEPS, cut, short
 
 
 def command(tree, *extra, seed=0, name="run", **changes):
@@ -129,6 +129,15 @@ def test_a_finished_run_is_shown(undisturbed):
     assert again.splitlines()[0].endswith("is finished; FRESH=1 would start another.")
     assert again.splitlines()[1:] == undisturbed.out.splitlines()[1:], "the same summary"
     assert times == [(workshop.only_run() / name).stat().st_mtime_ns for name in Finished(workshop).files]
+
+
+def test_a_finished_run_is_not_shown_for_other_data(undisturbed, miniature_tree, tmp_path):
+    """Such as those of before some were missing: its number would pass for one of what DATA holds now."""
+    other = cut(miniature_tree, tmp_path, 8, 36)
+    code, out, err = undisturbed.workshop.call(*command(other))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert f"the record of {undisturbed.run_id} was made on other data than DATA now holds (val: 37 then, 36 now" in err
+    assert "FRESH=1" in err
 
 
 @pytest.mark.slow
