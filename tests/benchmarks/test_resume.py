@@ -131,6 +131,12 @@ def test_a_finished_run_is_shown(undisturbed):
     assert times == [(workshop.only_run() / name).stat().st_mtime_ns for name in Finished(workshop).files]
 
 
+def test_its_record_says_on_which_data_it_was_made(undisturbed):
+    data = dict(undisturbed.record["data"])
+    assert {len(data.pop(f"{split} digest")) for split in ("train", "val")} == {12}
+    assert data == {"train": 160, "val": 37}
+
+
 def test_a_finished_run_is_not_shown_for_other_data(undisturbed, miniature_tree, tmp_path):
     """Such as those of before some were missing: its number would pass for one of what DATA holds now."""
     other = cut(miniature_tree, tmp_path, 8, 36)
@@ -138,6 +144,21 @@ def test_a_finished_run_is_not_shown_for_other_data(undisturbed, miniature_tree,
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert f"the record of {undisturbed.run_id} was made on other data than DATA now holds (val: 37 then, 36 now" in err
     assert "FRESH=1" in err
+
+
+def test_a_run_is_not_continued_where_classes_changed_places(workshops, copied_tree):
+    """In training and in validation, which changes no count and no name of a class."""
+    workshop, arguments = workshops("swapped"), command(copied_tree)
+    assert interrupt(workshop, "step:6", signal.SIGKILL, *arguments)[0] == -signal.SIGKILL
+    for split in ("train", "val"):
+        one, other, *_ = sorted((copied_tree / split).iterdir())
+        one.rename(copied_tree / "moved")
+        other.rename(one)
+        (copied_tree / "moved").rename(other)
+    code, _, err = workshop.call(*arguments)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "was begun on other data than DATA now holds (train digest: " in err
+    assert "val digest: " in err
 
 
 @pytest.mark.slow
