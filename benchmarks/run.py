@@ -5,13 +5,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from lightning.pytorch import Trainer
 
 from benchmarks import environment
 from benchmarks.artefacts import keep_with_record
-from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, WEIGHTS
 from benchmarks.config import deviations
 from benchmarks.controls import Controls, require_launcher
@@ -19,6 +16,7 @@ from benchmarks.curves import METRICS, curves
 from benchmarks.errors import UserError
 from benchmarks.evaluation import (
     baselines,
+    normalised_batch,
     require_same_tests,
     surroundings,
     tell_of_other_references,
@@ -39,6 +37,7 @@ from benchmarks.runs import (
     recorded,
 )
 from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
+from benchmarks.starts import between_starts, states, torch_remarks
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
 from benchmarks.training import Trained, ended_stages, train_and_test
@@ -127,11 +126,11 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
 
 
 def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
-    """Why no run of this code on these data can be official, where a full one could be."""
+    """Why no run of this code, begun as it was and on these data, can be official, where a full one could be."""
     if plan.order.profile != "full":
         return ()
     missing = chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)
-    return code.remarks + tuple(dict.fromkeys(missing))
+    return code.remarks + torch_remarks(plan.folder) + tuple(dict.fromkeys(missing))
 
 
 def require_one_network(plan: Plan) -> None:
@@ -158,14 +157,6 @@ def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
     }
 
 
-def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
-    """Examples that batch normalisation averages over: a device's batch, or all of them; None without such layers."""
-    if not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in assembly.module.modules()):
-        return None
-    apart = 1 if assembly.resolved["trainer"]["sync_batchnorm"] else trainer.world_size
-    return int(assembly.datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
-
-
 def make_record(
     plan: Plan, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
     beginning: Beginning,
@@ -188,5 +179,5 @@ def make_record(
         throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
-        data=recorded(beginning.data),
+        data=recorded(beginning.data), between_starts=between_starts(states(plan.folder)),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.schema import StoredFile
 from datamodules.layouts.digest import DIGEST
 
+BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
 
 
@@ -133,7 +134,7 @@ def begin_or_continue(
     Raises:
         UserError: the run began on other data, or that file cannot be had.
     """
-    path = folder / "run.json"
+    path = folder / BEGINNING
     if not path.exists():
         weights = first_weights()
         stored = None if weights is None else asdict(StoredFile(relative(weights), sha256(weights)))

@@ -260,6 +260,26 @@ def test_another_accumulation_continues_at_the_same_step(workshops, small_tree):
     assert [int(step) for step, key, _ in rows if key == "val/top1"] == [10, 20, 30]
 
 
+def test_a_record_tells_of_starts_on_another_machine(workshops, small_tree):
+    """The last one alone would pass for the whole run."""
+    workshop, other = workshops("machine"), {"trainer.precision": "bf16-mixed", "trainer.accumulate_grad_batches": 2}
+    assert interrupt(workshop, "step:6", TERM, *command(small_tree, **other))[0] == 128 + TERM
+    out = finish(workshop, *command(small_tree))
+    done = Finished(workshop).record
+    assert (done["environment"]["precision"], done["environment"]["normalised_batch"]) == ("32-true", 16)
+    told = ["precision: bf16-mixed, then 32-true", "normalised_batch: 8, then 16"]
+    assert done["between_starts"] == told
+    for line in told:
+        assert f"machine    between starts, {line}" in out
+
+
+def test_a_record_tells_nothing_of_starts_that_were_alike(undisturbed):
+    assert undisturbed.record["between_starts"] == []
+    (state,) = json.loads((undisturbed.workshop.only_run() / "run.json").read_text())["states"]
+    known = {"python", "packages", "cpu", "gpus", "world_size", "precision", "normalised_batch", "compiled"}
+    assert state == {key: undisturbed.record["environment"][key] for key in known}
+
+
 def test_a_child_whose_parent_is_gone_does_not_begin(workshop, small_tree):
     """`reproduce` may be killed before its child has asked to die with it."""
     assert workshop.call(*command(small_tree), BENCHMARKS_PARENT="1") == (-KILL, "", "")
