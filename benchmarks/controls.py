@@ -30,13 +30,16 @@ class Controls:
         self.plan = plan
         order = replace(plan.order, fresh=False, overrides=plan.order.overrides | {"controls": []})
         self.orders = {name: replace(order, variant=name) for name in plan.settings.get("controls", [])}
-        run_ids = {name: work_out(each).run_id for name, each in self.orders.items()}
-        self.records = {name: record_file(order.benchmark, run_id) for name, run_id in run_ids.items()}
+        self.plans = {name: work_out(each) for name, each in self.orders.items()}
+        self.records = {name: record_file(order.benchmark, each.run_id) for name, each in self.plans.items()}
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Controls:
+        there = {name: load_record(path) for name, path in self.records.items() if path.exists()}
+        for name, record in there.items():
+            self.plans[name].require_data_of(record, f"train it anew first, with VARIANT={name} FRESH=1")
         for name, path in self.records.items():
-            if not path.exists():
+            if name not in there:
                 announce(f"beside it, as a control: {path.stem}")
                 self.children[name] = Child(self.orders[name])
         return self

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from benchmarks import environment, modules
+from benchmarks.assembly import Assembly
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.measure import HeldOut, Scored, measure, together
@@ -147,10 +149,16 @@ def write_sheet(tested: HeldOut, folder: Path, title: str) -> Path:
     return folder / "sheet.html"
 
 
+def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
+    """Examples that batch normalisation averages over: a device's batch, or all of them; None without such layers."""
+    if not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in assembly.module.modules()):
+        return None
+    apart = 1 if assembly.resolved["trainer"]["sync_batchnorm"] else trainer.world_size
+    return int(assembly.datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
+
+
 def surroundings(trainer: Trainer, code: environment.Code, normalised_batch: int | None) -> Environment:
     """The code and the machine of a run that has a Trainer."""
-    import torch
-
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     on_gpu = trainer.strategy.root_device.type == "cuda"
     return environment.describe(

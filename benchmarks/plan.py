@@ -22,8 +22,8 @@ from benchmarks.config import (
 from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.paths import run_folder
-from benchmarks.runs import choose_run
-from benchmarks.schema import Profile
+from benchmarks.runs import choose_run, recorded, require_same_data
+from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_claim
 
 
@@ -87,6 +87,31 @@ class Plan:
     def tests(self) -> tuple[HeldOut, ...]:
         """What the run is tested on; read once, as annotations and transcripts may be long."""
         return held_out(self.claim, self.order.variant, self.order.data)
+
+    def data(self) -> dict[str, Any]:
+        """What the data of all stages are, which are opened for that as training opens them.
+
+        Raises:
+            UserError: data are missing or malformed.
+        """
+        found: dict[str, Any] = {}
+        for stage in self.stages:
+            stage.assembly.datamodule.setup("fit")
+            found |= {stage.prefix + key: value for key, value in stage.assembly.datamodule.identity.items()}
+        return found
+
+    def require_data_of(self, record: Record, otherwise: str) -> None:
+        """Looks whether a record of this plan was made of the data that DATA holds now.
+
+        Args:
+            record: maybe of a version that did not write down what its data were.
+            otherwise: what to do where the data are meant to be others.
+
+        Raises:
+            UserError: it was not, or data are missing or malformed.
+        """
+        if self.order.data is not None and record.data:
+            require_same_data(f"the record of {record.run_id} was made", record.data, recorded(self.data()), otherwise)
 
     def identity(self, stage: Stage) -> dict[str, Any]:
         """What a checkpoint of a stage says of its run: enough to build it again."""

@@ -5,13 +5,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from lightning.pytorch import Trainer
 
 from benchmarks import environment
 from benchmarks.artefacts import keep_with_record
-from benchmarks.assembly import Assembly
 from benchmarks.checkpointing import LAST, WEIGHTS
 from benchmarks.config import deviations
 from benchmarks.controls import Controls, require_launcher
@@ -19,6 +16,7 @@ from benchmarks.curves import METRICS, curves
 from benchmarks.errors import UserError
 from benchmarks.evaluation import (
     baselines,
+    normalised_batch,
     require_same_tests,
     surroundings,
     tell_of_other_references,
@@ -28,8 +26,18 @@ from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
 from benchmarks.paths import record_file, relative
 from benchmarks.plan import Order, Plan, work_out
-from benchmarks.runs import FOLLOWED_RUN, Beginning, announce, begin_or_continue, first_process, now, occupied
+from benchmarks.runs import (
+    FOLLOWED_RUN,
+    Beginning,
+    announce,
+    begin_or_continue,
+    first_process,
+    now,
+    occupied,
+    recorded,
+)
 from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
+from benchmarks.starts import between_starts, states, torch_remarks
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
 from benchmarks.training import Trained, ended_stages, train_and_test
@@ -48,8 +56,8 @@ def run(order: Order) -> None:
     require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
     if record_path.exists():
-        announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
-        announce(f"{summary(plan.claim, load_record(record_path))}\nrecord     {relative(record_path)}")
+        if first_process():
+            show(plan, record_path)
         return
     for stage in plan.stages:
         stage.assembly.require_devices()
@@ -59,6 +67,18 @@ def run(order: Order) -> None:
         return
     with occupied(plan.folder):
         finish(plan, record_path)
+
+
+def show(plan: Plan, record_path: Path) -> None:
+    """The record of a finished run.
+
+    Raises:
+        UserError: it was made of other data than DATA now holds.
+    """
+    record = load_record(record_path)
+    plan.require_data_of(record, "start another run with FRESH=1")
+    announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
+    announce(f"{summary(plan.claim, record)}\nrecord     {relative(record_path)}")
 
 
 def finish(plan: Plan, record_path: Path) -> None:
@@ -90,15 +110,13 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
     tell_of_other_references(plan.tests)
-    identity: dict[str, Any] = {}
+    identity = plan.data()
     for stage in plan.stages:
         data, module = stage.assembly.datamodule, stage.assembly.module
-        data.setup("fit")
         if not (stage.folder / LAST).exists():
             data.verify(training=True)
             getattr(module, "verify", lambda data: None)(data)
         data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
-        identity |= {stage.prefix + key: value for key, value in data.identity.items()}
     require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = begin_or_continue(plan.folder, identity, code, lambda: getattr(first, "initialised_from", None))
@@ -108,11 +126,11 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
 
 
 def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
-    """Why no run of this code on these data can be official, where a full one could be."""
+    """Why no run of this code, begun as it was and on these data, can be official, where a full one could be."""
     if plan.order.profile != "full":
         return ()
     missing = chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)
-    return code.remarks + tuple(dict.fromkeys(missing))
+    return code.remarks + torch_remarks(plan.folder) + tuple(dict.fromkeys(missing))
 
 
 def require_one_network(plan: Plan) -> None:
@@ -139,14 +157,6 @@ def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
     }
 
 
-def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
-    """Examples that batch normalisation averages over: a device's batch, or all of them; None without such layers."""
-    if not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in assembly.module.modules()):
-        return None
-    apart = 1 if assembly.resolved["trainer"]["sync_batchnorm"] else trainer.world_size
-    return int(assembly.datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
-
-
 def make_record(
     plan: Plan, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
     beginning: Beginning,
@@ -169,5 +179,5 @@ def make_record(
         throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
-        data={key: value for key, value in beginning.data.items() if not isinstance(value, list)},  # names of classes
+        data=recorded(beginning.data), between_starts=between_starts(states(plan.folder)),
     )  # fmt: skip

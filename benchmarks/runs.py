@@ -16,7 +16,9 @@ from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.schema import StoredFile
+from datamodules.layouts.digest import DIGEST
 
+BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
 
 
@@ -132,18 +134,14 @@ def begin_or_continue(
     Raises:
         UserError: the run began on other data, or that file cannot be had.
     """
-    path = folder / "run.json"
+    path = folder / BEGINNING
     if not path.exists():
         weights = first_weights()
         stored = None if weights is None else asdict(StoredFile(relative(weights), sha256(weights)))
         known = {"started": now(), "data": data, "initialised_from": stored, "code": asdict(code)}
         write_atomically(path, json.dumps(known).encode())
     known = json.loads(path.read_text(encoding="utf-8"))
-    if known["data"] != data:
-        raise UserError(
-            f"{relative(folder)} was begun on other data than DATA now holds ({_differences(known['data'], data)}). "
-            "Point DATA at the same data, or start another run with FRESH=1."
-        )
+    require_same_data(f"{relative(folder)} was begun", known["data"], data, "start another run with FRESH=1")
     before = Code(**known["code"]) if "code" in known else Code(None, True)  # as where an earlier version began it
     together = before.then(code)
     if together != before:
@@ -152,9 +150,31 @@ def begin_or_continue(
     return Beginning(str(known["started"]), data, None if weights is None else StoredFile(**weights), together)
 
 
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
-    changed = [key for key in after if before.get(key) != after[key]]
-    return ", ".join(f"{key}: {_shown(before.get(key))} then, {_shown(after[key])} now" for key in changed)
+def recorded(data: dict[str, Any]) -> dict[str, Any]:
+    """What a record keeps of what the data are: counts and digests, and not the names of a thousand classes."""
+    return {key: value for key, value in data.items() if not isinstance(value, list)}
+
+
+def require_same_data(what: str, before: dict[str, Any], after: dict[str, Any], otherwise: str) -> None:
+    """Refuses to take what was made on some data for what others would give.
+
+    Args:
+        what: was made on them, and how, such as "<run> was begun".
+        before: what the data were then; an earlier version wrote no digests beside counts.
+        after: what they are now.
+        otherwise: what to do where the data are meant to be others.
+
+    Raises:
+        UserError: the data differ; it says in what.
+    """
+    known = before | {key: value for key, value in after.items() if key in before or not key.endswith(DIGEST)}
+    changed = [key for key in known if before.get(key) != after.get(key)]
+    if changed:
+        told = (f"{key}: {_shown(before.get(key))} then, {_shown(after.get(key))} now" for key in changed)
+        raise UserError(
+            f"{what} on other data than DATA now holds ({', '.join(told)}). Point DATA at the same data, or "
+            f"{otherwise}."
+        )
 
 
 def _shown(value: Any) -> str:

@@ -130,6 +130,8 @@ class Record:
     those of each test set, by the prefix of its metrics, where the task compares with references of people. `stages`
     are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
     training examples that were not trained on because they stand in the test set. `data` counts and digests the data.
+    `environment` is that of the last start; `between_starts` says what was otherwise at those before or in other
+    stages, such as `world_size: 2, then 1`.
     """
 
     __pydantic_config__ = STRICT
@@ -162,6 +164,7 @@ class Record:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    between_starts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

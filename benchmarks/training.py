@@ -16,6 +16,7 @@ from benchmarks.paths import relative
 from benchmarks.plan import Plan, Stage
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
+from benchmarks.starts import NotedStart
 from benchmarks.strict import load_stage, write_stage
 from benchmarks.throughput import ThroughputMeter
 
@@ -70,7 +71,7 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
     chain = callbacks(plan, stage, meter, remarks)
-    trainer = assembly.trainer(chain, **quiet())
+    trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly)], **quiet())
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     resumed = last if last.exists() else None
     if resumed is not None:

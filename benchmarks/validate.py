@@ -5,7 +5,7 @@ Predictions need no torch. A checkpoint carries its configuration, so a file tha
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
 from benchmarks.modules import scoring, truth
 from benchmarks.paths import ROOT, record_file, relative, run_folder
-from benchmarks.runs import announce, now, occupied
+from benchmarks.runs import announce, now, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, Signature, StoredFile, Tracking, short_hash
 from benchmarks.strict import write_record
+from datamodules.layouts.digest import counted
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")
@@ -59,9 +60,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the scoring came to, and where and with which configuration it ran."""
+    """What the scoring came to, on which data, and where and with which configuration it ran."""
 
     scored: Scored
+    data: dict[str, Any]
     environment: Environment
     config: Settings | None
 
@@ -105,10 +107,21 @@ def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     root = locate_data(asked, training=False)
     variant = _variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
-    scored = together(_scored(tested, file, signature) for tested, file in _predicted(asked, variant, path, root))
+    predicted = _predicted(asked, variant, path, root)
+    scored = together(_scored(tested, file, signature) for tested, file in predicted)
     around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
-    return Subject(asked, hashes, variant=options.variant), Outcome(scored, around, None)
+    data = _tested_data(tested for tested, _ in predicted)
+    return Subject(asked, hashes, variant=options.variant), Outcome(scored, data, around, None)
+
+
+def _tested_data(tests: Iterable[HeldOut]) -> dict[str, Any]:
+    """What the test sets are; environments are what their names say."""
+    found: dict[str, Any] = {}
+    for tested in tests:
+        if tested.root is not None:
+            found |= counted(tested.split, tested.truth)
+    return found
 
 
 def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
@@ -208,7 +221,10 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):
         scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
-    return None if scored is None else Outcome(scored, surroundings(trainer, code, None), assembly.portable())
+    if scored is None:
+        return None
+    data = recorded(assembly.datamodule.identity) | _tested_data(tests)
+    return Outcome(scored, data, surroundings(trainer, code, None), assembly.portable())
 
 
 @contextmanager
@@ -265,5 +281,5 @@ def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) ->
         claim_hash=asked.claim.hash, deviations=subject.deviations,
         official=is_official(asked.claim, asked.profile, subject.deviations, outcome.environment, scored),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
-        references=scored.references,
+        references=scored.references, data=outcome.data,
     )  # fmt: skip

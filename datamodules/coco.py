@@ -155,10 +155,12 @@ class CocoData(ImageData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Categories, and the sizes of the splits that are open."""
-        return {"classes": list(self.truth.names)} | {
-            split.name: len(split) for split in (self.train, self.val) if split is not None
-        }
+        """Categories, and the sizes of the splits that are open, with digests of their annotations."""
+        found: dict[str, Any] = {"classes": list(self.truth.names)}
+        for split in (self.train, self.val):
+            if split is not None:
+                found |= split.counted
+        return found
 
     @property
     def missing(self) -> tuple[str, ...]:

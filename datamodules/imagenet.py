@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from benchmarks.schema import Signature
 from datamodules.image_data import ImageData, Images
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
+from datamodules.layouts.digest import DIGEST
 from datamodules.layouts.imagenet import OFFICIAL, Split, check_classes, open_split
 from datamodules.layouts.official import lacking
 
@@ -76,10 +77,12 @@ class ImageNetData(ImageData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Class names, and the sizes of the splits that are open."""
-        return {"classes": list(self.classes)} | {
-            name: len(split) for name, split in (("train", self.train), ("val", self.val)) if split is not None
-        }
+        """Class names, and the sizes of the splits that are open, with digests of their ids and labels."""
+        found: dict[str, Any] = {"classes": list(self.classes)}
+        for split in (self.train, self.val):
+            if split is not None:
+                found |= {split.name: len(split), split.name + DIGEST: split.digest}
+        return found
 
     @property
     def missing(self) -> tuple[str, ...]:

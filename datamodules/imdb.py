@@ -25,6 +25,7 @@ from datamodules.imdb_examples import (
     collate_masked,
     cut,
 )
+from datamodules.layouts.digest import DIGEST
 from datamodules.layouts.imdb import CLASSES, OFFICIAL, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews, by_text
 from datamodules.layouts.official import lacking
@@ -110,12 +111,17 @@ class ImdbData(SequenceData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """How many reviews of what is open, and a digest of the vocabulary and the training text in it."""
-        sizes: dict[str, Any] = {} if self.test is None else {"test": len(self.test)}
+        """How many reviews of what is open, and digests of them, and of the vocabulary and the training text in it.
+
+        They are the same for the same reviews, in whichever form.
+        """
+        found: dict[str, Any] = {}
+        if self.test is not None:
+            found = {"test": len(self.test), f"test texts{DIGEST}": _by_text(self.root, "test").digest}
         if self.text is None or self.train is None:
-            return sizes
+            return found
         used, labelled_ones = len(self.choice.used), int(np.sum(self.choice.used < len(self.train)))
-        return sizes | {
+        return found | {
             "train": labelled_ones,
             "unsupervised": used - labelled_ones,
             "left out": len(self.choice.left_out),

@@ -19,11 +19,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.schema import Signature
 from datamodules.layouts import audio
+from datamodules.layouts.digest import counted
 from datamodules.layouts.librispeech import DEVELOPMENT, OFFICIAL, TEST, Split, open_split, present
 from datamodules.layouts.official import lacking
 from datamodules.sampling import Key, example_generator
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
+from results.scoring.speech import Truth
 
 
 class Recordings:
@@ -38,6 +40,7 @@ class Recordings:
         self.transcripts = [each for split in splits for each in split.transcripts]
         self.paths = [split.path(index) for split in splits for index in range(len(split))]
         self.samples = audio.count_samples(self.name, self.paths)
+        self.counted = counted(self.name, Truth(tuple(self.ids), tuple(self.transcripts)))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,10 +142,12 @@ class LibriSpeechData(SequenceData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The utterances of the subsets that are open, and the subwords of the training set."""
-        opened = [each for each in (self.train, self.development, *self.tests.values()) if each is not None]
-        sizes: dict[str, Any] = {each.name: len(each) for each in opened}
-        return sizes if self.train is None else sizes | {"subwords": hashlib.sha256(self.subwords.model).hexdigest()}
+        """Size and digest of the subsets that are open, and the subwords of the training set."""
+        found: dict[str, Any] = {}
+        for recordings in (self.train, self.development, *self.tests.values()):
+            if recordings is not None:
+                found |= recordings.counted
+        return found if self.train is None else found | {"subwords": hashlib.sha256(self.subwords.model).hexdigest()}
 
     @property
     def missing(self) -> tuple[str, ...]:

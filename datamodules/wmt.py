@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
 from benchmarks.schema import Signature
+from datamodules.layouts.digest import counted
 from datamodules.layouts.wmt import DEVELOPMENT, SOURCE_OF, open_training, present, truth
 from datamodules.sampling import Key
 from datamodules.sequence_data import SequenceData
@@ -59,8 +60,8 @@ class TrainingPairs(Dataset[dict[str, Any]]):
 class Sentences(Dataset[dict[str, Any]]):
     """(0, position in the test set) -> a sentence and its reference."""
 
-    def __init__(self, texts: Truth) -> None:
-        self.texts = texts
+    def __init__(self, name: str, texts: Truth) -> None:
+        self.texts, self.counted = texts, counted(name, texts)
 
     def __len__(self) -> int:
         return len(self.texts.ids)
@@ -140,11 +141,13 @@ class WmtData(SequenceData):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """How many sentences of what is open, and a digest of the vocabulary and the training text in it."""
-        sizes: dict[str, Any] = {name: len(sentences) for name, sentences in self.tests.items()}
+        """Size and digest of the test sets that are open, and of the vocabulary and the training text in it."""
+        found: dict[str, Any] = {}
+        for sentences in self.tests.values():
+            found |= sentences.counted
         if self.text is None:
-            return sizes
-        return sizes | {"training pairs": len(self.text), "used": len(self.places), "training text": self.text.digest}
+            return found
+        return found | {"training pairs": len(self.text), "used": len(self.places), "training text": self.text.digest}
 
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the training text's subwords are made where no run has made them.
@@ -163,7 +166,7 @@ class WmtData(SequenceData):
             self._tell_what_is_used()
 
     def _opened(self, name: str) -> Sentences:
-        return Sentences(truth(self.root, name))
+        return Sentences(name, truth(self.root, name))
 
     def _tell_what_is_used(self) -> None:
         assert self.text is not None

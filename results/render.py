@@ -140,6 +140,7 @@ def summary(claim: Claim, record: Record) -> str:
             lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline{but}")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
     lines += _unjudged(claim, record)
+    lines += [f"machine    between starts, {change}" for change in record.between_starts]
     if record.profile == "mini":
         lines.append(MINIATURE_WARNING)
     else:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
 
 from benchmarks.errors import UserError
+from datamodules.layouts.digest import counted
 from datamodules.layouts.faults import read_faults
 from results.scoring.average_precision import Objects
 from results.scoring.coco_results import Id, Pixels, decode
@@ -79,6 +81,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.file_names)
+
+    @cached_property
+    def counted(self) -> dict[str, Any]:
+        """Its size, and a digest of all that is annotated."""
+        return counted(self.name, self.truth)
 
     def where(self, index: int) -> str:
         """The file of an image."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
+from datamodules.layouts.digest import digest
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG", ".png")
 
@@ -86,6 +87,11 @@ class Split:
     def ids(self) -> tuple[str, ...]:
         """The path of each image below the split, without its suffix."""
         return tuple(os.fsdecode(identity) for identity in self.packed.tolist())
+
+    @cached_property
+    def digest(self) -> str:
+        """Of ids and labels, as that of their `Truth`, for which no id is unpacked."""
+        return digest(self.packed, self.labels, len(self.classes))
 
     def identity(self, index: int) -> str:
         """The id of one image, without unpacking the others."""

@@ -179,7 +179,9 @@ def test_a_run_goes_on_with_another_number_of_devices(workshops, small_tree):
     assert "continuing from" in finish(workshop, *command(small_tree, "--devices=2"))
     rows = [line.split(",") for line in Finished(workshop).metrics.splitlines()[1:]]
     assert [int(step) for step, key, _ in rows if key == "train/loss"] == list(range(1, STEPS + 1))
-    assert Finished(workshop).record["environment"]["world_size"] == 2
+    done = Finished(workshop).record
+    assert done["environment"]["world_size"] == 2
+    assert done["between_starts"] == ["world_size: 1, then 2", "normalised_batch: 16, then 8"]
 
 
 @pytest.mark.slow

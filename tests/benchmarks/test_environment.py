@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from benchmarks import environment
+from benchmarks.errors import UserError
 from benchmarks.runs import begin_or_continue
 
 
@@ -85,5 +86,8 @@ def test_code_that_was_changed_at_any_start_stays_so(tmp_path):
 
 def test_a_run_that_an_earlier_version_began_goes_on(tmp_path):
     (tmp_path / "run.json").write_text('{"started": "2026-01-01T00:00:00+00:00", "data": {"train": 5}}')
-    found = begin_or_continue(tmp_path, {"train": 5}, environment.Code("c" * 40, False), lambda: None)
+    data = {"train": 5, "train digest": "0123456789ab"}  # which it did not write down
+    found = begin_or_continue(tmp_path, data, environment.Code("c" * 40, False), lambda: None)
     assert (found.code, found.started[:4]) == (environment.Code(None, True), "2026")
+    with pytest.raises(UserError, match=r"other data than DATA now holds \(train: 5 then, 6 now\)"):
+        begin_or_continue(tmp_path, data | {"train": 6}, environment.Code("c" * 40, False), lambda: None)

@@ -23,6 +23,7 @@ from tests.benchmarks.imdb_runs import (
     rows_of,
 )
 from tests.benchmarks.test_resume import differences, finish
+from tests.datamodules.imdb_trees import planted, put, reviews
 
 tree, trained, record = imdb_runs.tree, imdb_runs.trained, imdb_runs.record
 
@@ -98,7 +99,7 @@ def test_a_signal_in_the_second_stage_ends_the_ranks_of_the_first(workshops, tre
     assert process.members() == []
 
 
-def test_a_control_is_trained_beside_and_scored_as_a_baseline(workshops, tree):
+def test_a_control_is_trained_beside_and_scored_as_a_baseline(workshops, tree, tmp_path):
     workshop = workshops("control")
     out = finish(workshop, *command(tree, settings=f"{SMALL} --controls=[scratch]"))
     (control,) = records_of(workshop, "mini-scratch-s0-*")
@@ -109,6 +110,12 @@ def test_a_control_is_trained_beside_and_scored_as_a_baseline(workshops, tree):
         "value": control["metrics"]["test/accuracy"]["value"], "metric": "test/accuracy",
     }  # fmt: skip
     assert "baseline scratch/accuracy" in out
+    # Nor is it a baseline of a run on other reviews, before it has been trained on them itself.
+    other = put(tmp_path, planted(reviews(seed=2)))
+    code, _, err = workshop.call(*command(other, "--fresh", settings=f"{SMALL} --controls=[scratch]"))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert f"the record of {control['run_id']} was made on other data than DATA now holds (" in err
+    assert "VARIANT=scratch FRESH=1" in err
 
 
 @pytest.mark.slow

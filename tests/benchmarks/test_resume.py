@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from tests.conftest import STEPS, short
+from tests.conftest import STEPS, cut, short
 
 
 def command(tree, *extra, seed=0, name="run", **changes):
@@ -131,6 +131,36 @@ def test_a_finished_run_is_shown(undisturbed):
     assert times == [(workshop.only_run() / name).stat().st_mtime_ns for name in Finished(workshop).files]
 
 
+def test_its_record_says_on_which_data_it_was_made(undisturbed):
+    data = dict(undisturbed.record["data"])
+    assert {len(data.pop(f"{split} digest")) for split in ("train", "val")} == {12}
+    assert data == {"train": 160, "val": 37}
+
+
+def test_a_finished_run_is_not_shown_for_other_data(undisturbed, miniature_tree, tmp_path):
+    """Such as those of before some were missing: its number would pass for one of what DATA holds now."""
+    other = cut(miniature_tree, tmp_path, 8, 36)
+    code, out, err = undisturbed.workshop.call(*command(other))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert f"the record of {undisturbed.run_id} was made on other data than DATA now holds (val: 37 then, 36 now" in err
+    assert "FRESH=1" in err
+
+
+def test_a_run_is_not_continued_where_classes_changed_places(workshops, copied_tree):
+    """In training and in validation, which changes no count and no name of a class."""
+    workshop, arguments = workshops("swapped"), command(copied_tree)
+    assert interrupt(workshop, "step:6", signal.SIGKILL, *arguments)[0] == -signal.SIGKILL
+    for split in ("train", "val"):
+        one, other, *_ = sorted((copied_tree / split).iterdir())
+        one.rename(copied_tree / "moved")
+        other.rename(one)
+        (copied_tree / "moved").rename(other)
+    code, _, err = workshop.call(*arguments)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "was begun on other data than DATA now holds (train digest: " in err
+    assert "val digest: " in err
+
+
 @pytest.mark.slow
 def test_fresh_starts_another_run(workshops, small_tree):
     workshop, few = workshops("fresh"), {"trainer.max_epochs": 1}
@@ -228,6 +258,26 @@ def test_another_accumulation_continues_at_the_same_step(workshops, small_tree):
     rows = [line.split(",") for line in Finished(workshop).metrics.splitlines()[1:]]
     assert [int(step) for step, key, _ in rows if key == "train/loss"] == list(range(1, STEPS + 1))
     assert [int(step) for step, key, _ in rows if key == "val/top1"] == [10, 20, 30]
+
+
+def test_a_record_tells_of_starts_on_another_machine(workshops, small_tree):
+    """The last one alone would pass for the whole run."""
+    workshop, other = workshops("machine"), {"trainer.precision": "bf16-mixed", "trainer.accumulate_grad_batches": 2}
+    assert interrupt(workshop, "step:6", TERM, *command(small_tree, **other))[0] == 128 + TERM
+    out = finish(workshop, *command(small_tree))
+    done = Finished(workshop).record
+    assert (done["environment"]["precision"], done["environment"]["normalised_batch"]) == ("32-true", 16)
+    told = ["precision: bf16-mixed, then 32-true", "normalised_batch: 8, then 16"]
+    assert done["between_starts"] == told
+    for line in told:
+        assert f"machine    between starts, {line}" in out
+
+
+def test_a_record_tells_nothing_of_starts_that_were_alike(undisturbed):
+    assert undisturbed.record["between_starts"] == []
+    (state,) = json.loads((undisturbed.workshop.only_run() / "run.json").read_text())["states"]
+    known = {"python", "packages", "cpu", "gpus", "world_size", "precision", "normalised_batch", "compiled"}
+    assert state == {key: undisturbed.record["environment"][key] for key in known}
 
 
 def test_a_child_whose_parent_is_gone_does_not_begin(workshop, small_tree):

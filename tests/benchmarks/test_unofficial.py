@@ -1,11 +1,14 @@
 """What keeps a run from being official, beside its settings, follows it into its record and its checkpoints."""
 
+import json
 import shutil
+import signal
 
 import pytest
 import torch
 
 from benchmarks.strict import load_record
+from tests.benchmarks.test_resume import interrupt
 from tests.conftest import short
 
 TINY = {
@@ -38,7 +41,27 @@ def test_a_run_says_so_when_it_starts_and_in_its_record(trained):
         assert trained.said.index(f"note: unofficial ({remark})") < trained.said.index(": training")
     assert (found.official, found.environment.commit, found.environment.dirty) == (False, None, True)
     assert found.deviations[-2:] == (UNKNOWN, LESS)
-    assert found.data == {"train": 160, "val": 37}
+    assert (found.data["train"], found.data["val"]) == (160, 37)
+
+
+def test_so_is_a_run_that_went_on_with_another_torch(workshop, small_tree):
+    command = ("run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY))
+    assert interrupt(workshop, "step:3", signal.SIGTERM, *command)[0] == 128 + signal.SIGTERM
+    begun = workshop.only_run() / "run.json"
+    known = json.loads(begun.read_text())
+    (state,) = known["states"]
+    now = state["packages"]["torch"]
+    state["packages"] |= {"torch": "1.0", "pillow": "1.0"}
+    begun.write_text(json.dumps(known))
+    code, out, err = workshop.call(*command)
+    assert (code, err) == (0, ""), (out, err)
+    remark = f"packages: torch: 1.0, then {now} between starts"
+    assert out.index(f"note: unofficial ({remark})") < out.index(": continuing from")
+    found = record_of(workshop, "train")
+    assert found.deviations[-3:] == (UNKNOWN, remark, LESS), "other packages are told of and spoil nothing"
+    assert {line.partition(":")[0] for line in found.between_starts} == {"torch", "pillow"}
+    weights = torch.load(workshop.only_run() / "weights.ckpt", weights_only=True)
+    assert remark in weights["suite"]["remarks"]
 
 
 @pytest.mark.parametrize("name", ["weights.ckpt", "last.ckpt"])

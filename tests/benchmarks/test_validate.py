@@ -16,6 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
 from benchmarks.strict import load_record
+from datamodules.layouts import imagenet
 from results.scoring import control
 from tests.benchmarks.conftest import write_predictions
 
@@ -56,6 +57,7 @@ def test_predictions_for_the_miniature(desk):
     assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (record.checkpoint, record.config, record.config_hash, record.throughput) == (None, None, None, None)
     assert (record.official, record.deviations, record.wandb.mode) == (False, (), "disabled")
+    assert record.data == {"val": 37, "val digest": imagenet.open_split(str(desk.tree), "val").digest}
 
 
 def test_predictions_for_the_embedded_data(desk, miniature_tree):
@@ -238,6 +240,7 @@ def test_a_checkpoint_scores_as_its_own_run_did(desk):
     assert again.predictions[0].sha256 == trained.predictions[0].sha256
     assert (again.seed, again.config_hash, again.claim_hash) == (0, trained.config_hash, trained.claim_hash)
     assert again.checkpoint.sha256 == trained.checkpoint.sha256
+    assert again.data == {key: trained.data[key] for key in ("val", "val digest")}
     # What the run itself deviated in still counts.
     assert again.deviations == trained.deviations
     assert any(line.startswith("trainer.max_epochs: ") and line.endswith(" -> 2") for line in again.deviations)

@@ -181,3 +181,18 @@ def test_the_miniature_is_the_same_every_time_and_holds_the_traps(coco_tree, tmp
     assert any(each["bbox"][3] == 0 for each in content["annotations"])
     assert any(each["iscrowd"] for each in content["annotations"])
     assert {each["image_id"] for each in content["annotations"]} < set(ids)
+
+
+@pytest.mark.parametrize("change", [{"category_id": 1}, {"bbox": [1.0, 1.0, 5.0, 5.0]}, {"iscrowd": 1}])
+def test_identity_changes_with_an_annotation(coco_tree, tmp_path, change):
+    copied = shutil.copytree(coco_tree, tmp_path / "tree")
+    file = copied / "annotations/instances_train2017.json"
+    content = json.loads(file.read_text())
+    each = next(each for each in content["annotations"] if all(each[key] != value for key, value in change.items()))
+    each |= change
+    file.write_text(json.dumps(content))
+    before, after = data(coco_tree), data(copied)
+    for datamodule in (before, after):
+        datamodule.setup("fit")
+    assert [*before.identity] == ["classes", "train2017", "train2017 digest", "val2017", "val2017 digest"]
+    assert [key for key in before.identity if before.identity[key] != after.identity[key]] == ["train2017 digest"]

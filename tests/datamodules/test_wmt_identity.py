@@ -22,7 +22,9 @@ def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
             (copied / f"{needless}.{side}").unlink()
     datamodule = data(copied)
     datamodule.verify(training=False)
-    assert datamodule.identity == {"newstest2014.en-de": 23}
+    assert {**datamodule.identity, "newstest2014.en-de digest": ""} == {
+        "newstest2014.en-de": 23, "newstest2014.en-de digest": "",
+    }  # fmt: skip
     assert list(datamodule.tests) == ["newstest2014.en-de"]
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(UserError, match="has no training text"):
@@ -80,3 +82,10 @@ def test_identity_says_what_there_is(tree):
 def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
     assert changed != PAIRS
     assert identity(planted(tmp_path / "changed", changed)) != identity(tree)
+
+
+def test_identity_changes_with_a_reference(tree, copied):
+    file = copied / "newstest2015.de"
+    file.write_bytes(file.read_bytes().replace(b"e", b"i", 1))
+    before, after = identity(tree), identity(copied)
+    assert [key for key in before if before[key] != after[key]] == ["newstest2015.en-de digest"]

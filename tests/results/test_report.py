@@ -50,6 +50,12 @@ def text_of(page):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without)).split())
 
 
+def test_starts_on_other_machines_are_told_of(repository):
+    put(repository, record(between_starts=("world_size: 2, then 1", "precision: bf16-mixed, then 32-true")))
+    told = "full-s0-aaaaaaaaaaaa between its starts: world_size: 2, then 1; precision: bf16-mixed, then 32-true"
+    assert told in text_of(report(repository))
+
+
 def test_without_a_record_every_reading_is_not_run(repository):
     text = text_of(report(repository))
     assert "top-5 91.3 %, margin 0.2 ○ not run" in text

@@ -1,0 +1,77 @@
+"""Where a run trained: the machine of each of its starts, and what was otherwise from one to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from benchmarks.assembly import Assembly
+from benchmarks.environment import Code, packages
+from benchmarks.evaluation import normalised_batch, surroundings
+from benchmarks.files import write_atomically
+from benchmarks.runs import BEGINNING
+
+State = Mapping[str, Any]
+OF_CODE = ("commit", "dirty")  # which are known of all starts together
+
+
+class NotedStart(Callback):
+    """Writes down where a stage of a run trains, as soon as its Trainer has its processes and its network.
+
+    Args:
+        folder: of the run.
+        assembly: of the stage.
+    """
+
+    def __init__(self, folder: Path, assembly: Assembly) -> None:
+        self.folder, self.assembly = folder, assembly
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Adds it to the states of earlier starts and stages, unless the last one was alike."""
+        if not trainer.is_global_zero:
+            return
+        around = surroundings(trainer, Code(None, True), normalised_batch(self.assembly, trainer))
+        state = {key: value for key, value in asdict(around).items() if key not in OF_CODE}
+        state = json.loads(json.dumps(state))  # as it is read again
+        path, before = self.folder / BEGINNING, states(self.folder)
+        if before[-1:] != [state]:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            write_atomically(path, json.dumps(known | {"states": [*before, state]}).encode())
+
+
+def states(folder: Path) -> list[dict[str, Any]]:
+    """What is known of the starts and stages of a run so far; nothing where an earlier version wrote it down."""
+    found: list[dict[str, Any]] = json.loads((folder / BEGINNING).read_text(encoding="utf-8")).get("states", [])
+    return found
+
+
+def between_starts(found: Sequence[State]) -> tuple[str, ...]:
+    """What differs from a state to the next, a line each: `precision: bf16-mixed, then 32-true`."""
+    return _changes([{**state, "packages": None} | state["packages"] for state in found])
+
+
+def torch_remarks(folder: Path) -> tuple[str, ...]:
+    """Why a run is unofficial that goes on with another torch: its kernels may sum in another order, or otherwise."""
+    versions = [*(state["packages"] for state in states(folder)), packages()]
+    return tuple(f"packages: {line} between starts" for line in _changes(versions) if line.startswith("torch"))
+
+
+def _changes(found: Sequence[State]) -> tuple[str, ...]:
+    lines = []
+    for key in dict.fromkeys(chain.from_iterable(found)):
+        values = [_shown(state.get(key)) for state in found]
+        turns = values[:1] + [after for before, after in pairwise(values) if after != before]
+        if len(turns) > 1:
+            lines.append(f"{key}: {', then '.join(turns)}")
+    return tuple(lines)
+
+
+def _shown(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)

@@ -1,0 +1,45 @@
+"""What is told of starts that differ, worked out by hand."""
+
+import json
+
+import pytest
+
+from benchmarks import starts
+from benchmarks.starts import between_starts, torch_remarks
+
+ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "packages": {"torch": "2.11", "numpy": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ([], ()),
+        ([ONE], ()),
+        ([ONE | {"world_size": 1}], ("world_size: 2, then 1",)),
+        ([ONE | {"world_size": 1}, ONE], ("world_size: 2, then 1, then 2",)),
+        ([ONE | {"world_size": 1}] * 2, ("world_size: 2, then 1",)),
+        ([ONE | {"gpus": []}], ("gpus: H100, H100, then none",)),
+        ([ONE | {"packages": {"torch": "2.12"}}], ("torch: 2.11, then 2.12", "numpy: 2, then None")),
+    ],
+)
+def test_each_turn_is_told_once(later, told):
+    assert between_starts([ONE, *later]) == told
+
+
+@pytest.mark.parametrize(
+    ("versions", "remarks"),
+    [
+        ([], ()),
+        ([{"torch": "2.11", "numpy": "1"}], ()),
+        ([{"torch": "2.10", "numpy": "1"}], ("packages: torch: 2.10, then 2.11 between starts",)),
+    ],
+)
+def test_another_torch_alone_spoils_a_run(tmp_path, monkeypatch, versions, remarks):
+    monkeypatch.setattr(starts, "packages", lambda: {"torch": "2.11", "numpy": "2"})
+    (tmp_path / "run.json").write_text(json.dumps({"states": [{"packages": each} for each in versions]}))
+    assert torch_remarks(tmp_path) == remarks
+
+
+def test_an_earlier_version_noted_no_start(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    assert torch_remarks(tmp_path) == between_starts(starts.states(tmp_path)) == ()
