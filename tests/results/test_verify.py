@@ -98,7 +98,7 @@ def another_claim(folder):
     [
         (None, 0, "ok", ["3 of 3 files as recorded", "3372.67 by Python", "3372.67 by our own scoring"]),
         (another_return, 1, "FAILED", ["episodes.csv is not the file that was recorded", "by Python"]),
-        (another_value, 1, "FAILED", ["1400.0 in the record and 3372.67", "by Python", "by our own scoring"]),
+        (another_value, 1, "FAILED", ["1400.0 in the record and 3372.6", "by Python", "by our own scoring"]),
         (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (3139.0, 3141.0)"]),
         (one_episode_less, 1, "FAILED", ["our own scoring refuses the predictions"]),
         (no_number, 1, "FAILED", ["Python cannot score the predictions", "our own scoring refuses the predictions"]),
