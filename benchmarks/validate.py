@@ -95,8 +95,11 @@ def _full_unless_mini(options: Namespace) -> Request:
 
 def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
     path = Path(options.predictions)
-    if not path.exists():
-        raise UserError(f"PREDICTIONS={relative(path)}: there is no such file or folder.")
+    if not path.is_file() and not path.is_dir():
+        raise UserError(
+            f"PREDICTIONS={relative(path)}: there is no such file or folder, or it is a pipe, which nobody could score "
+            "again. Write it to a file."
+        )
     if unused := " and ".join(name.upper() for name in ("args", "devices", "nodes") if getattr(options, name)):
         raise UserError(f"PREDICTIONS are scored without the model that {unused} would be for. Leave {unused} out.")
     asked = _full_unless_mini(options)

@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
 from benchmarks.strict import load_record
-from results.scoring import control
+from results.scoring import classification, control
 from tests.benchmarks.conftest import write_predictions
 
 SHORT = (
@@ -56,6 +56,16 @@ def test_predictions_for_the_miniature(desk):
     assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (record.checkpoint, record.config, record.config_hash, record.throughput) == (None, None, None, None)
     assert (record.official, record.deviations, record.wandb.mode) == (False, (), "disabled")
+
+
+def test_a_file_that_is_replaced_while_it_is_scored_is_no_record(desk, monkeypatch):
+    """It would vouch for other predictions than those that were scored."""
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    score = classification.score
+    monkeypatch.setattr(classification, "score", lambda *given: path.write_text("others") and score(*given))
+    code, _, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
+    assert (code, desk.records()) == (2, [])
+    assert f"{path}: a file changed while it was scored. Leave it alone and run the same command again." in err
 
 
 def test_predictions_for_the_embedded_data(desk, miniature_tree):
