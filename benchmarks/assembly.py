@@ -46,8 +46,9 @@ class _Parser(LightningCLI):
         parser.add_argument("--checkpoint_every_n_steps", type=PositiveInt, required=True)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        # The base class warns when arguments come from Python rather than from the command line.
-        self.config = parser.parse_object(args)
+        # The base class warns when arguments come from Python rather than from the command line. Settings are the whole
+        # protocol: with JSONARGPARSE_DEFAULT_ENV, variables such as PL_TRAINER__MAX_STEPS would add to it unseen.
+        self.config = parser.parse_object(args, env=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         return cast(Trainer, None)

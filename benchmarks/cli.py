@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import commands as do
 from benchmarks.arguments import located
-from benchmarks.errors import Failure, UserError
+from benchmarks.errors import INTERRUPTED, Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.paths import ROOT
 
@@ -40,7 +40,7 @@ def guarded(command: Callable[[], int]) -> int:
         print(f"error: {cannot_write(Path(error.filename or ROOT), error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
 
 

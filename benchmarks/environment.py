@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +21,31 @@ CODE = (
     "benchmarks", "datamodules", "lightning_modules", "results/*.py", "results/scoring", "requirements.lock",
     "pyproject.toml", "Makefile",
 )  # fmt: skip
+NO_PROSE = ":(exclude)*.md"
 
 
-def _git(*arguments: str) -> str | None:
+def _git(*arguments: str, **variables: str) -> str | None:
+    """What git says of this checkout; variables of the user's may be about another one, or change what a path means."""
+    around = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | variables
+    command = ["git", "-C", str(ROOT), *arguments]
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)  # noqa: S607 (git from the user's PATH)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=around)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def _changes() -> str | None:
+    """What differs from the commit that is checked out.
+
+    The index is made anew: that of the checkout can be told to pass over changes (`assume-unchanged`, `skip-worktree`).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        index = str(Path(folder, "index"))
+        if _git("read-tree", "HEAD", GIT_INDEX_FILE=index) is None:
+            return None
+        asked = ("status", "--porcelain", "--no-renames", "--untracked-files=all")
+        return _git(*asked, "--", *CODE, NO_PROSE, GIT_INDEX_FILE=index)
 
 
 @dataclass(frozen=True)
@@ -57,13 +76,13 @@ class Code:
 
 def code() -> Code:
     """What runs now; asked when a run starts, as the checkout may change before its end."""
-    changes = _git("status", "--porcelain", "--", *CODE, ":(exclude)*.md")
+    changes = _changes()
     return Code(_git("rev-parse", "HEAD"), changes is None or changes != "")
 
 
 def _same(one: str | None, other: str | None) -> bool:
     """Whether two commits hold the same code."""
-    return None not in (one, other) and _git("diff", "--quiet", f"{one}..{other}", "--", *CODE, ":(exclude)*.md") == ""
+    return None not in (one, other) and _git("diff", "--quiet", f"{one}..{other}", "--", *CODE, NO_PROSE) == ""
 
 
 def packages() -> dict[str, str]:

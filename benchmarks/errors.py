@@ -5,6 +5,8 @@ Each has one message that says what is wrong, where, and what to do.
 
 from typing import Any
 
+INTERRUPTED = "interrupted; the same command continues"
+
 
 class UserError(Exception):
     """Bad input from a user.

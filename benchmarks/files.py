@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import IO
@@ -16,8 +16,12 @@ from benchmarks.paths import relative
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` once it is written and on disk; beside it, never half in it.
+
+    Args:
+        path: of the file.
+        place: puts what was written, its first argument, where its second says.
 
     Raises:
         UserError: the disk is full, or the folder may not be written to.
@@ -31,7 +35,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
+        place(temporary, path)
         sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -48,6 +52,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with replacing(path) as file:
         file.write(content)
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Writes a whole file where there is none, and says whether it did; of several at once, one does.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    written = False
+
+    def link(temporary: Path, target: Path) -> None:
+        nonlocal written
+        with suppress(FileExistsError):
+            os.link(temporary, target)
+            written = True
+
+    with replacing(path, link) as file:
+        file.write(content)
+    return written
 
 
 def make_once(folder: Path, write: Callable[[Path], None]) -> None:

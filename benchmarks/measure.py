@@ -109,8 +109,9 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         the protocol, as games do of the opponent, that counts.
 
     Raises:
-        UserError: the file contradicts the data.
+        UserError: the file contradicts the data, or one of `files` is no regular file or changed meanwhile.
     """
+    before = _as_they_are(files)
     task, count = scoring(tested.claim), len(tested.truth.ids)
     references = {} if tested.references is None else {tested.prefix: tested.references}
     if tested.references and tested.references.official is False:
@@ -124,7 +125,15 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
     examples = Examples(count, predictions.scored, predictions.unique)
-    return Scored(found, examples, tuple(stored(file) for file in files), references)
+    if len(before) != len(files) or _as_they_are(files) != before:
+        names = ", ".join(map(relative, files[:3]))
+        raise UserError(f"{names}: a file changed while it was scored. Leave it alone and run the same command again.")
+    return Scored(found, examples, before, references)
+
+
+def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
+    """Those that anyone can read again; what is missing or malformed, the reading of the predictions says."""
+    return tuple(stored(file) for file in files if file.is_file())
 
 
 def _silent(predictions: Any) -> Signature:

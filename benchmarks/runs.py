@@ -24,7 +24,7 @@ FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts whic
 
 def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     """The id of the run to start, continue or show: the newest of this configuration, or with `fresh` one more."""
-    if FOLLOWED_RUN in os.environ:
+    if FOLLOWED_RUN in os.environ and not first_process() and not externally_launched():
         return os.environ[FOLLOWED_RUN]
     counter = 1
     while _exists(benchmark, _numbered(base, counter + 1)):

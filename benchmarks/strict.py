@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
-from benchmarks.files import write_atomically
+from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
 from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, benchmark_folder, relative
@@ -149,12 +149,24 @@ def load_identity(value: Any, path: Path) -> Identity:
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Writes a record atomically; refuses to overwrite one."""
-    if path.exists():
+    """Writes a record atomically.
+
+    Raises:
+        UserError: there is one, or the disk refuses it.
+    """
+    if not write_new_record(record, path):
         raise UserError(f"{relative(path)} exists already, and records are never edited. Move it away first.")
+
+
+def write_new_record(record: Record, path: Path) -> bool:
+    """Writes a record atomically unless there is one, and says whether it did.
+
+    Raises:
+        UserError: the disk refuses it.
+    """
     text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
     _parse(Record, text, path)
-    write_atomically(path, (text + "\n").encode())
+    return write_new(path, (text + "\n").encode())
 
 
 def load_stage(path: Path) -> StageRecord:

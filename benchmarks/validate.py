@@ -5,9 +5,10 @@ Predictions need no torch. A checkpoint carries its configuration, so a file tha
 
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -24,7 +25,7 @@ from benchmarks.modules import scoring, truth
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.runs import announce, now, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, Signature, StoredFile, Tracking, short_hash
-from benchmarks.strict import write_record
+from benchmarks.strict import write_new_record
 from datamodules.layouts.digest import counted
 from results.render import summary
 
@@ -50,8 +51,8 @@ class Subject:
 
     @property
     def run_id(self) -> str:
-        """Follows from what is scored on which data, with a counter where that was done before."""
-        base = f"{self.asked.profile}-validate-{short_hash([*self.what, self.asked.data])}"
+        """Follows from what is scored, as what, on which data; with a counter where that was done before."""
+        base = f"{self.asked.profile}-validate-{short_hash([*self.what, self.asked.data, self.variant])}"
         taken = 0
         while record_file(self.asked.benchmark, base + (f"-{taken + 1}" if taken else "")).exists():
             taken += 1
@@ -78,13 +79,22 @@ def validate(options: Namespace) -> None:
     if len(given) != 1:
         raise UserError("give exactly one of CHECKPOINT=run.ckpt, WEIGHTS=<name> and PREDICTIONS=<file or folder>.")
     started, clock = now(), time.perf_counter()
-    subject, outcome = {"checkpoint": _checkpoint, "weights": _weights, "predictions": _predictions}[given[0]](options)
-    if outcome is None:
-        return  # a rank other than zero
-    record = _record(subject, outcome, started, time.perf_counter() - clock)
+    way = {"checkpoint": _checkpoint, "weights": _weights, "predictions": _predictions}[given[0]]
+    with ExitStack() as held:
+        subject, outcome = way(options, held)
+        if outcome is None:
+            return  # a rank other than zero
+        record = _kept(partial(_record, subject, outcome, started, time.perf_counter() - clock))
     path = record_file(record.benchmark, record.run_id)
-    write_record(record, path)
     print(summary(subject.asked.claim, record), f"record     {relative(path)}", sep="\n")
+
+
+def _kept(make: Callable[[], Record]) -> Record:
+    """The record, written; where another validation has taken its number a moment ago, with the next."""
+    record = make()
+    while not write_new_record(record, record_file(record.benchmark, record.run_id)):
+        record = make()
+    return record
 
 
 def _announce(asked: Request, what: str) -> None:
@@ -95,10 +105,13 @@ def _full_unless_mini(options: Namespace) -> Request:
     return request(options.benchmark, options, ("full", "as no PROFILE=mini is given"))
 
 
-def _predictions(options: Namespace) -> tuple[Subject, Outcome]:
+def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]:
     path = Path(options.predictions)
-    if not path.exists():
-        raise UserError(f"PREDICTIONS={relative(path)}: there is no such file or folder.")
+    if not path.is_file() and not path.is_dir():
+        raise UserError(
+            f"PREDICTIONS={relative(path)}: there is no such file or folder, or it is a pipe, which nobody could score "
+            "again. Write it to a file."
+        )
     if unused := " and ".join(name.upper() for name in ("args", "devices", "nodes") if getattr(options, name)):
         raise UserError(f"PREDICTIONS are scored without the model that {unused} would be for. Leave {unused} out.")
     asked = _full_unless_mini(options)
@@ -163,7 +176,7 @@ def _scored(tested: HeldOut, path: Path, signature: Signature) -> Scored:
     return measure(tested, path, signature, scoring(tested.claim).files(path))
 
 
-def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
+def _checkpoint(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome | None]:
     loaded = load(options)
     _announce(loaded.asked, relative(loaded.path))
     digest, run = sha256(loaded.path), loaded.run
@@ -172,7 +185,7 @@ def _checkpoint(options: Namespace) -> tuple[Subject, Outcome | None]:
         loaded.asked, (digest,), changed + run.remarks + _of_any_moment(loaded),
         StoredFile(relative(loaded.path), digest), loaded.checkpoint, run.variant, run.seed, run.config_hash,
     )  # fmt: skip
-    return subject, _test(subject, loaded.settings, None)
+    return subject, _test(subject, loaded.settings, None, held)
 
 
 def _of_any_moment(loaded: Loaded) -> tuple[str, ...]:
@@ -182,17 +195,20 @@ def _of_any_moment(loaded: Loaded) -> tuple[str, ...]:
     return (f"checkpoint: {loaded.asked.claim.checkpoint} -> one of any moment; give the weights.ckpt of its run",)
 
 
-def _weights(options: Namespace) -> tuple[Subject, Outcome | None]:
+def _weights(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome | None]:
     asked = _full_unless_mini(options)
     _announce(asked, options.weights)
     settings = resolve_settings(asked.benchmark, asked.profile, asked.variants[0], asked.overrides)
     whole = resolve_settings(asked.benchmark, asked.profile, None, asked.overrides)
     subject = Subject(asked, (options.weights,), deviations(asked.benchmark, asked.profile, None, whole))
-    return subject, _test(subject, settings, options.weights)
+    return subject, _test(subject, settings, options.weights, held)
 
 
-def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome | None:
-    """Builds what the settings say and tests it, with the weights of a checkpoint or with published ones."""
+def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitStack) -> Outcome | None:
+    """Builds what the settings say and tests it, with the weights of a checkpoint or with published ones.
+
+    Its folder is held until the record is written, or another validation could put other predictions there.
+    """
     asked, code = subject.asked, environment.code()
     root = locate_data(asked, training=False)
     import torch
@@ -219,12 +235,23 @@ def _test(subject: Subject, settings: Settings, weights: str | None) -> Outcome 
     tell_of_other_references(tests)
     trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
-    with occupied(folder) if trainer.is_global_zero else nullcontext(), _fitting_weights(subject):
+    if trainer.is_global_zero:
+        held.enter_context(_reserved(subject, folder))
+    with _fitting_weights(subject):
         scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
     if scored is None:
         return None
     data = recorded(assembly.datamodule.identity) | _tested_data(tests)
     return Outcome(scored, data, surroundings(trainer, code, None), assembly.portable())
+
+
+@contextmanager
+def _reserved(subject: Subject, folder: Path) -> Iterator[None]:
+    """Holds a subject's folder, unless its record was written while this process waited for it."""
+    with occupied(folder):
+        if subject.run_id != folder.name:
+            raise UserError(f"another process has just scored {relative(folder)}. Run the same command again.")
+        yield
 
 
 @contextmanager

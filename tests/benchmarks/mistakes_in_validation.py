@@ -1,5 +1,6 @@
 """Mistakes in what `validate` takes: predictions, published weights and checkpoints."""
 
+import os
 import pickle
 
 from tests.benchmarks.conftest import write_predictions
@@ -18,6 +19,10 @@ def lacking_a_row(desk):
     path = write_predictions(desk.tmp / "bad", desk.tree)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:1] + lines[2:]))
+
+
+def pipe(desk):
+    os.mkfifo(desk.tmp / "bad")
 
 
 FIRST = "n90000001/ILSVRC2012_val_00000001"
@@ -79,6 +84,7 @@ CASES = [
     Case("two things to validate", VALIDATE + " --checkpoint=a --weights=b", ("exactly one of CHECKPOINT",)),
     Case("unknown PROFILE of a validation", "validate imagenet --predictions={tree} --profile=x", ("PROFILE=x",)),
     Case("predictions do not exist", SCORE, ("PREDICTIONS=", "bad", "no such file")),
+    Case("predictions through a pipe", SCORE, ("PREDICTIONS=", "bad", "a pipe", "Write it to a file"), pipe),
     Case("predictions without a name", VALIDATE + " --predictions=", ("PREDICTIONS is empty",)),
     Case("predictions in nobody's home", "validate go --predictions=~nobody-is-called-so", ("no such user",)),
     Case("predictions with a long name", VALIDATE + f" --predictions={LONG}", ("PREDICTIONS=xxx", "too long")),

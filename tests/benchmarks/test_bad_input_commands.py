@@ -122,6 +122,12 @@ def test_real_processes_end_as_users_see_them(name, quick, desk):
     assert not quick or min(seconds) < 2
 
 
+def test_an_interrupt_while_the_commands_are_imported_is_one_line(desk):
+    (desk.root / "benchmarks/cli.py").write_text("raise KeyboardInterrupt\n")
+    done = _process(desk, ["-m", "benchmarks"], "tables")
+    assert (done.returncode, done.stderr) == (130, "interrupted; the same command continues\n")
+
+
 WITHOUT_TORCH = """
 import json, sys
 from benchmarks import cli

@@ -73,6 +73,16 @@ def test_every_committed_config_is_instantiated_without_disk_and_network(
         assert {key: leaves(assembly.resolved)[key] for key in leaves(settings)} == leaves(settings)
 
 
+def test_environment_variables_set_nothing(monkeypatch):
+    """Neither what the settings name nor what they leave open: a record would not tell of it as a deviation."""
+    settings = merge(resolve_settings("imagenet", "mini", None, {}), machine_settings(0, "/data"))
+    expected = Assembly(settings)
+    monkeypatch.setenv("JSONARGPARSE_DEFAULT_ENV", "true")
+    for name, value in (("TRAINER__MAX_STEPS", "7"), ("TRAINER__MAX_EPOCHS", "7"), ("THREADS", "3")):
+        monkeypatch.setenv(f"PL_{name}", value)
+    assert Assembly(settings).resolved == expected.resolved
+
+
 def test_the_guard_sees_a_disk_that_is_touched(no_disk_no_network):
     with pytest.raises(AssertionError, match="was opened"):
         Path("/tmp/x").read_bytes()

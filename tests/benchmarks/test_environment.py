@@ -67,6 +67,50 @@ def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     assert code.remarks == ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
 
 
+def edit(repository, name="results/statistics.py"):
+    (repository / name).write_text("changed\n")
+
+
+@pytest.mark.parametrize("bit", ["--assume-unchanged", "--skip-worktree"])
+def test_no_bit_of_the_index_hides_a_change(repository, bit):
+    subprocess.run(["git", "-C", str(repository), "update-index", bit, "results/statistics.py"], check=True)
+    assert not environment.code().dirty
+    edit(repository)
+    assert environment.code().dirty
+
+
+def test_no_setting_of_git_hides_a_new_file(repository):
+    subprocess.run(["git", "-C", str(repository), "config", "status.showUntrackedFiles", "no"], check=True)
+    edit(repository, "benchmarks/imagenet/variants.yaml")
+    assert environment.code().dirty
+
+
+def test_a_change_that_is_staged_is_one(repository):
+    edit(repository)
+    edit(repository, "benchmarks/imagenet/variants.yaml")
+    subprocess.run(["git", "-C", str(repository), "add", "."], check=True)
+    assert environment.code().dirty
+
+
+def test_variables_of_git_make_no_code_clean(repository, tmp_path, monkeypatch):
+    """They may name another checkout, which is clean, or have git look for files called `results/*.py`."""
+    subprocess.run(["git", "clone", "-q", str(repository), str(tmp_path / "clean")], check=True)
+    edit(repository)
+    for name, value in (
+        ("GIT_LITERAL_PATHSPECS", "1"), ("GIT_WORK_TREE", tmp_path / "clean"), ("GIT_DIR", tmp_path / "clean/.git"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+        assert environment.code().dirty, name
+
+
+def test_a_linked_worktree_is_a_checkout(repository, tmp_path, monkeypatch):
+    subprocess.run(["git", "-C", str(repository), "worktree", "add", "-q", str(tmp_path / "linked")], check=True)
+    edit(repository)
+    assert environment.code().dirty
+    monkeypatch.setattr(environment, "ROOT", tmp_path / "linked")
+    assert not environment.code().dirty
+
+
 @pytest.mark.parametrize(("name", "dirty"), [("README.md", False), ("results/statistics.py", True)])
 def test_a_run_may_go_on_with_another_commit_of_the_same_code(repository, name, dirty):
     first = environment.code()

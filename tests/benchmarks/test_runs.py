@@ -5,7 +5,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEn
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
-from benchmarks.runs import externally_launched, first_process, launched_processes
+from benchmarks.runs import FOLLOWED_RUN, choose_run, externally_launched, first_process, launched_processes
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
@@ -36,6 +36,20 @@ def test_the_launcher_says_who_is_first(monkeypatch, environment, processes, fir
     assert launched_processes() == processes
     assert externally_launched() == (processes is not None)
     assert first_process() == first
+
+
+@pytest.mark.parametrize(
+    ("environment", "chosen"),
+    [
+        ({}, "full-s7-0"),
+        ({"LOCAL_RANK": "1"}, "full-s0-1"),  # whom rank zero started, and told
+        ({"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "2"}, "full-s7-0"),  # whom it did not
+    ],
+)
+def test_rank_zero_follows_no_other_run(monkeypatch, environment, chosen):
+    """Or a variable that somebody left in his shell would have it show, or write, another run's record."""
+    surround(monkeypatch, environment | {FOLLOWED_RUN: "full-s0-1"})
+    assert choose_run("driving", "full-s7-0", fresh=False) == chosen
 
 
 BATCH = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 
 import pytest
@@ -12,7 +14,7 @@ from benchmarks import strict
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT, benchmarks
 from benchmarks.schema import short_hash
-from benchmarks.strict import load_claim, load_record, write_record
+from benchmarks.strict import load_claim, load_record, write_new_record, write_record
 from tests.results.records import record
 
 CLAIM = yaml.safe_load((ROOT / "benchmarks/imagenet/claim.yaml").read_text())
@@ -173,6 +175,21 @@ def test_a_record_comes_back_as_it_went(tmp_path):
     after = load_record(tmp_path / "a" / "r.json")
     assert after == before
     assert after.metrics["test/top5"].value == 91.3 + 1e-13
+
+
+def test_of_several_that_write_one_record_at_once_one_does(tmp_path):
+    path = tmp_path / "r.json"
+    start = threading.Barrier(8)
+
+    def write(value):
+        start.wait()
+        return write_new_record(record(top5=value), path)
+
+    with ThreadPoolExecutor(8) as pool:
+        wrote = dict(zip(range(8), pool.map(write, range(8)), strict=True))
+    (first,) = (value for value, did in wrote.items() if did)
+    assert load_record(path).metrics["test/top5"].value == first
+    assert [each.name for each in tmp_path.iterdir()] == ["r.json"]
 
 
 def test_a_record_is_never_overwritten(tmp_path):

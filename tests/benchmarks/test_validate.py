@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from torchvision import models
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
+from benchmarks import validate
+from benchmarks.errors import UserError
 from benchmarks.strict import load_record
 from datamodules.layouts import imagenet
-from results.scoring import control
+from results.scoring import classification, control
 from tests.benchmarks.conftest import write_predictions
 
 SHORT = (
@@ -60,6 +63,16 @@ def test_predictions_for_the_miniature(desk):
     assert record.data == {"val": 37, "val digest": imagenet.open_split(str(desk.tree), "val").digest}
 
 
+def test_a_file_that_is_replaced_while_it_is_scored_is_no_record(desk, monkeypatch):
+    """It would vouch for other predictions than those that were scored."""
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    score = classification.score
+    monkeypatch.setattr(classification, "score", lambda *given: path.write_text("others") and score(*given))
+    code, _, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
+    assert (code, desk.records()) == (2, [])
+    assert f"{path}: a file changed while it was scored. Leave it alone and run the same command again." in err
+
+
 def test_predictions_for_the_embedded_data(desk, miniature_tree):
     target = desk.root / "data/miniature/imagenet"
     shutil.copytree(miniature_tree, target, copy_function=os.link)
@@ -88,6 +101,41 @@ def test_predictions_for_a_small_tree_are_not_comparable(desk):
     assert second.run_id == f"{first.run_id}-2"
     assert first.metrics == second.metrics
     assert not first.official
+
+
+def test_a_validation_that_another_overtakes_takes_the_next_number(desk, monkeypatch):
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    write = validate.write_new_record
+
+    def overtaken(record, path):
+        if not desk.records():
+            assert write(record, path)
+        return write(record, path)
+
+    monkeypatch.setattr(validate, "write_new_record", overtaken)
+    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
+    assert (code, err) == (0, "")
+    theirs, ours = sorted((load_record(path) for path in desk.records()), key=lambda record: len(record.run_id))
+    assert ours.run_id == f"{theirs.run_id}-2"
+    assert f"{ours.run_id}.json" in out.splitlines()[-1]
+
+
+def test_nobody_scores_into_a_folder_whose_record_is_there(tmp_path):
+    """It may have been written while this process waited for the folder."""
+    subject = SimpleNamespace(run_id="full-validate-0-2")
+    with pytest.raises(UserError, match="has just scored"), validate._reserved(subject, tmp_path / "full-validate-0"):
+        pass
+
+
+def test_what_predictions_are_said_to_be_of_is_part_of_the_name(desk):
+    """Or two validations that go on at once would hold each other's for a repetition of their own."""
+    played = [{"seed": 2 * i, "return": 2600.0 + i, "length": 1000} for i in range(100)]
+    control.write(desk.tmp, played, control.truth("Hopper-v5", 100))
+    for variant in ("hopper-decqn", "hopper-ppo"):
+        given = (f"--predictions={desk.tmp}", f"--variant={variant}")
+        assert desk.call("validate", "locomotion_walk", *given)[0] == 0
+    one, other = (path.stem for path in desk.records())
+    assert not other.startswith(one)
 
 
 def test_predictions_need_no_training_data(desk, copied_tree):
