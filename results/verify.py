@@ -14,25 +14,24 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
-from benchmarks.modules import foreign, needs_data, truth
+from benchmarks.modules import foreign, needs_data, scoring, truth
 from benchmarks.paths import ROOT, benchmarks, record_file, records_folder
 from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim
 from results.collect import Row, measured_by, records_of, rows_of
+from results.consistency import Finding, consistent, twins
 from results.foreign import runs
 from results.render import middle_of, number, several
 
 TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 
-Kind = Literal["agrees", "contradicts", "unchecked"]
-Finding = tuple[Kind, str]
 Checked = tuple[str, list[Finding]]  # what was looked at, and what was found
 
 
@@ -110,22 +109,13 @@ def _verdict(findings: Iterable[Finding]) -> str:
 
 def check(claim: Claim, record: Record) -> Iterator[Finding]:
     """What can be said of one record."""
+    yield from consistent(claim, record)
     yield from _files(record)
     for tested in _test_sets(claim, record):
         yield from _by_foreign_tool(claim, record, tested)
         yield from _by_us(claim, record, tested)
     if record.claim_hash != claim.hash and measured_by(claim, record):
         yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
-
-
-def twins(record: Record, records: Iterable[Record]) -> Iterator[Finding]:
-    """Trained runs with the same weights. Predictions are no sign: a weak model's may be those of another."""
-    if record.mode != "train" or record.checkpoint is None:
-        return
-    for other in records:
-        apart = other.mode == "train" and (other.variant, other.seed) != (record.variant, record.seed)
-        if apart and other.checkpoint is not None and other.checkpoint.sha256 == record.checkpoint.sha256:
-            yield "contradicts", f"its weights are those of {other.run_id} (SHA-256), of another seed or variant"
 
 
 def _files(record: Record) -> Iterator[Finding]:
@@ -190,6 +180,14 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
     for key, value in again.items():
         if not all(map(_same, value.ci95, tested.metrics[key].ci95)):
             yield "contradicts", f"the interval of {key} is {tested.metrics[key].ci95}, by our own scoring {value.ci95}"
+    yield from _resets(record, scoring(claim), scoring(claim).read(tested.folder, held.truth))
+
+
+def _resets(record: Record, task: Any, predictions: Any) -> Iterator[Finding]:
+    """Where each run plays episodes of its own, whether these are: another seed's would be a copy of its run."""
+    rule = getattr(task, "evaluation_seeds", None)
+    if rule and record.seed is not None and [*predictions.seeds] != rule(record.seed, len(predictions.seeds)):
+        yield "contradicts", f"its episodes do not begin from the resets of seed {record.seed}"
 
 
 def _root(record: Record) -> str | None:
