@@ -13,7 +13,7 @@ from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.environments.film import Filmed
 from datamodules.environments.pictures import painter
 from datamodules.environments.tasks import Floats
-from datamodules.locomotion import evaluation_seeds
+from results.scoring.control import evaluation_seeds
 
 SECONDS, A_SECOND = 8.0, 20  # of the animation, and its pictures
 

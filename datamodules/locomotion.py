@@ -14,7 +14,7 @@ from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes
 from datamodules.environments.film import Filmed, FilmedEpisodes
 from datamodules.experience import EnvironmentData
-from results.scoring.control import LONGEST
+from results.scoring.control import LONGEST, evaluation_seeds
 
 VALIDATION = 500  # the numbers of validation episodes begin here, those of test episodes at 0
 
@@ -22,11 +22,6 @@ VALIDATION = 500  # the numbers of validation episodes begin here, those of test
 def training_seeds(seed: int, count: int) -> list[int]:
     """Of the first resets of the environments that a run trains in."""
     return [2 * (1000 * seed + number) for number in range(count)]
-
-
-def evaluation_seeds(seed: int, count: int, first: int = 0) -> list[int]:
-    """Of the resets of evaluation episodes."""
-    return [2 * (1000 * seed + first + number) + 1 for number in range(count)]
 
 
 class LocomotionData(EnvironmentData):

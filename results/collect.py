@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.claim import DEFAULT, Claim, Reading
@@ -118,14 +118,22 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
         for record in records
         if record.mode == "train" and record.variant == reading.variant and reading.metric in record.metrics
     ]
-    official = newest_group([record for record in candidates if record.official])
+    official = [record for record in candidates if record.official]
     if official:
-        return judge(claim, reading, official)
+        return _with_replaced(judge(claim, reading, newest_group(official)), official)
     incomparable = newest_group([record for record in candidates if not _comparable(claim, reading, record)])
     if incomparable:
         return judge(claim, reading, incomparable)
     note = f"{len(candidates)} unofficial run(s)" if candidates else ""
     return Row(benchmark, claim, reading, "trained", "not run", None, note, ())
+
+
+def _with_replaced(row: Row, records: Sequence[Record]) -> Row:
+    """The row, with a note on official records whose seeds ran again since: the last of many may be the luckiest."""
+    seeds = {(record.seed, record.claim_hash) for record in row.records}
+    again = sum((each.seed, each.claim_hash) in seeds for each in records) - len(row.records)
+    words = [row.note] * bool(row.note) + [f"{again} earlier run(s) of the same seeds are replaced"] * bool(again)
+    return replace(row, note="; ".join(words))
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:
@@ -172,6 +180,9 @@ def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: In
     notes = [] if found.covers_training else ["training variance not covered"]
     if records[0].config is None:
         notes.append("protocol as stated by the predictions' maker")
+    references = [record.references.get(reading.metric.partition("/")[0]) for record in records]
+    if any(each is not None and each.official is None for each in references):
+        notes.append("references were not compared with the official ones")
     if words == "inconclusive":
         notes.append(seeds_in_words(seeds_needed(found, *terms)))
     if not all(record.official for record in records):

@@ -14,36 +14,45 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
-from benchmarks.modules import foreign, needs_data, truth
-from benchmarks.paths import ROOT, benchmarks, record_file, records_folder
+from benchmarks.modules import foreign, needs_data, scoring, truth
+from benchmarks.paths import ROOT, benchmarks, record_file, records_folder, relative
 from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim
 from results.collect import Row, measured_by, records_of, rows_of
+from results.consistency import Finding, consistent, twins
 from results.foreign import runs
 from results.render import middle_of, number, several
 
 TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 
-Kind = Literal["agrees", "contradicts", "unchecked"]
-Finding = tuple[Kind, str]
 Checked = tuple[str, list[Finding]]  # what was looked at, and what was found
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A folder of predictions: the test set that they are of, and what the record says of it."""
+    """Predictions of a test set: what the record says of it, and the file, or a folder of those recorded, to score.
+
+    `linked` is the folder that this path lies in or is, in the place of the recorded one.
+    """
 
     prefix: str
     split: str
-    folder: Path
+    path: Path
+    linked: Path
+    recorded: Path
     metrics: dict[str, Measurement]
+
+    def told(self, error: Exception) -> str:
+        """A message, by the recorded names."""
+        return str(error).replace(str(self.linked), relative(self.recorded))
 
 
 def verify() -> tuple[str, bool]:
@@ -55,7 +64,7 @@ def verify() -> tuple[str, bool]:
     records = [each for name in benchmarks() for each in (*_records(name), *strays(name))]
     rows = several(row for name in benchmarks() for row in rows_of(name))
     lines = [
-        f"{_verdict(findings)} {subject}: {'; '.join(words for _, words in findings)}"
+        f"{verdict(findings):6} {subject}: {'; '.join(words for _, words in findings)}"
         for subject, findings in [*records, *interquartile_means(rows)]
     ]
     failed = sum(line.startswith("FAILED") for line in lines)
@@ -103,29 +112,33 @@ def _mean(row: Row, theirs: float, tool: str) -> Finding:
     return "contradicts", f"the interquartile mean {count} is {ours} by us and {theirs} by {tool}"
 
 
-def _verdict(findings: Iterable[Finding]) -> str:
+def verdict(findings: Iterable[Finding]) -> str:
+    """One word for what was found: `ok` where all that was measured was scored again."""
     kinds = {kind for kind, _ in findings}
-    return "FAILED" if "contradicts" in kinds else "ok    " if "agrees" in kinds else "-     "
+    if "contradicts" in kinds:
+        return "FAILED"
+    return "ok" if "agrees" in kinds and "unscored" not in kinds else "unchecked"
 
 
 def check(claim: Claim, record: Record) -> Iterator[Finding]:
     """What can be said of one record."""
+    yield from consistent(claim, record)
     yield from _files(record)
-    for tested in _test_sets(claim, record):
-        yield from _by_foreign_tool(claim, record, tested)
-        yield from _by_us(claim, record, tested)
+    with TemporaryDirectory() as scratch:
+        tests = [*_test_sets(claim, record, Path(scratch))]
+        for prefix in dict.fromkeys(key.partition("/")[0] for key in record.metrics):
+            of_it = [tested for tested in tests if tested.prefix == prefix]
+            found = [each for tested in of_it for each in _scored_again(claim, record, tested)]
+            yield from found
+            if not any(kind in ("agrees", "contradicts") for kind, _ in found):
+                yield "unscored", f"nothing of {prefix} was scored again"
     if record.claim_hash != claim.hash and measured_by(claim, record):
         yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
 
 
-def twins(record: Record, records: Iterable[Record]) -> Iterator[Finding]:
-    """Trained runs with the same weights. Predictions are no sign: a weak model's may be those of another."""
-    if record.mode != "train" or record.checkpoint is None:
-        return
-    for other in records:
-        apart = other.mode == "train" and (other.variant, other.seed) != (record.variant, record.seed)
-        if apart and other.checkpoint is not None and other.checkpoint.sha256 == record.checkpoint.sha256:
-            yield "contradicts", f"its weights are those of {other.run_id} (SHA-256), of another seed or variant"
+def _scored_again(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
+    yield from _by_foreign_tool(claim, record, tested)
+    yield from _by_us(claim, record, tested)
 
 
 def _files(record: Record) -> Iterator[Finding]:
@@ -137,20 +150,32 @@ def _files(record: Record) -> Iterator[Finding]:
     for each in changed:
         yield "contradicts", f"{each.path} is not the file that was recorded (SHA-256)"
     if same := len(there) - len(changed):
-        yield "agrees", f"{same} of {len(stored)} files as recorded"
+        yield "noted", f"{same} of {len(stored)} files as recorded"
     if missing := len(stored) - len(there):
         yield "unchecked", f"{missing} of {len(stored)} files are not in this clone"
 
 
-def _test_sets(claim: Claim, record: Record) -> Iterator[Tested]:
-    """Each whose predictions are here."""
-    splits = claim.splits(record.variant)
-    folders = {(ROOT / each.path).parent for each in record.predictions if (ROOT / each.path).is_file()}
-    for prefix, split in splits:
-        for folder in sorted(folders):
+def _test_sets(claim: Claim, record: Record, scratch: Path) -> Iterator[Tested]:
+    """Each that was measured and whose predictions are here, linked so that nothing else lies beside them."""
+    measured = {key.partition("/")[0] for key in record.metrics}
+    variants = (*claim.variants, record.variant)  # predictions may be of any, and theirs are the last that count
+    splits = {prefix: split for each in variants for prefix, split in claim.splits(each) if prefix in measured}
+    files = [ROOT / each.path for each in record.predictions if (ROOT / each.path).is_file()]
+    for place, folder in enumerate(sorted({file.parent for file in files})):
+        path = _linked([file for file in files if file.parent == folder], scratch / str(place))
+        for prefix, split in splits.items():
             if len(splits) == 1 or folder.name == split:
-                metrics = {key: value for key, value in record.metrics.items() if key.startswith(prefix)}
-                yield Tested(prefix, split, folder, metrics)
+                metrics = {key: value for key, value in record.metrics.items() if key.partition("/")[0] == prefix}
+                yield Tested(prefix, split, path, scratch / str(place), folder, metrics)
+
+
+def _linked(files: Sequence[Path], folder: Path) -> Path:
+    """Links to files of one folder in another; the only one, whatever its name, or that folder."""
+    folder.mkdir()
+    links = [folder / file.name for file in files]
+    for link, file in zip(links, files, strict=True):
+        link.symlink_to(file)
+    return links[0] if len(links) == 1 else folder
 
 
 def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
@@ -160,14 +185,14 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
         return
     tool = module.TOOL or "Python"
     try:
-        found = module.score(tested.folder, _root(record), tested.split)
+        found = module.score(tested.path, _root(record), tested.split)
         name = f"{tool} {importlib.metadata.version(tool)}" if module.TOOL else tool
     except ModuleNotFoundError:
         yield "unchecked", f"{tool} is not installed"
     except FileNotFoundError as error:
         yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name}, which is not here"
     except (UserError, ValueError, LookupError, AssertionError, csv.Error) as error:
-        yield "contradicts", f"{tool} cannot score the predictions: {error}"
+        yield "contradicts", f"{tool} cannot score the predictions: {tested.told(error)}"
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
         yield from _compared(tested, name, known)
@@ -180,9 +205,9 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
         return
     try:
         held = HeldOut(claim, root, tested.prefix, tested.split, "", truth(claim, root, tested.split))
-        scored = measure(held, tested.folder, {}, [])
+        scored = measure(held, tested.path, {}, [])
     except UserError as error:
-        yield "contradicts", f"our own scoring refuses the predictions: {error}"
+        yield "contradicts", f"our own scoring refuses the predictions: {tested.told(error)}"
         return
     ours = {key.removeprefix(f"{tested.prefix}/"): value for key, value in scored.metrics.items()}
     again = {key: ours[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in ours}
@@ -190,6 +215,14 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
     for key, value in again.items():
         if not all(map(_same, value.ci95, tested.metrics[key].ci95)):
             yield "contradicts", f"the interval of {key} is {tested.metrics[key].ci95}, by our own scoring {value.ci95}"
+    yield from _resets(record, scoring(claim), scoring(claim).read(tested.path, held.truth))
+
+
+def _resets(record: Record, task: Any, predictions: Any) -> Iterator[Finding]:
+    """Where each run plays episodes of its own, whether these are: another seed's would be a copy of its run."""
+    rule = getattr(task, "evaluation_seeds", None)
+    if rule and record.seed is not None and [*predictions.seeds] != rule(record.seed, len(predictions.seeds)):
+        yield "contradicts", f"its episodes do not begin from the resets of seed {record.seed}"
 
 
 def _root(record: Record) -> str | None:

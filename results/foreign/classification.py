@@ -3,14 +3,16 @@
 import csv
 from pathlib import Path
 
+from results.scoring.rows import locate
+
 TOOL = "scikit-learn"
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from the labels and predictions in `predictions.csv`."""
     from sklearn.metrics import accuracy_score
 
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+    with locate(path, "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     labels = [row["label"] for row in rows]
     best = 100 * float(accuracy_score(labels, [row["pred1"] for row in rows], normalize=False)) / len(rows)

@@ -4,10 +4,12 @@ import csv
 from pathlib import Path
 from statistics import fmean
 
+from results.scoring.rows import locate
+
 TOOL = None
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Of all episodes in `episodes.csv`."""
-    with (folder / "episodes.csv").open(encoding="utf-8", newline="") as file:
+    with locate(path, "episodes.csv").open(encoding="utf-8", newline="") as file:
         return {"return": fmean(float(row["return"]) for row in csv.DictReader(file))}

@@ -4,15 +4,17 @@ import contextlib
 import io
 from pathlib import Path
 
+from results.scoring.rows import locate
+
 TOOL = "pycocotools"
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from the detections in `results.json`; of no object's size nothing is said.
 
     Args:
-        folder: of the predictions.
+        path: of the detections, or of their folder.
         root: COCO, with its annotations.
         split: such as `val2017`.
     """
@@ -24,7 +26,7 @@ def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
 
     with contextlib.redirect_stdout(io.StringIO()):
         annotated = COCO(str(Path(root) / "annotations" / name))
-        evaluation = COCOeval(annotated, annotated.loadRes(str(folder / "results.json")), "bbox")
+        evaluation = COCOeval(annotated, annotated.loadRes(str(locate(path, "results.json"))), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

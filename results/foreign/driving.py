@@ -4,14 +4,16 @@ import csv
 from pathlib import Path
 from statistics import fmean
 
+from results.scoring.rows import locate
+
 TOOL = None
 
 COLUMNS = {"crash": ("crashed", 100.0), "return": ("return", 1.0), "length": ("length", 1.0)}
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Of all episodes in `episodes.csv`."""
-    with (folder / "episodes.csv").open(encoding="utf-8", newline="") as file:
+    with locate(path, "episodes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     found = {
         f"{driver}_{metric}": scale * fmean(float(row[column]) for row in rows if row["driver"] == driver)

@@ -11,13 +11,13 @@ from benchmarks.errors import UserError
 TOOL = "open-spiel"
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
-    """Percentages of points from the games in a folder, or in `games` in it, that our `write` left there.
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
+    """Percentages of points from the games in a folder, or in `games` in it, in the plain form of our `write`.
 
     Raises:
         UserError: OpenSpiel does not allow a move, or ends a game elsewhere.
     """
-    games = folder / "games" if (folder / "games").is_dir() else folder
+    games = path / "games" if (path / "games").is_dir() else path
     points: dict[str, list[float]] = {"black": [], "white": []}
     for file in sorted(games.glob("[0-9]*.sgf")):
         colour = file.stem.rpartition("-")[2]
@@ -58,7 +58,7 @@ def _value(name: str, text: str) -> str:
 
 def _action(point: str, size: int) -> int:
     """From SGF's letters, columns from the left and rows from the top, to OpenSpiel's number: rows count from below."""
-    if not point:
+    if point in ("", "tt"):  # as older programs write it; OpenSpiel's boards have no such point either
         return size * size
     column, row = (ord(letter) - ord("a") for letter in point)
     return (size - 1 - row) * size + column

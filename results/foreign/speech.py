@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from results.scoring.rows import locate
+
 TOOL = "jiwer"
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Percentages from `hyp.trn` and `ref.trn`, whose lines are matched by their ids."""
-    said, heard = (_lines(folder / name) for name in ("ref.trn", "hyp.trn"))
+    file = locate(path, "hyp.trn")
+    said, heard = _lines(file.with_name("ref.trn")), _lines(file)
     import jiwer
 
     pairs = [(text, heard[each]) for each, text in said.items()]

@@ -6,16 +6,19 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from results.scoring.rows import locate
+
 TOOL = "sacrebleu"
 
 
-def score(folder: Path, root: str | None, split: str) -> dict[str, float]:
+def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     """Of `hyp.txt` against `ref.txt`.
 
     Raises:
         ValueError: sacreBLEU refuses them.
     """
-    hypotheses, references = folder / "hyp.txt", folder / "ref.txt"
+    hypotheses = locate(path, "hyp.txt")
+    references = hypotheses.with_name("ref.txt")
     if not references.is_file():
         raise FileNotFoundError(references)
     if find_spec(TOOL) is None:

@@ -16,6 +16,7 @@ Some have more, where there is something to say:
     truth(split, examples)                  -> Truth, of a data set that makes its examples; of others DATA says it
     split_of(path, truths)                  which of several test sets, split -> Truth, a file is about
     references(truth, split)                what vouches for a truth that people wrote -> schema.References
+    evaluation_seeds(seed, count)           what a run's own episodes begin from, as Predictions' `seeds` say
     protocol(predictions)                   what the predictions themselves say of how they came about -> Signature
 
 The other modules here are what several tasks, or one of them, are made of.

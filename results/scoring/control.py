@@ -1,8 +1,8 @@
 """Returns of whole episodes from `episodes.csv`: `environment,seed,episode,return,length`, one row an episode.
 
 `seed` is that of the episode's reset, `return` the sum of the task's own rewards, `episode` counts from 0. The names
-are those of every task (the package lists them); in addition `truth` says what to expect where no data do, and
-`split_of` which environment a file is about.
+are those of every task (the package lists them); in addition `truth` says what to expect where no data do, `split_of`
+which environment a file is about, and `evaluation_seeds` which resets a run's episodes begin from.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class Predictions:
 def truth(split: str, examples: int) -> Truth:
     """The environment that `split` names, and as many episodes."""
     return Truth(split, tuple(map(str, range(examples))))
+
+
+def evaluation_seeds(seed: int, count: int, first: int = 0) -> list[int]:
+    """Of the resets of evaluation episodes: odd, where those of training are even."""
+    return [2 * (1000 * seed + first + number) + 1 for number in range(count)]
 
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:

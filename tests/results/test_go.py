@@ -198,6 +198,13 @@ def test_openspiel_finds_the_same(tmp_path):
         foreign.score(make(tmp_path), None, split)
 
 
+def test_openspiel_takes_either_form_of_a_pass(folder, truth):
+    pytest.importorskip("pyspiel")
+    for file in go.files(folder):
+        file.write_text(file.read_text().replace(";B[];W[]", ";B[tt];W[tt]"))
+    assert foreign.score(folder, None, SPLIT) == go.score(go.read(folder, truth), truth)
+
+
 def test_openspiel_contradicts_what_is_no_game(folder):
     pytest.importorskip("pyspiel")
     file = go.files(folder)[0]

@@ -1,0 +1,142 @@
+"""A record that contradicts itself, its recipe or another record is found; honest ones are left alone."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.schema import Examples, StoredFile
+from benchmarks.strict import load_claim, load_record
+from results.collect import records_of
+from results.consistency import consistent, twins
+from tests.conftest import ROOT
+from tests.results.records import record
+
+RECORDS = ROOT / "results/records/locomotion_walk"
+RUN = "full-hopper-ppo-s2-5ec95da171ed"
+CLAIM = load_claim("locomotion_walk")
+HONEST = load_record(RECORDS / f"{RUN}.json")
+
+
+def found(changed, claim=CLAIM):
+    return [*consistent(claim, changed)]
+
+
+def test_an_honest_record_is_left_alone():
+    assert found(HONEST) == []
+    assert found(replace(HONEST, run_id=f"{RUN}-2")) == [], "a run that was started with FRESH"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"examples": Examples(100, 99, 99)}, "it expected 100, scored 99 and told apart 99 examples"),
+        ({"examples": Examples(100, 100, 99)}, "it expected 100, scored 100 and told apart 99 examples"),
+        ({"predictions": ()}, "it names no predictions"),
+        ({"checkpoint": None}, "it was trained and names no weights"),
+        ({"config": None}, "it was trained and names no configuration"),
+        ({"environment": replace(HONEST.environment, dirty=True)}, "it is official, which"),
+        ({"deviations": ("trainer.max_epochs: 5 -> 6",)}, "it is official, which"),
+        ({"official": False}, "it is unofficial, which"),
+        ({"seed": 3}, "its run id is not full-hopper-ppo-s3-5ec95da171ed"),
+        ({"variant": "walker2d-ppo"}, "its run id is not full-walker2d-ppo-s2-5ec95da171ed"),
+        ({"config_hash": "0" * 12}, "its run id is not full-hopper-ppo-s2-000000000000"),
+        ({"run_id": f"{RUN}-again"}, "its run id is not"),
+    ],
+)
+def test_a_record_that_contradicts_itself(changes, words):
+    contradictions = [said for kind, said in found(replace(HONEST, **changes)) if kind == "contradicts"]
+    assert any(said.startswith(words) for said in contradictions), contradictions
+
+
+def with_epochs(config, number):
+    return config | {"trainer": config["trainer"] | {"max_epochs": number}}
+
+
+def test_a_configuration_that_is_not_that_of_its_hash():
+    changed = with_epochs(HONEST.config, 77)
+    assert found(replace(HONEST, config=changed)) == [
+        ("contradicts", "its configuration is not that of 5ec95da171ed, its hash")
+    ]
+
+
+def test_a_recipe_that_has_changed_since_contradicts_nothing(monkeypatch):
+    """With the same keys the hash follows from the record's own values; with others nobody can tell."""
+    from results import consistency
+
+    resolve = consistency.resolve_settings
+    monkeypatch.setattr(consistency, "resolve_settings", lambda *asked: with_epochs(resolve(*asked), 77))
+    assert found(HONEST) == []
+    monkeypatch.setattr(consistency, "resolve_settings", lambda *asked: resolve(*asked) | {"novel": 1})
+    ((kind, words),) = found(HONEST)
+    assert (kind, words.partition(",")[0]) == ("unchecked", "the recipe has changed since")
+    monkeypatch.undo()
+    gone = replace(HONEST, variant="gone", run_id=RUN.replace("hopper-ppo", "gone"))
+    assert found(gone) == [(kind, words)]
+
+
+def test_a_claim_that_has_changed_says_nothing_of_official():
+    assert found(replace(HONEST, claim_hash="0" * 12, official=False)) == []
+
+
+def test_a_validation_has_neither_recipe_nor_seed():
+    scored = record(
+        None, mode="validate", run_id="full-validate-x", checkpoint=None, config=None, config_hash=None, variant=None
+    )
+    assert found(scored, load_claim("imagenet")) == []
+
+
+# Copies.
+
+
+def copied(folder, seed, change=lambda content: None):
+    """Seed 2 under another number, as somebody would write it by hand."""
+    content = json.loads((RECORDS / f"{RUN}.json").read_text())
+    content |= {"seed": seed, "run_id": RUN.replace("-s2-", f"-s{seed}-")}
+    change(content)
+    (folder / f"{content['run_id']}.json").write_text(json.dumps(content))
+    return content["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({}, "its weights (SHA-256) are those of"),
+        ({"checkpoint": None}, "it was trained and names no weights"),
+        ({"checkpoint": None}, "its predictions (path) are those of"),
+        ({"checkpoint": None}, "its predictions (SHA-256) are those of"),
+        ({"checkpoint": None}, "its episodes do not begin from the resets of seed 7"),
+    ],
+)
+def test_a_seed_under_another_number_is_no_seed_more(workshop, how, words):
+    folder = workshop.root / "results/records/locomotion_walk"
+    shutil.copytree(RECORDS / RUN, folder / RUN)
+    shutil.copy(RECORDS / f"{RUN}.json", folder)
+    name = copied(folder, 7, lambda content: content.update(how))
+    code, out, err = workshop.call("verify")
+    assert (code, err) == (1, "")
+    (line,) = (line for line in out.splitlines() if f" {name}: " in line)
+    assert line.startswith("FAILED ")
+    assert words in line
+
+
+def test_copies_of_files_are_found_by_their_content():
+    moved = tuple(StoredFile(f"elsewhere/{number}", each.sha256) for number, each in enumerate(HONEST.predictions))
+    other = replace(HONEST, seed=7, run_id="other", checkpoint=None, predictions=moved)
+    assert [*twins(other, [HONEST, other])] == [
+        ("contradicts", f"its predictions (SHA-256) are those of {RUN}, of another seed or variant")
+    ]
+
+
+def test_what_honest_runs_have_in_common():
+    """Lost games, and in miniature all that a model predicts which has learnt nothing."""
+    games = records_of("go", "full")
+    assert any({a.sha256 for a in one.predictions} & {b.sha256 for b in two.predictions}
+               for one in games for two in games if one is not two)  # fmt: skip
+    assert not [each for one in games for each in twins(one, games)]
+    small = [
+        record(seed, profile="mini", checkpoint=StoredFile("w", str(seed)), predictions=(StoredFile(str(seed), "1"),))
+        for seed in (0, 1)
+    ]
+    assert not [*twins(small[0], small)]
