@@ -53,12 +53,12 @@ def _by_the_recipe(record: Record) -> Iterator[Finding]:
     resolved = [*(record.config or {}).get("stages", {"": record.config or {}}).values()]
     try:
         settings = resolve_settings(record.benchmark, record.profile, record.variant, {})
-        own, recipe = (config_hash(settings, each) for each in (resolved, _as_set(settings, resolved)))
+        hashes = [config_hash(settings, each) for each in (resolved, _as_set(settings, resolved))]
     except (UserError, ValueError):  # the variant is gone, or has other stages
-        own = recipe = None
-    if record.config_hash not in (own, recipe):
+        hashes = []
+    if record.config_hash not in hashes:
         yield "unchecked", "the recipe has changed since, so its configuration cannot be held against its hash"
-    elif record.config_hash != own:
+    elif record.config_hash != hashes[0]:
         yield "contradicts", f"its configuration is not that of {record.config_hash}, its hash"
 
 

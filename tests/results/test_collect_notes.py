@@ -1,0 +1,42 @@
+"""What a row says beside its verdict: runs that were replaced, and references that nobody compared."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.schema import References
+from tests.results.records import record
+from tests.results.test_collect import row, seeds
+
+
+def test_seeds_that_were_run_again_are_counted():
+    """The newest run of each seed counts, so that one could roll until the claim is met."""
+    later = "2027-01-01T00:00:00+00:00"
+    once = seeds(90.0, 91.5, 91.5)
+    again = record(0, 91.5, finished=later, run_id="full-s0-aaaaaaaaaaaa-2")
+    found = row(*once, again)
+    assert found.run_ids == ("full-s0-aaaaaaaaaaaa-2", "full-s1-aaaaaaaaaaaa", "full-s2-aaaaaaaaaaaa")
+    assert found.note == "1 earlier run(s) of the same seeds are replaced"
+    other = record(0, 91.5, finished="2027-02-01T00:00:00+00:00", run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12)
+    both = "training variance not covered; 2 earlier run(s) of the same seeds are replaced"
+    assert row(*once, again, other).note == both, "of another recipe too, but not of other seeds"
+
+
+def test_runs_that_were_no_evidence_are_not_counted():
+    later = "2027-01-01T00:00:00+00:00"
+    again = record(0, 91.5, finished=later, run_id="full-s0-aaaaaaaaaaaa-2")
+    for earlier in (
+        record(0, 90.0, official=False),
+        record(0, 90.0, claim_hash="0" * 12),
+        record(1, 90.0, variant="x"),
+    ):
+        assert "earlier" not in row(earlier, again).note
+
+
+@pytest.mark.parametrize(("official", "noted"), [(None, True), (True, False)])
+def test_references_that_nobody_compared_are_noted(official, noted):
+    references = {"test": References("0" * 64, official, "somehow")}
+    runs = [record(0, 91.5), record(1, 91.5), record(2, 91.5, references=references)]
+    assert row(*runs).note == "references were not compared with the official ones" * noted
+    elsewhere = [replace(each, references={"other": References("0" * 64, None, "")}) for each in runs]
+    assert row(*elsewhere).note == ""
