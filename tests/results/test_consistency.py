@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.results.records import record
 
 RECORDS = ROOT / "results/records/locomotion_walk"
-RUN = "full-hopper-ppo-s2-5ec95da171ed"
+RUN = "full-hopper-ppo-s2-de3eff10c1ff"
 CLAIM = load_claim("locomotion_walk")
 HONEST = load_record(RECORDS / f"{RUN}.json")
 
@@ -39,8 +39,8 @@ def test_an_honest_record_is_left_alone():
         ({"environment": replace(HONEST.environment, dirty=True)}, "it is official, which"),
         ({"deviations": ("trainer.max_epochs: 5 -> 6",)}, "it is official, which"),
         ({"official": False}, "it is unofficial, which"),
-        ({"seed": 3}, "its run id is not full-hopper-ppo-s3-5ec95da171ed"),
-        ({"variant": "walker2d-ppo"}, "its run id is not full-walker2d-ppo-s2-5ec95da171ed"),
+        ({"seed": 3}, "its run id is not full-hopper-ppo-s3-de3eff10c1ff"),
+        ({"variant": "walker2d-ppo"}, "its run id is not full-walker2d-ppo-s2-de3eff10c1ff"),
         ({"config_hash": "0" * 12}, "its run id is not full-hopper-ppo-s2-000000000000"),
         ({"run_id": f"{RUN}-again"}, "its run id is not"),
     ],
@@ -57,7 +57,7 @@ def with_epochs(config, number):
 def test_a_configuration_that_is_not_that_of_its_hash():
     changed = with_epochs(HONEST.config, 77)
     assert found(replace(HONEST, config=changed)) == [
-        ("contradicts", "its configuration is not that of 5ec95da171ed, its hash")
+        ("contradicts", "its configuration is not that of de3eff10c1ff, its hash")
     ]
 
 
