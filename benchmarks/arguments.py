@@ -40,7 +40,7 @@ def located(options: Namespace) -> Namespace:
     """The command line with every path in it absolute and its `~` expanded, so that all commands mean the same by one.
 
     Raises:
-        UserError: one is empty, or the system does not even look for a file of that name.
+        UserError: one is empty or no UTF-8, or the system does not even look for a file of that name.
     """
     given = {name: text for name in PATHS if (text := getattr(options, name, None)) is not None}
     return Namespace(**vars(options) | {name: _located(name.upper(), text) for name, text in given.items()})
@@ -61,8 +61,13 @@ def _absolute(name: str, text: str) -> Path:
         path = Path(text).expanduser().absolute()
         with suppress(FileNotFoundError, NotADirectoryError):  # each command says itself what it misses there
             path.stat()
+        str(path).encode()
     except RuntimeError:
         raise UserError(f"{name}={text:.80}: there is no such user. Write the path without ~.") from None
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{name}={text!a:.80} is no UTF-8, as names in records are. Rename it, or link to it."
+        ) from None
     except OSError as error:
         raise UserError(f"{name}={text:.80}: {error.strerror}. Give another path.") from None
     return path

@@ -61,12 +61,13 @@ class Assembly:
         settings: as `config.resolve_settings` returns them.
 
     Raises:
-        UserError: a key is unknown or missing, or a value has the wrong type.
+        UserError: a key is unknown or missing, a value has the wrong type, or nothing could come of such a run.
     """
 
     def __init__(self, settings: Settings) -> None:
         try:
             parser = _Parser(settings)
+            _require_optimizer(parser.model)
         except (ArgumentError, TypeError, ValueError) as error:
             raise UserError(f"the configuration is not valid: {_essence(str(error))}") from None
         parser._dump_config()
@@ -77,6 +78,8 @@ class Assembly:
         self.threads: int = self.resolved["threads"]
         self.checkpoint_every_n_steps: int = self.resolved["checkpoint_every_n_steps"]
         self._trainer: dict[str, Any] = dict(parser.config_init["trainer"])
+        self._require_whole_runs()
+        self._require_precision()
 
     def trainer(self, callbacks: list[Callback], **limits: Any) -> Trainer:
         """A Trainer of the settings, with the run's callbacks, and its CPU threads; `limits` are for rehearsals."""
@@ -98,6 +101,23 @@ class Assembly:
             return Trainer(**arguments)
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise UserError(f"the trainer cannot be set up: {error}") from None
+
+    def _require_whole_runs(self) -> None:
+        """Refuses a Trainer of which no record could come: one that trains nothing, or tests a part."""
+        nothing = [key for key in ("max_epochs", "max_steps", "limit_train_batches") if self._trainer[key] == 0]
+        if nothing:
+            raise UserError(f"trainer.{nothing[0]} is 0, and nothing would be trained. Give more, or leave it out.")
+        limit = self._trainer["limit_test_batches"]
+        cut = limit is not None and (isinstance(limit, int) or limit < 1)  # as an int, 1 is a single batch
+        if cut or self._trainer["fast_dev_run"]:
+            key = "limit_test_batches" if cut else "fast_dev_run"
+            raise UserError(f"trainer.{key} leaves out a part of the test set, all of which is scored. Leave it out.")
+
+    def _require_precision(self) -> None:
+        """Refuses numbers that the system does not compute in."""
+        only, asked = getattr(self.module, "only_precision", None), str(self._trainer["precision"] or "32-true")
+        if only is not None and asked not in (only, only.partition("-")[0]):
+            raise UserError(f"trainer.precision is {asked}, but this benchmark computes in {only}. Leave it out.")
 
     def portable(self) -> Settings:
         """The resolved settings as records keep them: paths relative to the repository."""
@@ -167,6 +187,20 @@ class Assembly:
     def processes(self) -> int:
         """Devices times nodes."""
         return self.devices * int(self._trainer["num_nodes"])
+
+
+def _require_optimizer(module: Any) -> None:
+    """Has the system's optimizer look at its settings before there are weights, if they name one.
+
+    Raises:
+        ValueError: a rate is negative or no number, or the like.
+    """
+    make = getattr(module, "make_optimizer", None)
+    if make is not None:
+        try:
+            make([torch.nn.Parameter(torch.zeros(1))])
+        except ValueError as error:
+            raise ValueError(f"model.init_args.optimizer: {error}") from None
 
 
 def _essence(message: str) -> str:

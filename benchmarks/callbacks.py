@@ -45,10 +45,14 @@ class Checkpoints(Callback):
         """The checkpoint that is tested after training.
 
         Raises:
-            UserError: no epoch was validated.
+            UserError: nothing was trained, or no epoch validated.
         """
         path = self.folder / (LAST if self.best_on is None else BEST)
         if not path.exists():
+            if self.best_on is None:
+                raise UserError(
+                    "not a step was trained, so there is nothing to test. Leave trainer.max_time out of ARGS."
+                )
             raise UserError(
                 f"the epoch that is best by {self.best_on} is to be tested, but no epoch was ever validated. Leave "
                 "trainer.max_steps and the validation's options out of ARGS."

@@ -71,6 +71,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{relative(path)} was not written by this suite: it does not say what it was trained on. "
             "Published weights go by WEIGHTS=, predictions of other programs by PREDICTIONS=."
         )
+    if "state_dict" not in checkpoint:
+        raise UserError(f"{relative(path)} holds no weights. Use an intact checkpoint.")
     return checkpoint
 
 

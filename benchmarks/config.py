@@ -50,6 +50,18 @@ class _Loader(yaml.SafeLoader):
     """Reads `5e-4` as a number, as YAML 1.2 and the typed parser do; PyYAML alone takes it for a string."""
 
 
+class _ValueLoader(_Loader):
+    """Reads one value of ARGS, which has nothing to repeat; one that contains itself would never end."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(problem="a value takes no alias (*)")
+        return super().compose_node(parent, index)
+
+
+# What PyYAML lets through from values that its own patterns or tags promise more of: 2020-13-45, 0x_, !!bool maybe.
+NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
 )
@@ -160,7 +172,7 @@ def _overlays(benchmark: str, profile: Profile, variant: str | None) -> list[Pat
 def _read(path: Path) -> Settings:
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *NO_YAML) as error:
         raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
     if not isinstance(settings, dict):
         raise UserError(f"{relative(path)}: expected a mapping of keys such as trainer, model and data.")
@@ -206,9 +218,9 @@ def parse_overrides(arguments: str) -> Settings:
 
 def _value(key: str, text: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
-    except yaml.YAMLError as error:
-        problem = str(error).splitlines()[-1].strip()
+        return yaml.load(text, Loader=_ValueLoader)  # noqa: S506 (a safe loader)
+    except NO_YAML as error:
+        problem = (str(error) or type(error).__name__).splitlines()[-1].strip()
         raise UserError(f"ARGS: the value {text!r} of --{key} is no YAML ({problem}). Mend it, or quote it.") from None
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.claim import Claim
+from benchmarks.config import NO_YAML
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
@@ -42,7 +43,7 @@ def _parse(kind: type[T], text: str | bytes, path: Path) -> T:
 def _parse_yaml(kind: type[T], path: Path) -> T:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *NO_YAML) as error:
         raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
     return _parse(kind, json.dumps(raw, default=str), path)
 

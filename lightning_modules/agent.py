@@ -60,6 +60,7 @@ class Learner(LightningModule):
 class Agent(Learner):
     """Base of the agents; a training step is `horizon` steps of all environments and what is learnt from them."""
 
+    only_precision = "32-true"  # what simulators take
     env_steps: Tensor
 
     def __init__(self) -> None:

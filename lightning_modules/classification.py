@@ -17,6 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_modules.decay import by_decay
 from lightning_modules.finite import require_finite
+from lightning_modules.positive import require_positive
 from lightning_modules.schedules import linearly_scaled, piecewise_linear
 
 # Mean and standard deviation of ImageNet's training pixels, the constants of torchvision's presets.
@@ -126,6 +127,7 @@ class ImageClassifier(ClassifierScores):
         label_smoothing: float,
     ) -> None:
         super().__init__()
+        require_positive(learning_rate_per_256=learning_rate_per_256)
         self.make_network = network
         self.learning_rate_per_256 = learning_rate_per_256
         self.peak_epoch = peak_epoch

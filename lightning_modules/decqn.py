@@ -12,6 +12,7 @@ from lightning_modules.agent import LEARNING, Agent, StepAdam
 from lightning_modules.flat import Flat, adam_state, adam_step, compiled
 from lightning_modules.networks.decoupled_q import DecoupledQ
 from lightning_modules.networks.normalisation import RunningNorm
+from lightning_modules.positive import require_positive
 from lightning_modules.replay import Replay
 
 
@@ -45,6 +46,8 @@ class DecQN(Agent):
         polyak: float,
     ) -> None:  # fmt: skip
         super().__init__()
+        require_positive(width=width, levels=levels, critics=critics, period=period, batch=batch, capacity=capacity)
+        require_positive(steps=steps, learning_rate=learning_rate)
         self.width, self.levels, self.critics = width, levels, critics
         self.epsilon, self.ladder, self.warm_up = epsilon, ladder, warm_up
         self.period, self.batch, self.capacity = period, batch, capacity

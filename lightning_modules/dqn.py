@@ -13,6 +13,7 @@ from datamodules.environments.drives import Drives
 from datamodules.experience import Experience
 from lightning_modules.agent import LEARNING, Agent, StepAdam
 from lightning_modules.networks.action_values import ActionValues
+from lightning_modules.positive import require_positive
 from lightning_modules.replay import Replay
 from lightning_modules.returns import targets
 from lightning_modules.schedules import chance
@@ -46,6 +47,8 @@ class DQN(Agent):
         period: int, last_learning_rate: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        require_positive(exploration=exploration, updates=updates, batch=batch, capacity=capacity, steps=steps)
+        require_positive(learning_rate=learning_rate, period=period)
         self.widths, self.double_q = widths, double_q
         self.epsilon, self.exploration, self.warm_up = epsilon, exploration, warm_up
         self.updates, self.batch, self.capacity = updates, batch, capacity

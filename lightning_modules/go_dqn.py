@@ -11,6 +11,7 @@ from torch.nn.functional import smooth_l1_loss
 from datamodules.environments.go_positions import LEGAL, Positions, look_at_all
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
+from lightning_modules.positive import require_positive
 from lightning_modules.returns import targets
 from lightning_modules.schedules import chance
 from lightning_modules.symmetries import symmetries, turn
@@ -35,6 +36,7 @@ class GoDQN(GoPlayer):
         weight_decay: float, batch: int, updates: int, window: int,
     ) -> None:  # fmt: skip
         super().__init__(blocks, channels, hidden, learning_rate, weight_decay, batch, updates, window)
+        require_positive(decay=decay)
         self.epsilon, self.decay = epsilon, decay
 
     def decide(self, games: SelfPlay) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -15,6 +15,7 @@ from datamodules.environments.matches import Matches, play_matches
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.agent import LEARNING, Learner, StepAdam
 from lightning_modules.networks.go_net import GoNet
+from lightning_modules.positive import require_positive
 from lightning_modules.window import Window
 from results.scoring.contest import opening_and_colour
 from results.scoring.go_game import Game
@@ -43,6 +44,7 @@ class GoPlayer(Learner):
         updates: int, window: int,
     ) -> None:  # fmt: skip
         super().__init__()
+        require_positive(channels=channels, hidden=hidden, learning_rate=learning_rate, batch=batch, window=window)
         self.blocks, self.channels, self.hidden = blocks, channels, hidden
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.batch, self.updates = batch, updates

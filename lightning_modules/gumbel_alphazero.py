@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from datamodules.environments.go_positions import Positions
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
+from lightning_modules.positive import require_positive
 from lightning_modules.symmetries import symmetries, turn
 from lightning_modules.tree_search import Search
 from results.scoring.go_game import Game
@@ -34,6 +35,7 @@ class GumbelAlphaZero(GoPlayer):
         hidden: int, learning_rate: float, weight_decay: float, batch: int, updates: int, window: int,
     ) -> None:  # fmt: skip
         super().__init__(blocks, channels, hidden, learning_rate, weight_decay, batch, updates, window)
+        require_positive(simulations=simulations, considered=considered)
         self.simulations, self.considered = simulations, considered
         self.value_scale, self.owner_weight = value_scale, owner_weight
 

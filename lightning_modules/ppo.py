@@ -14,6 +14,7 @@ from lightning_modules.agent import Agent, StepAdam
 from lightning_modules.flat import Flat, adam_state, adam_step, clipped, compiler
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
 from lightning_modules.networks.normalisation import ReturnScale, RunningNorm
+from lightning_modules.positive import require_positive
 from lightning_modules.ppo_epoch import Epoch, native_epoch
 from lightning_modules.returns import advantages, successive_values
 
@@ -65,6 +66,7 @@ class PPO(Agent):
         observed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        require_positive(width=width, learning_rate=learning_rate, epochs=epochs, minibatch=minibatch)
         self.width, self.deviation = width, deviation
         self.learning_rate, self.epochs, self.minibatch = learning_rate, epochs, minibatch
         self.discount, self.last_discount = discount, discount if last_discount is None else last_discount

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lightning_modules.positive import require_positive
+
 
 def piecewise_linear(epoch: float, knots: Sequence[float], values: Sequence[float]) -> float:
     """The value at `epoch` of straight lines through (knot, value), constant outside."""
@@ -41,7 +43,7 @@ class InverseSquareRoot:
     warm_up: int
 
     def __post_init__(self) -> None:
-        _require_positive(warm_up=self.warm_up)
+        require_positive(warm_up=self.warm_up)
 
     def __call__(self, step: int, total: int) -> float:
         """At a step from 0 on."""
@@ -65,7 +67,7 @@ class Halvings:
     times: int
 
     def __post_init__(self) -> None:
-        _require_positive(warm_up=self.warm_up, times=self.times)
+        require_positive(warm_up=self.warm_up, times=self.times)
 
     def __call__(self, step: int, total: int) -> float:
         """At a step, from 0 on, of `total`."""
@@ -95,12 +97,6 @@ class Cosine:
     def __call__(self, step: int, total: int) -> float:
         """At a step, from 0 on, of `total`."""
         return warmed_cosine(step + 1, max(1, round(self.warm_up * total)), total + 1)
-
-
-def _require_positive(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} is {number}; it is at least 1")
 
 
 def chance(lived: int, exploration: float, least: float) -> float:

@@ -192,7 +192,7 @@ def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: In
 
 def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
     if reading.miniature is None:
-        return "pipeline ok", "a negative control: no target"
+        return "pipeline ok", "no target set: nothing was judged"
     same = {name: b.value for name, b in record.baselines.items() if b.metric == reading.metric}
     value = record.metrics[reading.metric].value
     goal = reading.miniature

@@ -11,6 +11,7 @@ from results.latex import latex
 from results.render import MINIATURE_WARNING, comma_separated, markdown, seeds_comma_separated, seeds_markdown
 
 TABLES = "results/tables"
+README = "README.md"
 README_BLOCK = re.compile(r"(<!-- claims:.*?-->\n).*?(<!-- /claims -->)", re.DOTALL)
 
 
@@ -21,15 +22,16 @@ def write_tables() -> str:
         What to print.
 
     Raises:
-        UserError: the README has lost the place of its table.
+        UserError: the README cannot be read, or has lost the place of its table; nothing is written then.
     """
     files = committed({name: rows_of(name) for name in benchmarks()})
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
     warned = f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}"
     local = {"miniature.md": warned, "miniature.csv": comma_separated(miniatures)}
+    readme = _with_claims(files["claims.md"])
     for name, text in (files | local).items():
         write_atomically(ROOT / TABLES / name, text.encode())
-    _update_readme(files["claims.md"])
+    write_atomically(ROOT / README, readme.encode())
     shown = files["claims.md"] + (f"\n{warned}" if miniatures else "")
     return f"{shown}\nwritten: {TABLES}/{{claims,<benchmark>}}.{{md,csv,tex}}, {TABLES}/{{seeds,miniature}}.{{md,csv}}"
 
@@ -47,11 +49,16 @@ def committed(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
     return files
 
 
-def _update_readme(table: str) -> None:
-    path = ROOT / "README.md"
-    text, count = README_BLOCK.subn(lambda block: block[1] + table + block[2], path.read_text(encoding="utf-8"))
+def _with_claims(table: str) -> str:
+    """The README with another table of claims."""
+    try:
+        before = (ROOT / README).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise UserError(f"{README} cannot be read: {why}. Restore it: git checkout {README}.") from None
+    text, count = README_BLOCK.subn(lambda block: block[1] + table + block[2], before)
     if count != 1:
         raise UserError(
-            "README.md: the table of claims has lost `<!-- claims: -->` above or `<!-- /claims -->` below it."
+            f"{README}: the table of claims has lost `<!-- claims: -->` above or `<!-- /claims -->` below it."
         )
-    write_atomically(path, text.encode())
+    return text

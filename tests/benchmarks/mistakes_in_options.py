@@ -51,6 +51,7 @@ CASES = [
     Case("data without DATA", "data imagenet", ("make data-imagenet DATA=/path",)),
     Case("DATA of nobody's home", "data imagenet --data=~nobody-is-called-so/x", ("DATA=~nobody", "no such user")),
     Case("DATA with a long name", f"reproduce imagenet --data={LONG}", ("DATA=xxx", "File name too long. Give")),
+    Case("DATA that is no UTF-8", "reproduce imagenet --data=/a\udcff", (r"DATA='/a\udcff' is no UTF-8", "Rename it")),
     Case("PACK with a long name", f"data imagenet --data={{tree}} --pack={LONG}", ("PACK=xxx", "too long")),
     Case("the hub without a name", "data imdb --data=hf:", ("DATA=hf: names no data set", "hf:stanfordnlp/imdb")),
     Case("the hub with a slash alone", "reproduce imdb --data=hf:/", ("DATA=hf:/ names no data set",)),

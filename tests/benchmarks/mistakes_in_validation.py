@@ -86,6 +86,7 @@ CASES = [
     Case("predictions do not exist", SCORE, ("PREDICTIONS=", "bad", "no such file")),
     Case("predictions through a pipe", SCORE, ("PREDICTIONS=", "bad", "a pipe", "Write it to a file"), pipe),
     Case("predictions without a name", VALIDATE + " --predictions=", ("PREDICTIONS is empty",)),
+    Case("predictions whose name is no UTF-8", VALIDATE + " --predictions=/a\udcff", ("PREDICTIONS=", "is no UTF-8")),
     Case("predictions in nobody's home", "validate go --predictions=~nobody-is-called-so", ("no such user",)),
     Case("predictions with a long name", VALIDATE + f" --predictions={LONG}", ("PREDICTIONS=xxx", "too long")),
     Case("predictions with ARGS", SCORE + " --args=--trainer.max_epoch=3", ("ARGS", "Leave ARGS out"), text_file),
@@ -135,7 +136,14 @@ CASES = [
         "a checkpoint of another benchmark", TEST, ("checkpoint of coco", "make validate-coco"),
         of_a_run(benchmark="coco"), early=False,
     ),
-    Case("a checkpoint that says little", TEST, ("Field required",), checkpoint(lambda _: {"suite": {}}), early=False),
+    Case(
+        "a checkpoint that says little", TEST, ("Field required",),
+        checkpoint(lambda _: {"suite": {}, "state_dict": {}}), early=False,
+    ),
+    Case(
+        "a checkpoint without weights", TEST, ("bad holds no weights",),
+        checkpoint(lambda _: {"suite": identity()}), early=False,
+    ),
     Case("a checkpoint of a wild profile", TEST, ("bad", "profile"), of_a_run(profile="../../../tmp/x"), early=False),
     Case("a checkpoint's profile", TEST + " --profile=full", ("profile mini", "PROFILE=full"), of_a_run(), early=False),
     Case(

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks import mistakes_in_options, mistakes_in_validation, mistakes_in_yaml
+from tests.benchmarks import mistakes_in_options, mistakes_in_validation, mistakes_in_values, mistakes_in_yaml
 
-CASES = [*mistakes_in_options.CASES, *mistakes_in_yaml.CASES, *mistakes_in_validation.CASES]
+KINDS = (mistakes_in_options, mistakes_in_values, mistakes_in_yaml, mistakes_in_validation)
+CASES = [case for kind in KINDS for case in kind.CASES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -41,6 +42,14 @@ def test_torchrun_starts_one_run(desk, monkeypatch):
     code, _, err = desk.call("reproduce", "imagenet", "--profile=mini", f"--data={desk.tree}", "--seeds=0,1")
     assert code == 2
     assert "torchrun and SLURM start one run: give one seed (SEEDS=0)" in err
+
+
+def test_a_run_that_ended_before_its_first_step_has_nothing_to_test(tmp_path):
+    from benchmarks.callbacks import Checkpoints
+    from benchmarks.errors import UserError
+
+    with pytest.raises(UserError, match="not a step was trained"):
+        _ = Checkpoints(tmp_path, {}, 1, None).tested
 
 
 # Published weights: the registry says where the file is to be had and how its hash begins.

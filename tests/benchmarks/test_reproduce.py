@@ -35,6 +35,12 @@ def test_the_verdict_over_all_seeds_is_the_last_that_one_reads(finished):
     assert finished.call("reproduce", "imagenet", f"--data={finished.tree}", "--seeds=0,1", "--strict")[0] == 3
 
 
+def test_a_miniature_answers_for_no_full_record(finished):
+    """Of which these are not reproduced."""
+    given = ("imagenet", "--profile=mini", f"--data={finished.tree}", "--strict")
+    assert finished.call("reproduce", *given)[0] == 0
+
+
 def test_rank_zero_alone_says_that_a_claim_is_not_reproduced(finished, monkeypatch):
     """A rank that ended with 3 would have torchrun end rank zero, which is still at its record."""
     given = ("imagenet", f"--data={finished.tree}", "--seeds=0", "--strict")

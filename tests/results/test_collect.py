@@ -287,9 +287,9 @@ def test_a_validated_miniature_is_held_against_its_target():
         assert (found.verdict, found.note) == (expected, "no evidence for the claim; no baselines, the target alone")
 
 
-def test_a_negative_control_has_no_target():
+def test_a_reading_without_a_target_in_small_is_not_judged():
     found = judge(CLAIM, replace(TOP5, miniature=None), [miniature_record(5.0)])
-    assert (found.verdict, found.note) == ("pipeline ok", "a negative control: no target")
+    assert (found.verdict, found.note) == ("pipeline ok", "no target set: nothing was judged")
 
 
 def test_the_verdicts_of_one_record():

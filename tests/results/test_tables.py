@@ -50,6 +50,16 @@ def test_a_readme_that_lost_the_place_of_its_table_is_left_alone(repository):
     assert readme.read_bytes() == before
 
 
+@pytest.mark.parametrize("content", [None, b"\xff"], ids=["missing", "no UTF-8"])
+def test_a_readme_that_cannot_be_read_leaves_the_tables_as_they_are(repository, content):
+    (repository / "README.md").unlink()
+    if content is not None:
+        (repository / "README.md").write_bytes(content)
+    with pytest.raises(UserError, match=r"README\.md cannot be read: .*git checkout README\.md"):
+        tables.write_tables()
+    assert not (repository / "results/tables").exists()
+
+
 def test_the_tables_without_a_record(repository):
     printed = tables.write_tables()
     assert sorted(written(repository)) == [
