@@ -6,13 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import IO
 
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
+
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)  # FAT, and some over a network
 
 
 @contextmanager
@@ -62,15 +64,27 @@ def write_new(path: Path, content: bytes) -> bool:
     """
     written = False
 
-    def link(temporary: Path, target: Path) -> None:
+    def place(temporary: Path, target: Path) -> None:
         nonlocal written
-        with suppress(FileExistsError):
-            os.link(temporary, target)
-            written = True
+        written = _placed(temporary, target)
 
-    with replacing(path, link) as file:
+    with replacing(path, place) as file:
         file.write(content)
     return written
+
+
+def _placed(temporary: Path, target: Path) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if target.exists():
+            return False
+        temporary.replace(target)  # of two at the very same moment the later one would stay
+    return True
 
 
 def make_once(folder: Path, write: Callable[[Path], None]) -> None:

@@ -1,10 +1,13 @@
 """Claims and records: strict to load, hashed by what decides, written whole and once."""
 
 import dataclasses
+import errno
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -192,7 +195,11 @@ def test_of_several_that_write_one_record_at_once_one_does(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["r.json"]
 
 
-def test_a_record_is_never_overwritten(tmp_path):
+@pytest.mark.parametrize("links", [True, False])
+def test_a_record_is_never_overwritten(tmp_path, monkeypatch, links):
+    """Nor where the file system has no links, which must not lose the record of a run."""
+    if not links:
+        monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(errno.EPERM, "Operation not permitted")))
     path = tmp_path / "r.json"
     write_record(record(top5=91.0), path)
     before = path.read_bytes()
