@@ -89,8 +89,6 @@ def _pack(splits: list[Split], target: Path, shard_bytes: int) -> dict[str, int]
 
 
 def _refuse_place(root: str, store: str) -> None:
-    if not _is_utf8(str(Path(store).absolute())):
-        raise UserError(f"PACK={store!r} is no path in UTF-8, which Arrow needs. Set PACK to another folder.")
     target, data = Path(store).resolve(), Path(root).resolve()
     if not store or is_no_folder(Path(store)):
         raise UserError(f"PACK={store} is no folder. Set it to one to write to; it is made if it is not there.")

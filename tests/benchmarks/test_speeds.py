@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks import costs, speeds
+from benchmarks import costs, paths, speeds
 from benchmarks.errors import UserError
 from benchmarks.forecast import Published
 from benchmarks.speed import imagenet as bench
 from benchmarks.speed import imagenet_stores
 from benchmarks.speeds import Speeds, Way, load_speeds, write_speeds
-from results import collect
 from results.report import page
 from tests.conftest import ROOT
 
@@ -32,7 +31,7 @@ SPEEDS = Speeds(
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A checkout with nothing but ImageNet's claim."""
-    for module in (speeds, collect, page):
+    for module in (speeds, paths, page):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
     shutil.copy(ROOT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")

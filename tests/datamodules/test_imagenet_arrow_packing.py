@@ -134,7 +134,7 @@ WRONG = {
     "below a file": (lambda tmp_path: put(tmp_path / "file"), "file/store", "Not a directory"),
     "a tree": (lambda tmp_path: shutil.copytree(tmp_path / "tree", tmp_path / "b"), "b", "holds train in another form"),
     "Parquet": (lambda tmp_path: write_parquet(tmp_path / "b"), "b", "holds train in another form"),
-    "no UTF-8": (lambda tmp_path: None, os.fsdecode(b"caf\xe9/store"), "is no path in UTF-8, which Arrow needs"),
+    "no UTF-8": (lambda tmp_path: None, os.fsdecode(b"caf\xe9/store"), "is no UTF-8, as names in records are"),
     "other images": (elsewhere, "store", "val-00000-of-00001.arrow holds other images than DATA's"),
     "other sizes": (
         lambda tmp_path: pack(str(tmp_path / "tree"), str(tmp_path / "store"), SMALL),
