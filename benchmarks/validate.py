@@ -15,16 +15,16 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.arguments import Request, locate_data, request
-from benchmarks.claim import DEFAULT
 from benchmarks.config import Settings, deviations, last_stage, machine_settings, merge, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
-from benchmarks.modules import scoring, truth
+from benchmarks.modules import scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
+from benchmarks.predicted import tests_of, variant_of
 from benchmarks.runs import announce, now, occupied, recorded
-from benchmarks.schema import SCHEMA, Environment, Record, Signature, StoredFile, Tracking, short_hash
+from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
 from benchmarks.strict import write_new_record
 from datamodules.layouts.digest import counted
 from results.render import summary
@@ -118,10 +118,10 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
     root = locate_data(asked, training=False)
-    variant = _variant_of(asked, path, root)
+    variant = variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
-    predicted = _predicted(asked, variant, path, root)
-    scored = together(_scored(tested, file, signature) for tested, file in predicted)
+    predicted = tests_of(asked, variant, path, root)
+    scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
     around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
     data = _tested_data(tested for tested, _ in predicted)
@@ -135,45 +135,6 @@ def _tested_data(tests: Iterable[HeldOut]) -> dict[str, Any]:
         if tested.root is not None:
             found |= counted(tested.split, tested.truth)
     return found
-
-
-def _variant_of(asked: Request, path: Path, root: str | None) -> str | None:
-    """The variant that is predicted: the one asked for, or of several with one protocol the first.
-
-    Raises:
-        UserError: those that could be meant differ in the protocol, of which predictions say nothing.
-    """
-    meant = _meant(asked, path, root)
-    if any(asked.claim.signature(variant) != asked.claim.signature(meant[0]) for variant in meant):
-        names = " or ".join(f"VARIANT={variant or DEFAULT}" for variant in meant)
-        raise UserError(f"{asked.benchmark} has several variants, whose protocols differ. Say which is meant: {names}.")
-    return meant[0]
-
-
-def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ...]:
-    """The variants that predictions can be of: where test sets differ and a file tells its own, those tested on it."""
-    tests = {variant: asked.claim.splits(variant) for variant in asked.variants}
-    tell = getattr(scoring(asked.claim), "split_of", None)
-    if tell is None or len(set(tests.values())) == 1:
-        return asked.variants
-    found = tell(path, {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits})
-    return tuple(variant for variant, splits in tests.items() if found in dict(splits).values())
-
-
-def _predicted(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:
-    """Each test set that is predicted, and where: a folder each as our runs have them, or one that its ids tell."""
-    tests = held_out(asked.claim, variant, root)
-    if not tests[0].folder:
-        return [(tests[0], path)]
-    found = [(tested, path / tested.folder) for tested in tests if (path / tested.folder).is_dir()]
-    if found:
-        return found
-    split = scoring(asked.claim).split_of(path, {tested.split: tested.truth for tested in tests})
-    return [(tested, path) for tested in tests if tested.split == split]
-
-
-def _scored(tested: HeldOut, path: Path, signature: Signature) -> Scored:
-    return measure(tested, path, signature, scoring(tested.claim).files(path))
 
 
 def _checkpoint(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome | None]:

@@ -1,0 +1,44 @@
+"""What anybody's predictions are of: the variant, and which of its test sets."""
+
+from pathlib import Path
+
+from benchmarks.arguments import Request
+from benchmarks.claim import DEFAULT
+from benchmarks.errors import UserError
+from benchmarks.measure import HeldOut, held_out
+from benchmarks.modules import scoring, truth
+
+
+def variant_of(asked: Request, path: Path, root: str | None) -> str | None:
+    """The variant that is predicted: the one asked for, or of several with one protocol the first.
+
+    Raises:
+        UserError: those that could be meant differ in the protocol, of which predictions say nothing.
+    """
+    meant = _meant(asked, path, root)
+    if any(asked.claim.signature(variant) != asked.claim.signature(meant[0]) for variant in meant):
+        names = " or ".join(f"VARIANT={variant or DEFAULT}" for variant in meant)
+        raise UserError(f"{asked.benchmark} has several variants, whose protocols differ. Say which is meant: {names}.")
+    return meant[0]
+
+
+def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ...]:
+    """The variants that predictions can be of: where test sets differ and a file tells its own, those tested on it."""
+    tests = {variant: asked.claim.splits(variant) for variant in asked.variants}
+    tell = getattr(scoring(asked.claim), "split_of", None)
+    if tell is None or len(set(tests.values())) == 1:
+        return asked.variants
+    found = tell(path, {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits})
+    return tuple(variant for variant, splits in tests.items() if found in dict(splits).values())
+
+
+def tests_of(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:
+    """Each test set that is predicted, and where: a folder each as our runs have them, or one that its ids tell."""
+    tests = held_out(asked.claim, variant, root)
+    if not tests[0].folder:
+        return [(tests[0], path)]
+    found = [(tested, path / tested.folder) for tested in tests if (path / tested.folder).is_dir()]
+    if found:
+        return found
+    split = scoring(asked.claim).split_of(path, {tested.split: tested.truth for tested in tests})
+    return [(tested, path) for tested in tests if tested.split == split]
