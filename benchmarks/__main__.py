@@ -2,8 +2,10 @@
 
 import signal
 import sys
+import traceback
 
 from benchmarks.errors import INTERRUPTED
+from benchmarks.processes import leave
 
 
 def run() -> int:
@@ -15,7 +17,10 @@ def run() -> int:
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
+    except Exception:  # noqa: BLE001 (as Python would end, but for `leave`)
+        traceback.print_exc()
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    leave(run())

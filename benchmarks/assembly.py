@@ -14,7 +14,7 @@ from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -23,6 +23,7 @@ from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
 from benchmarks.runs import launched_processes
+from benchmarks.slurm import JobStep
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
 
@@ -90,11 +91,13 @@ class Assembly:
             # Or a batch job of SLURM, which is a shell, would be taken for a process of srun, alone on one device.
             arguments["plugins"].append(LightningEnvironment())
         elif "TORCHELASTIC_RUN_ID" not in os.environ:
-            # Lightning's requeueing would start a run from whatever checkpoint lies in the working folder.
-            arguments["plugins"].append(SLURMEnvironment(auto_requeue=False))
+            arguments["plugins"].append(JobStep())
         if arguments["strategy"] == "auto" and self.processes > 1:
             # Buffers are broadcast before validation (`SharedBuffers`): ranks may take unequal numbers of steps there.
             arguments["strategy"] = DDPStrategy(broadcast_buffers=False, timeout=PATIENCE)
+        # Torch's first choice on an H100: plans every new length anew (0.02 to 1 s), and its gradients under a mask are
+        # NaN for some (pytorch/pytorch#196678, since 2.11). Its other kernels are as fast at our sizes.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:
@@ -142,6 +145,13 @@ class Assembly:
         if not 1 <= self.devices <= there:
             kind = "GPU" if self.on_gpu else "CPU core"
             raise UserError(f"DEVICES={self.devices}, but this machine has {there} {kind}(s).")
+        for index in range(self.devices if self.on_gpu else 0):
+            if not has_kernels(index):
+                raise UserError(
+                    f"torch {torch.__version__} has no kernels for GPU {index}, {torch.cuda.get_device_name(index)}, "
+                    f"but for {', '.join(torch.cuda.get_arch_list())}. Take another GPU (CUDA_VISIBLE_DEVICES), or "
+                    'none: ARGS="--trainer.accelerator cpu".'
+                )
         if self.datamodule.one_process and self.processes > 1:
             raise UserError(
                 f"DEVICES x NODES is {self.processes}, but a run of this benchmark is one process. Leave them out: its "
@@ -207,6 +217,14 @@ def _essence(message: str) -> str:
     noise = re.compile(r"(Given value|Subtypes:|Does not validate|Errors:|- Expected a <class 'NoneType'>)")
     lines = [line.strip(" -") for line in message.splitlines() if line.strip() and not noise.match(line.strip())]
     return " ".join(lines)
+
+
+def has_kernels(index: int) -> bool:
+    """Whether torch was built for a GPU: kernels (sm) are for one major capability, code (compute) for all later."""
+    own = torch.cuda.get_device_capability(index)
+    built = [name.partition("_")[::2] for name in torch.cuda.get_arch_list()]
+    kernels = [(kind, divmod(int(number.rstrip("af")), 10)) for kind, number in built]
+    return any(there <= own and (kind == "compute" or there[0] == own[0]) for kind, there in kernels)
 
 
 def _unusable_gpus() -> bool:

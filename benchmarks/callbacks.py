@@ -135,6 +135,9 @@ def recount(checkpoint: dict[str, Any], accumulate: int) -> None:
 class EndTogether(Callback):
     """Where a signal reached rank zero alone, it ends the ranks that it started, which may be waiting for it."""
 
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise_on_signal()  # Lightning's own handler first waits for the other ranks to hear of it
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         launcher = trainer.strategy.launcher
         alone = isinstance(exception, Stopped) and not exception.everywhere
@@ -177,9 +180,6 @@ class StopOnSignal(EndTogether):
         raise_on_signal()
         if self.received:
             raise Stopped(self.received)
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        raise_on_signal()
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
         number = self.received

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import commands as do
 from benchmarks.arguments import located
-from benchmarks.errors import INTERRUPTED, Failure, UserError
+from benchmarks.errors import INTERRUPTED, OUT_OF_MEMORY, Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.paths import ROOT
 
@@ -29,8 +29,8 @@ def guarded(command: Callable[[], int]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except Failure as failure:
-        print(f"failed: {failure}.", *getattr(failure, "__notes__", ()), file=sys.stderr)
+    except RuntimeError as failure:
+        print(_told(failure), file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1
@@ -42,6 +42,15 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def _told(failure: RuntimeError) -> str:
+    """What is said of one that may be expected; any other is raised again."""
+    if isinstance(failure, Failure):
+        return " ".join([f"failed: {failure}.", *getattr(failure, "__notes__", ())])
+    if type(failure).__name__ == "OutOfMemoryError":  # torch's, which is not imported for every command
+        return f"failed: {'. '.join(str(failure).split('. ')[:3])}. {OUT_OF_MEMORY}"
+    raise failure
 
 
 def parser() -> argparse.ArgumentParser:

@@ -158,12 +158,18 @@ def _gnugo(name: str, asked_for: bool) -> Finding:
 def _processors(devices: int | None) -> Iterator[Finding]:
     import torch
 
+    from benchmarks.assembly import has_kernels
+
     yield Finding("ok", "processor", f"{environment.cpu()}, {_memory() / GIGABYTE:.0f} GB")
     count = torch.cuda.device_count()
     for index in range(count):
         memory = torch.cuda.get_device_properties(index).total_memory / GIGABYTE
+        found = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GB"
         precise = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16: use 32-true"
-        yield Finding("ok", f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GB, {precise}")
+        if has_kernels(index):
+            yield Finding("ok", f"GPU {index}", f"{found}, {precise}")
+        else:
+            yield Finding("WRONG", f"GPU {index}", f"{found}: torch is not built for it; see CUDA_VISIBLE_DEVICES")
     if devices is not None and devices > count:
         yield Finding(
             "WRONG", "GPU", f"{devices} are asked for, {count} are there; lower DEVICES or look at the driver"

@@ -6,6 +6,11 @@ Each has one message that says what is wrong, where, and what to do.
 from typing import Any
 
 INTERRUPTED = "interrupted; the same command continues"
+OUT_OF_MEMORY = (
+    "The same command continues with more GPUs (DEVICES), or with smaller parts of a step: "
+    'ARGS="--trainer.accumulate_grad_batches 2", or 4, or 8. Where the test ran out of it, lower '
+    "data.init_args.evaluation_batch_size."
+)
 
 
 class UserError(Exception):

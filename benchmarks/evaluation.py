@@ -159,11 +159,11 @@ def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
 
 def surroundings(trainer: Trainer, code: environment.Code, normalised_batch: int | None) -> Environment:
     """The code and the machine of a run that has a Trainer."""
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    on_gpu = trainer.strategy.root_device.type == "cuda"
+    device = trainer.strategy.root_device
+    gpus = [torch.cuda.get_device_name(device)] * trainer.world_size if device.type == "cuda" else []
     return environment.describe(
         code,
-        gpus=tuple(gpus) if on_gpu else (),
+        gpus=tuple(gpus),
         world_size=trainer.world_size,
         precision=str(trainer.precision),
         normalised_batch=normalised_batch,

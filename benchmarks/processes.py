@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.util import Finalize
 from types import FrameType
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
@@ -64,6 +65,20 @@ def _disregard(number: int, frame: FrameType | None) -> None:
 def _handle(handler: "signal._HANDLER") -> None:
     for number in SIGNALS:
         signal.signal(number, handler)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process; a rank that failed does not wait for the others, which may be waiting for it.
+
+    Lightning destroys NCCL's group at exit (fabric/utilities/distributed.py), for which all ranks must come: the failed
+    one would stay, so that nobody would see that it has failed and end the others.
+    """
+    torch: Any = sys.modules.get("torch")
+    if code and torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def die_with_parent() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -106,6 +105,6 @@ class ImageData(BenchmarkData):
             num_workers=self.workers,
             collate_fn=self.collate,
             worker_init_fn=serve,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,
         )

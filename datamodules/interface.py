@@ -34,6 +34,11 @@ class BenchmarkData(LightningDataModule):
         """Optimizer steps in an epoch, once `setup("fit")` has run."""
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether batches go to a GPU: one that is there is left alone by a run on the processor."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    @property
     def step_size(self) -> float:
         """What an optimizer step holds on the average, in `unit`, once `setup("fit")` has run."""
         return self.global_batch_size

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
@@ -87,6 +86,6 @@ class SequenceData(BenchmarkData):
             num_workers=self.workers,
             collate_fn=collate,
             worker_init_fn=serve,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,
         )

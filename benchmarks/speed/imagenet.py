@@ -149,7 +149,10 @@ def _reference_loader(images: Reference, processes: int) -> Iterable[Any]:
 
 def _our_loader(root: Path, processes: int) -> Iterable[Any]:
     data = ImageNetData(str(root), 0, BATCH, BATCH, SIDE, SIDE, [0, 1], workers=processes)
-    data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1, global_step=0)  # type: ignore[assignment]
+    on_cpu = SimpleNamespace(root_device=torch.device("cpu"))  # as the others, it hands batches to no GPU
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        strategy=on_cpu, global_rank=0, world_size=1, accumulate_grad_batches=1, global_step=0
+    )
     data.setup("fit")
     return data.train_dataloader()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cli import main
+from benchmarks.processes import leave
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.detection import Detector
 from lightning_modules.language_model import MaskedLanguageModel
@@ -78,4 +79,4 @@ for system in (ImageClassifier, Detector, SpeechRecognizer, TextClassifier, Tran
     system.test_step = stepping(system.test_step, "test")
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -25,6 +25,20 @@ from tests.benchmarks.test_resume import (
 from tests.conftest import STEPS
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
+WAITS = 240
+FAILS = f"""
+    def forward(self, x):
+        import atexit
+        import os
+        import time
+
+        from benchmarks.errors import Failure
+
+        if self.training and os.environ.get("LOCAL_RANK") == "1":
+            atexit.register(time.sleep, {WAITS})
+            raise Failure("rank 1 alone", {{}})
+        return super().forward(x)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -254,5 +268,20 @@ def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     code, _, err = process.wait(120)
     assert code != 0
     assert f"{path} is no readable image" in err
+    time.sleep(0.5)
+    assert process.members() == []
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_alone_ends_the_run(workshops, small_tree):
+    """What Lightning registers for NCCL waits at exit for all ranks: here too, though these processes use Gloo."""
+    workshop = workshops("failing")
+    network = workshop.root / "lightning_modules/networks/noisy.py"
+    network.write_text(network.read_text() + FAILS)
+    started = time.monotonic()
+    process = workshop.start(*command(small_tree, "--devices=2"))
+    code, _, err = process.wait(120)
+    assert (code, err.count("failed: rank 1 alone")) == (1, 1), err
+    assert time.monotonic() - started < WAITS / 2
     time.sleep(0.5)
     assert process.members() == []

@@ -1,11 +1,12 @@
 """Who is rank zero, and who starts the others, told by the environment of each launcher."""
 
 import pytest
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.runs import FOLLOWED_RUN, choose_run, externally_launched, first_process, launched_processes
+from benchmarks.slurm import JobStep
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
@@ -64,7 +65,7 @@ STEP = BATCH | {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}
         (BATCH | {"SLURM_NTASKS": "1"}, LightningEnvironment),
         (BATCH | {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "8"}, LightningEnvironment),
         (STEP, LightningEnvironment),
-        (STEP | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, SLURMEnvironment),
+        (STEP | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, JobStep),
         (
             {"TORCHELASTIC_RUN_ID": "a", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"},
             TorchElasticEnvironment,

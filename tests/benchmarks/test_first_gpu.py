@@ -1,0 +1,120 @@
+"""What no processor here can run: seen by what is asked of torch and Lightning, whose GPU is made up."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from benchmarks.assembly import Assembly
+from benchmarks.cli import guarded
+from benchmarks.config import machine_settings, merge, resolve_settings
+from benchmarks.doctor import _processors
+from benchmarks.environment import code
+from benchmarks.errors import UserError
+from benchmarks.evaluation import surroundings
+from benchmarks.slurm import JobStep
+from datamodules.imagenet import ImageNetData
+
+KERNELS = ["sm_75", "sm_80", "sm_90a", "sm_120", "compute_120"]
+
+
+def assembled():
+    return Assembly(merge(resolve_settings("imagenet", "mini", None, {}), machine_settings(0, "nowhere")))
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Makes up GPUs of a compute capability, as many as are asked for."""
+
+    def of(capability, count=1):
+        properties = SimpleNamespace(total_memory=80e9)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"Made-up {torch.device(device or 0)}")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: KERNELS)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+
+    return of
+
+
+def test_attention_is_not_cudnns():
+    """Its gradients under a mask are NaN at some lengths on an H100 (pytorch/pytorch#196678)."""
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    assembled().trainer([], enable_progress_bar=False, enable_model_summary=False)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
+
+
+@pytest.mark.parametrize(
+    ("capability", "built"),
+    [((7, 0), False), ((7, 5), True), ((8, 6), True), ((9, 0), True), ((10, 0), False), ((13, 1), True)],
+)
+def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, built):
+    gpu(capability)
+    assembly = assembled()
+    assembly._trainer["accelerator"] = "gpu"
+    (found,) = [each for each in _processors(None) if each.what == "GPU 0"]
+    assert found.verdict == ("ok" if built else "WRONG")
+    if built:
+        assembly.require_devices()
+    else:
+        with pytest.raises(UserError, match=r"no kernels for GPU 0, Made-up cuda:0, but for sm_75, sm_80, sm_90"):
+            assembly.require_devices()
+
+
+def test_a_record_names_the_gpus_that_computed(gpu):
+    gpu((9, 0), count=8)
+    trainer = SimpleNamespace(
+        strategy=SimpleNamespace(root_device=torch.device("cuda", 3)), world_size=2, precision="bf16-mixed",
+        lightning_module=SimpleNamespace(compiled=None),
+    )  # fmt: skip
+    assert surroundings(trainer, code(), None).gpus == ("Made-up cuda:3",) * 2
+
+
+def test_a_run_on_the_processor_leaves_a_gpu_alone(gpu):
+    gpu((9, 0))
+    data = ImageNetData("nowhere", 0, 8, 8, 64, 64, [0, 1], workers=0)
+    data.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    assert not data.on_gpu
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cuda", 0)))
+    assert data.on_gpu
+
+
+def test_a_full_gpu_is_one_message(capsys):
+    def fills():
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which 1.20 GiB "
+            "is free. Process 1 has 77.91 GiB memory in use. See documentation for Memory Management"
+        )
+
+    assert guarded(fills) == 1
+    assert capsys.readouterr().err == (
+        "failed: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which "
+        "1.20 GiB is free. The same command continues with more GPUs (DEVICES), or with smaller parts of a step: "
+        'ARGS="--trainer.accumulate_grad_batches 2", or 4, or 8. Where the test ran out of it, lower '
+        "data.init_args.evaluation_batch_size.\n"
+    )
+
+
+def test_steps_of_one_job_meet_apart(monkeypatch):
+    met = set()
+    for step, node in ((0, "n[1-2]"), (1, "n[1-2]"), (2, "n3")):
+        for name in ("MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.delenv(name, raising=False)
+        values = {
+            "SLURM_JOB_ID": "812345",
+            "SLURM_STEP_ID": step,
+            "SLURM_STEP_NODELIST": node,
+            "SLURM_NODELIST": "n[1-3]",
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(name, str(value))
+        there = JobStep()
+        met.add((there.main_address, there.main_port))
+    assert met == {("n1", 17345), ("n1", 18354), ("n3", 19363)}
+    monkeypatch.setenv("MASTER_ADDR", "head")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    assert (JobStep().main_address, JobStep().main_port) == ("head", 29500)
