@@ -35,15 +35,18 @@ class DecQN(Agent):
         reward_scale: what rewards are multiplied by.
         learning_rate: of Adam.
         polyak: share of the weights that the target network takes over in an update.
+        averaging: share of them that the policy which is judged takes over in an update: its weights are their running
+            mean (Polyak & Juditsky 1992), of all of them at first. Where None, it is judged by the last ones.
     """
 
     norm: RunningNorm
     network: DecoupledQ
+    mean: Tensor | None
 
     def __init__(  # noqa: PLR0913, PLR0917 (a recipe: each value has a name in the YAML)
         self, width: int, levels: int, critics: int, epsilon: float, ladder: float, warm_up: int, period: int,
         batch: int, capacity: int, steps: int, discount: float, reward_scale: float, learning_rate: float,
-        polyak: float,
+        polyak: float, averaging: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         require_positive(width=width, levels=levels, critics=critics, period=period, batch=batch, capacity=capacity)
@@ -52,7 +55,7 @@ class DecQN(Agent):
         self.epsilon, self.ladder, self.warm_up = epsilon, ladder, warm_up
         self.period, self.batch, self.capacity = period, batch, capacity
         self.steps, self.discount, self.reward_scale = steps, discount, reward_scale
-        self.learning_rate, self.polyak = learning_rate, polyak
+        self.learning_rate, self.polyak, self.averaging = learning_rate, polyak, averaging
 
     def build(self, observations: int, actions: int, environments: int) -> None:
         """The normalisation, the networks and the memory."""
@@ -61,6 +64,7 @@ class DecQN(Agent):
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
         self.target = self.vector.detach().clone()
+        self.register_buffer("mean", None if self.averaging is None else self.target.clone())
         self.replay = Replay(self.capacity, self.steps, self.discount)
         rungs = torch.linspace(0, 1, environments)
         self.chances = self.epsilon ** (1 + self.ladder * rungs)
@@ -87,8 +91,10 @@ class DecQN(Agent):
         return values.mean(0).argmax(-1)
 
     def policy(self, observations: Tensor) -> Tensor:
-        """The torques of greatest value."""
-        return self.torques[self.greedy(observations)]
+        """The torques of greatest value, as the mean of the weights has it where there is one."""
+        if self.mean is None:
+            return self.torques[self.greedy(observations)]
+        return self.torques[self.values(self.mean, self.norm(observations)).mean(0).argmax(-1)]
 
     @torch.no_grad()
     def training_step(self, batch: Experience, batch_idx: int) -> None:
@@ -106,7 +112,7 @@ class DecQN(Agent):
             before, lived = lived, lived + experience.environments.num_envs
             if before >= self.warm_up:
                 for _ in range(lived // self.period - before // self.period):
-                    self.update(self.vector.detach(), self.target, state, *self.replay.sample(self.batch))
+                    self.update(self.vector.detach(), self.target, self.mean, state, *self.replay.sample(self.batch))
 
     def act(self, experience: Experience, random: bool) -> None:
         """One step of all environments, which is remembered."""
@@ -121,13 +127,15 @@ class DecQN(Agent):
         return drawn if random else torch.where(at_random[:, None], drawn, self.greedy(observations))
 
     def _update(
-        self, vector: Tensor, target: Tensor, state: tuple[Tensor, Tensor, Tensor], observations: Tensor,
-        levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
+        self, vector: Tensor, target: Tensor, mean: Tensor | None, state: tuple[Tensor, Tensor, Tensor],
+        observations: Tensor, levels: Tensor, returns: Tensor, successors: Tensor, discounts: Tensor,
     ) -> None:  # fmt: skip
         found = returns * self.reward_scale + discounts * self.bootstrap(vector, target, self.norm(successors))
         gradient = grad(self.loss)(vector, self.norm(observations), levels.long(), found)
         adam_step(vector, gradient, state, torch.tensor(self.learning_rate), epsilon=1e-8)
         target.lerp_(vector, self.polyak)
+        if mean is not None:
+            mean.lerp_(vector, (1 / state[0]).clamp(min=self.averaging))
 
     def values(self, vector: Tensor, observations: Tensor) -> Tensor:
         """Values [critics, n, j, levels] that these weights give normalised observations."""

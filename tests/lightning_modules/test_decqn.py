@@ -16,7 +16,7 @@ def agent():
     torch.manual_seed(0)
     agent = DecQN(
         width=8, levels=3, critics=2, epsilon=0.5, ladder=3.0, warm_up=0, period=8, batch=4, capacity=50, steps=2,
-        discount=0.9, reward_scale=0.1, learning_rate=0.01, polyak=0.05,
+        discount=0.9, reward_scale=0.1, learning_rate=0.01, polyak=0.05, averaging=0.25,
     )  # fmt: skip
     agent.build(5, 2, 4)
     return agent
@@ -47,7 +47,8 @@ def value(critic, observations, levels):
 
 
 def reference(critics, targets, batches):
-    """The same updates in plain torch; returns the weights of both networks' last layers."""
+    """The same updates in plain torch; returns the weights of both networks' last layers, and the critics' by step."""
+    steps = []
     optimizer = torch.optim.Adam([weight for critic in critics for weight in critic.parameters()], lr=0.01)
     for observations, levels, returns, successors, discounts in batches:
         with torch.no_grad():
@@ -62,7 +63,8 @@ def reference(critics, targets, batches):
         for critic, target in zip(critics, targets, strict=True):
             for new, old in zip(critic.parameters(), target.parameters(), strict=True):
                 old.data = 0.95 * old.data + 0.05 * new.data
-    return [torch.stack([each.layers[6].weight.T for each in group]).detach() for group in (critics, targets)]
+        steps.append(torch.stack([critic.layers[6].weight.T for critic in critics]).detach().clone())
+    return [*[torch.stack([each.layers[6].weight.T for each in group]).detach() for group in (critics, targets)], steps]
 
 
 @pytest.mark.parametrize("way", ["compiled", "eager"])
@@ -79,15 +81,19 @@ def test_updates_are_those_of_plain_torch(way, agent, monkeypatch):
     ]  # fmt: skip
     critics, targets = ([Critic(agent.network, index) for index in range(2)] for _ in range(2))
     before = agent.network.head.detach().clone()
-    expected, expected_target = reference(critics, targets, batches)
+    expected, expected_target, steps = reference(critics, targets, batches)
     state = adam_state(agent.configure_optimizers(), agent.vector)
     with torch.no_grad():
         for batch in batches:
-            agent.update(agent.vector.detach(), agent.target, state, *batch)
+            agent.update(agent.vector.detach(), agent.target, agent.mean, state, *batch)
     torch.testing.assert_close(agent.network.head.detach(), expected, rtol=1e-3, atol=1e-5)
     assert (agent.network.head - before).abs().max() > 0.02, "five steps of about 0.01 each"
     agent.vector.detach().copy_(agent.target)
     torch.testing.assert_close(agent.network.head.detach(), expected_target, rtol=1e-3, atol=1e-5)
+    # The mean of the first four (1 / 4 is the share from there on), and a quarter of the fifth.
+    agent.vector.detach().copy_(agent.mean)
+    expected_mean = 0.75 * sum(steps[:4]) / 4 + 0.25 * steps[4]
+    torch.testing.assert_close(agent.network.head.detach(), expected_mean, rtol=1e-3, atol=1e-5)
 
 
 def test_the_policy_takes_the_levels_that_the_critics_mean_values_most(agent):
@@ -96,6 +102,10 @@ def test_the_policy_takes_the_levels_that_the_critics_mean_values_most(agent):
     torques = agent.policy(observations)
     assert torch.equal(torques, mean.argmax(-1).float() - 1)
     assert len(torques.unique()) > 1
+    agent.vector.detach().neg_()
+    assert torch.equal(agent.policy(observations), torques), "judged by the mean of the weights, not by the last ones"
+    agent.mean = None
+    assert not torch.equal(agent.policy(observations), torques)
 
 
 def test_each_environment_explores_with_a_chance_of_its_own(agent):
