@@ -16,7 +16,7 @@ from torchvision.models import WeightsEnum
 
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
-from lightning_modules.classification import ClassifierScores
+from lightning_modules.classifier_scores import ClassifierScores
 
 
 class PublishedClassifier(ClassifierScores):

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from benchmarks.errors import UserError
-from lightning_modules.detection import DetectorScores
+from lightning_modules.detector_scores import DetectorScores
 from lightning_modules.published import cached_file, find_entry, published_network
 
 NOT_OBJECTS = ("__background__", "N/A")
