@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
+
+from lightning_modules.interface import BenchmarkModule
 
 # Mean and standard deviation of ImageNet's training pixels, the constants of torchvision's presets.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-class ClassifierScores(LightningModule):
+class ClassifierScores(BenchmarkModule):
     """What every image classifier shares: normalised pixels in, top-1 and top-5 accuracy out.
 
     Args:

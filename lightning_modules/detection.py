@@ -35,6 +35,8 @@ class Detector(DetectorScores):
             a checkpoint of this suite's `imagenet`; None trains from scratch.
     """
 
+    make_optimizer: OptimizerCallable
+
     def __init__(
         self,
         network: Callable[[int, int, int], nn.Module],

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from lightning_modules.coco_metric import CocoMetric
+from lightning_modules.interface import BenchmarkModule
 
 
-class DetectorScores(LightningModule):
+class DetectorScores(BenchmarkModule):
     """What every detector shares: uint8 images in, detections and COCO's metrics out."""
 
     network: nn.Module
