@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
@@ -26,6 +26,7 @@ from benchmarks.runs import launched_processes
 from benchmarks.slurm import JobStep
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
+from lightning_modules.interface import BenchmarkModule
 
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
@@ -36,7 +37,7 @@ class _Parser(LightningCLI):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
-            LightningModule, BenchmarkData, subclass_mode_model=True, subclass_mode_data=True,
+            BenchmarkModule, BenchmarkData, subclass_mode_model=True, subclass_mode_data=True,
             save_config_callback=None, seed_everything_default=False, auto_configure_optimizers=False,
             load_from_checkpoint_support=False, parser_kwargs={"exit_on_error": False}, run=False, args=settings,
         )  # fmt: skip
@@ -73,7 +74,7 @@ class Assembly:
             raise UserError(f"the configuration is not valid: {_essence(str(error))}") from None
         parser._dump_config()
         self.resolved: Settings = parser.config_dump
-        self.module: LightningModule = parser.model
+        self.module: BenchmarkModule = parser.model
         self.datamodule: BenchmarkData = parser.datamodule
         self.settings = settings
         self.threads: int = self.resolved["threads"]
@@ -118,7 +119,7 @@ class Assembly:
 
     def _require_precision(self) -> None:
         """Refuses numbers that the system does not compute in."""
-        only, asked = getattr(self.module, "only_precision", None), str(self._trainer["precision"] or "32-true")
+        only, asked = self.module.only_precision, str(self._trainer["precision"] or "32-true")
         if only is not None and asked not in (only, only.partition("-")[0]):
             raise UserError(f"trainer.precision is {asked}, but this benchmark computes in {only}. Leave it out.")
 
@@ -199,16 +200,15 @@ class Assembly:
         return self.devices * int(self._trainer["num_nodes"])
 
 
-def _require_optimizer(module: Any) -> None:
+def _require_optimizer(module: BenchmarkModule) -> None:
     """Has the system's optimizer look at its settings before there are weights, if they name one.
 
     Raises:
         ValueError: a rate is negative or no number, or the like.
     """
-    make = getattr(module, "make_optimizer", None)
-    if make is not None:
+    if module.make_optimizer is not None:
         try:
-            make([torch.nn.Parameter(torch.zeros(1))])
+            module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
         except ValueError as error:
             raise ValueError(f"model.init_args.optimizer: {error}") from None
 

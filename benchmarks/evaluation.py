@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
 from benchmarks import environment, modules
 from benchmarks.assembly import Assembly
@@ -23,6 +23,7 @@ from benchmarks.predictions import PredictionShards, merge_shards
 from benchmarks.runs import announce
 from benchmarks.schema import Baseline, Environment, Measurement, Signature
 from datamodules.interface import BenchmarkData
+from lightning_modules.interface import BenchmarkModule
 
 
 def quiet() -> dict[str, Any]:
@@ -54,7 +55,7 @@ def require_same_tests(datamodule: BenchmarkData, tests: Sequence[HeldOut]) -> N
     Raises:
         UserError: they are not.
     """
-    loaded = getattr(datamodule, "tests", None)  # of a datamodule with several test sets, in the order of its loaders
+    loaded = datamodule.tests
     if loaded is not None and [*loaded] != [tested.split for tested in tests]:
         raise UserError(
             f"the settings test on {', '.join(loaded) or 'nothing'}, but the claim is about "
@@ -75,15 +76,14 @@ def shards(tests: Sequence[HeldOut], folder: Path) -> PredictionShards:
 
 
 def test(
-    trainer: Trainer, module: LightningModule, datamodule: BenchmarkData, tests: Sequence[HeldOut], folder: Path,
+    trainer: Trainer, module: BenchmarkModule, datamodule: BenchmarkData, tests: Sequence[HeldOut], folder: Path,
     checkpoint: Path | None,
 ) -> Scored | None:  # fmt: skip
     """Tests; None on every rank but zero.
 
     Args:
         trainer: with `shards(tests, folder)`.
-        module: what is tested; its `decoding`, if it has one, is part of the protocol. A `suffix` of its own keeps what
-            a decoder other than the claim's has measured from being mistaken for the claim's metric.
+        module: what is tested; its `decoding` is part of the protocol, its `suffix` of the metrics' names.
         datamodule: what loads the test sets.
         tests: the test sets, in the order of their loaders.
         folder: of the run.
@@ -96,8 +96,8 @@ def test(
     trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, verbose=False)
     if not trainer.is_global_zero:
         return None
-    signature = datamodule.signature | getattr(module, "decoding", {})
-    named = [replace(tested, prefix=tested.prefix + getattr(module, "suffix", "")) for tested in tests]
+    signature = datamodule.signature | module.decoding
+    named = [replace(tested, prefix=tested.prefix + module.suffix) for tested in tests]
     scored = together(_merged(tested, folder / "predictions" / tested.folder, signature) for tested in named)
     require_agreement(scored.metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
     return scored
@@ -157,7 +157,9 @@ def normalised_batch(assembly: Assembly, trainer: Trainer) -> int | None:
     return int(assembly.datamodule.global_batch_size // (apart * trainer.accumulate_grad_batches))
 
 
-def surroundings(trainer: Trainer, code: environment.Code, normalised_batch: int | None) -> Environment:
+def surroundings(
+    assembly: Assembly, trainer: Trainer, code: environment.Code, normalised_batch: int | None
+) -> Environment:
     """The code and the machine of a run that has a Trainer."""
     device = trainer.strategy.root_device
     gpus = [torch.cuda.get_device_name(device)] * trainer.world_size if device.type == "cuda" else []
@@ -167,5 +169,5 @@ def surroundings(trainer: Trainer, code: environment.Code, normalised_batch: int
         world_size=trainer.world_size,
         precision=str(trainer.precision),
         normalised_batch=normalised_batch,
-        compiled=getattr(trainer.lightning_module, "compiled", None),
+        compiled=assembly.module.compiled,
     )

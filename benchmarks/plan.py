@@ -157,7 +157,7 @@ def work_out(order: Order) -> Plan:
 def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:
     """Refuses first weights for a stage that begins with those of the stage before it."""
     for name, assembly in [*assemblies.items()][1:]:
-        if getattr(assembly.module, "init_from", None) is not None:
+        if assembly.module.init_from is not None:
             raise UserError(
                 f"stages.{name}.model.init_args.init_from is set, but the stage begins with the weights of the one "
                 "before it. Leave it out, or set the stages before it to null."

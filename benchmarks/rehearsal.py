@@ -101,7 +101,7 @@ def _hardest(stage: Stage, weights: Path | None) -> Stage:
     hardest = {"data": {"init_args": stage.assembly.datamodule.hardest}}
     assembly = Assembly(merge(stage.assembly.settings, hardest))
     if weights is not None:
-        assembly.module.init_from = str(weights)  # type: ignore[assignment]
+        assembly.module.init_from = str(weights)
     return replace(stage, assembly=assembly)
 
 

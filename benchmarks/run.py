@@ -3,7 +3,6 @@
 import os
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -115,11 +114,11 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
         data, module = stage.assembly.datamodule, stage.assembly.module
         if not (stage.folder / LAST).exists():
             data.verify(training=True)
-            getattr(module, "verify", lambda data: None)(data)
+            module.verify(data)
         data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
     require_one_network(plan)
     first = plan.stages[0].assembly.module
-    beginning = begin_or_continue(plan.folder, identity, code, lambda: getattr(first, "initialised_from", None))
+    beginning = begin_or_continue(plan.folder, identity, code, lambda: first.initialised_from)
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning
@@ -140,7 +139,7 @@ def require_one_network(plan: Plan) -> None:
         UserError: there is one.
     """
     for before, after in pairwise(plan.stages):
-        assemblies: list[Any] = [before.assembly, after.assembly]
+        assemblies = before.assembly, after.assembly
         theirs, ours = (each.module.shapes(each.datamodule) for each in assemblies)
         for name in theirs | ours:
             if theirs.get(name) != ours.get(name):
@@ -165,7 +164,7 @@ def make_record(
     order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
     changed = deviations(order.benchmark, order.profile, order.variant, plan.settings)
     changed += remarks_on(plan, beginning.code)
-    around = surroundings(trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
+    around = surroundings(assembly, trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
     left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,

@@ -37,7 +37,7 @@ class NotedStart(Callback):
         """Adds it to the states of earlier starts and stages, unless the last one was alike."""
         if not trainer.is_global_zero:
             return
-        around = surroundings(trainer, Code(None, True), normalised_batch(self.assembly, trainer))
+        around = surroundings(self.assembly, trainer, Code(None, True), normalised_batch(self.assembly, trainer))
         state = {key: value for key, value in asdict(around).items() if key not in OF_CODE}
         state = json.loads(json.dumps(state))  # as it is read again
         path, before = self.folder / BEGINNING, states(self.folder)

@@ -54,7 +54,7 @@ def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
     for stage, following in pairwise(plan.stages):
         if not (stage.folder / ENDED).exists():
             end_stage(stage, *fit(plan, stage, remarks))
-        following.assembly.module.init_from = str(stage.folder / WEIGHTS)  # type: ignore[assignment]
+        following.assembly.module.init_from = str(stage.folder / WEIGHTS)
     last = plan.last
     trainer, meter = fit(plan, last, remarks)
     scored = test(
@@ -75,7 +75,7 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     resumed = last if last.exists() else None
     if resumed is not None:
-        assembly.module.init_from = None  # type: ignore[assignment]  # its checkpoint holds all of them
+        assembly.module.init_from = None  # its checkpoint holds all of them
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=resumed)
     if trainer.is_global_zero:
         checkpoints = next(callback for callback in chain if isinstance(callback, Checkpoints))

@@ -181,7 +181,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     settings = merge(last_stage(settings), machine_settings(subject.seed or 0, root))
     assembly = Assembly(settings)
     if weights is not None:
-        published = _published(assembly, weights)
+        published = assembly.module.published(weights)
         # Published numbers are of float32, and of the pixels that the weights' own preset prepares.
         preset = {"trainer": {"precision": "32-true"}, "data": {"init_args": published.data_settings}}
         assembly = Assembly(merge(merge(settings, preset), asked.overrides))
@@ -203,7 +203,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     if scored is None:
         return None
     data = recorded(assembly.datamodule.identity) | _tested_data(tests)
-    return Outcome(scored, data, surroundings(trainer, code, None), assembly.portable())
+    return Outcome(scored, data, surroundings(assembly, trainer, code, None), assembly.portable())
 
 
 @contextmanager
@@ -229,14 +229,6 @@ def _fitting_weights(subject: Subject) -> Iterator[None]:
             f"the weights of {subject.checkpoint.path} do not fit the network ({essence}). Leave options of the model "
             "out of ARGS, or use the version of this suite that wrote them."
         ) from None
-
-
-def _published(assembly: Any, weights: str) -> Any:
-    """The system with published weights, whose `data_settings` say how its data must be prepared."""
-    make = getattr(assembly.module, "published", None)
-    if make is None:
-        raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
-    return make(weights)
 
 
 def _require_same_classes(subject: Subject, datamodule: Any) -> None:

@@ -35,7 +35,8 @@ class GoData(ExperienceData):
         seed: int,
     ) -> None:  # fmt: skip
         super().__init__(steps, seed)
-        self.tests, self.contest = [contest], Contest.named(contest)
+        self.tests: list[str] = [contest]
+        self.contest = Contest.named(contest)
         self.games, self.global_batch_size = games, share
         self.matches, self.validation_matches, self.together = matches, validation_matches, together
         self.sizes = (self.contest.size,)

@@ -1,6 +1,7 @@
 """What a run asks of its data, beside the loaders that Lightning asks for."""
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
@@ -17,6 +18,8 @@ class BenchmarkData(LightningDataModule):
     """Whether a batch is counted in examples, which must be shared out evenly, and not in what examples hold."""
     one_process = False
     """Whether a run is one process, as where an agent makes its own data; its seeds run side by side instead."""
+    tests: Collection[str] | None = None
+    """Its test sets, once `setup` has run, in the order of their loaders; None if it has no other than the claim's."""
 
     @property
     @abstractmethod

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.experience import Experience
 from lightning_modules.flat import compiler
+from lightning_modules.interface import BenchmarkModule
 
 LEARNING = "learning"
 """The key of a checkpoint that holds what an agent needs to go on learning, but not to be tested."""
@@ -30,7 +30,7 @@ class StepAdam(torch.optim.Adam):
         torch.optim.Adam.step(self)
 
 
-class Learner(LightningModule):
+class Learner(BenchmarkModule):
     """Base of what makes its own data: it decides when to update, and its networks wait for the sizes of the task."""
 
     build: Callable[..., None]

@@ -16,7 +16,7 @@ from torchvision.models import WeightsEnum
 
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
-from lightning_modules.classification import ClassifierScores
+from lightning_modules.classifier_scores import ClassifierScores
 
 
 class PublishedClassifier(ClassifierScores):
@@ -35,8 +35,12 @@ class PublishedClassifier(ClassifierScores):
         super().__init__(preset.mean, preset.std)
         self.entry = entry
         cached_file(entry)  # its SHA-256 is checked; the builder then takes the same file
-        # How the datamodule must prepare the pixels: the arguments of `ImageNetData` that the preset decides.
-        self.data_settings = {
+
+    @property
+    def data_settings(self) -> dict[str, object]:
+        """The arguments of `ImageNetData` that the preset decides."""
+        preset: Any = self.entry.transforms()
+        return {
             "resize": preset.resize_size[0],
             "crop": preset.crop_size[0],
             "interpolation": preset.interpolation.value,

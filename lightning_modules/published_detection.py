@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from benchmarks.errors import UserError
-from lightning_modules.detection import DetectorScores
+from lightning_modules.detector_scores import DetectorScores
 from lightning_modules.published import cached_file, find_entry, published_network
 
 NOT_OBJECTS = ("__background__", "N/A")
@@ -31,9 +31,12 @@ class PublishedDetector(DetectorScores):
         cached_file(entry)  # its SHA-256 is checked; the builder then takes the same file
         self.network: Any = published_network(entry)
         self.weights, self.labels = weights, dict(enumerate(entry.meta["categories"]))
-        transform: Any = self.network.transform
-        # How the datamodule must prepare the pixels: the arguments of `CocoData` that the preset decides.
-        self.data_settings = {"short_side": transform.min_size[-1], "longest_side": transform.max_size}
+
+    @property
+    def data_settings(self) -> dict[str, object]:
+        """The arguments of `CocoData` that the preset decides."""
+        transform = self.network.transform
+        return {"short_side": transform.min_size[-1], "longest_side": transform.max_size}
 
     def build_network(self, datamodule: Any) -> nn.Module:
         """The published network, whatever the data."""

@@ -42,6 +42,7 @@ class SpeechRecognizer(SubwordModule):
     """
 
     network: nn.Module
+    make_optimizer: OptimizerCallable
 
     def __init__(
         self,

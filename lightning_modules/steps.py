@@ -23,6 +23,7 @@ class StepModule(SubwordModule):
     """
 
     network: nn.Module
+    make_optimizer: OptimizerCallable
 
     def __init__(
         self,

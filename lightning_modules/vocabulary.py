@@ -3,14 +3,14 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 
 from datamodules.subwords import Subwords
+from lightning_modules.interface import BenchmarkModule
 
 SUBWORDS = "subwords"  # the key of a checkpoint that holds the vocabulary
 
 
-class SubwordModule(LightningModule):
+class SubwordModule(BenchmarkModule):
     """Keeps in every checkpoint the vocabulary that its weights were trained for."""
 
     subwords: Subwords

@@ -41,7 +41,7 @@ from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
 from datamodules.layouts import jpeg
 from datamodules.layouts.imagenet import open_split
-from lightning_modules.classification import MEAN, STD
+from lightning_modules.classifier_scores import MEAN, STD
 from results.render import table
 
 SIDE, BATCH = 224, 128

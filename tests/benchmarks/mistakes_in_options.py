@@ -109,6 +109,11 @@ CASES = [
     ),
     Case("a wrong type in ARGS", TRAIN + " --args=--trainer.max_epochs=abc", ("trainer.max_epochs",), early=False),
     Case("a class that is none", TRAIN + " --args=--model.class_path=lightning_modules.x.Y", ("model",), early=False),
+    Case(
+        "a class of somebody else's",
+        TRAIN + " --args=--model.class_path=lightning.pytorch.demos.boring_classes.BoringModel",
+        ("model", "does not correspond to a subclass of BenchmarkModule"), early=False,
+    ),
     Case("threads that are none", REPRODUCE + " --args=--threads=abc", ("ARGS: threads is 'abc'", "at least 1")),
     Case("no threads", REPRODUCE + " --args=--threads=0", ("ARGS: threads is 0", "at least 1")),
     Case("ARGS that are no option", REPRODUCE + " --args=fast", ("ARGS: 'fast'", "--trainer.max_epochs 5")),

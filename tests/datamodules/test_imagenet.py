@@ -21,7 +21,7 @@ from datamodules.imagenet_examples import random_crop, resolution_at
 from datamodules.layouts.images import decode
 from datamodules.miniature.imagenet import TRAPS
 from datamodules.sampling import example_generator
-from lightning_modules.classification import ClassifierScores
+from lightning_modules.classifier_scores import ClassifierScores
 from tests.conftest import ROOT
 
 

@@ -1,0 +1,76 @@
+"""What a run asks of its system, beside the steps that Lightning asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+
+from benchmarks.errors import UserError
+from benchmarks.schema import Signature
+from datamodules.interface import BenchmarkData
+
+
+class BenchmarkModule(LightningModule):
+    """Base of every system; what stands here holds for one that says nothing else."""
+
+    only_precision: str | None = None
+    """The precision of the Trainer, such as 32-true, where the system computes in no other."""
+    make_optimizer: OptimizerCallable | None = None
+    """Makes the optimizer for parameters, where the settings name one; a run tries it before there are weights."""
+    init_from: str | None = None
+    """Where the first weights come from, if not from chance; a run sets it for a stage that follows another."""
+
+    @property
+    def initialised_from(self) -> Path | None:
+        """The file that the first weights come from.
+
+        Raises:
+            UserError: it cannot be had.
+        """
+        return None
+
+    @property
+    def compiled(self) -> bool | None:
+        """Whether an agent's updates are compiled on this machine; None of other systems."""
+        return None
+
+    @property
+    def decoding(self) -> Signature:
+        """The system's part of the evaluation's protocol, beside the data's."""
+        return {}
+
+    @property
+    def suffix(self) -> str:
+        """What the names of test sets end with, so that no metric of another decoder passes for the claim's."""
+        return ""
+
+    @property
+    def data_settings(self) -> dict[str, object]:
+        """Of published weights: the arguments of the datamodule that their preset decides."""
+        return {}
+
+    @staticmethod
+    def published(weights: str) -> BenchmarkModule:
+        """The system with the weights that others published under this name.
+
+        Raises:
+            UserError: nobody publishes any, the name is unknown, or the file is neither cached nor to be had.
+        """
+        raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
+
+    def verify(self, datamodule: BenchmarkData) -> None:
+        """Looks whether it can learn these data, once `setup("fit")` has run and before anything long begins.
+
+        Raises:
+            UserError: it cannot.
+        """
+
+    def shapes(self, datamodule: BenchmarkData) -> dict[str, list[int]]:
+        """Of all weights of the network for these data, which one stage hands on to the next.
+
+        Raises:
+            UserError: it hands on none, or the network's sizes do not fit each other.
+        """
+        raise UserError(f"a {type(self).__name__} hands on no weights. Train it in one stage.")
