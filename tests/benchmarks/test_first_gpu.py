@@ -67,11 +67,9 @@ def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, b
 
 def test_a_record_names_the_gpus_that_computed(gpu):
     gpu((9, 0), count=8)
-    trainer = SimpleNamespace(
-        strategy=SimpleNamespace(root_device=torch.device("cuda", 3)), world_size=2, precision="bf16-mixed",
-        lightning_module=SimpleNamespace(compiled=None),
-    )  # fmt: skip
-    assert surroundings(trainer, code(), None).gpus == ("Made-up cuda:3",) * 2
+    device = torch.device("cuda", 3)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), world_size=2, precision="bf16-mixed")
+    assert surroundings(assembled(), trainer, code(), None).gpus == ("Made-up cuda:3",) * 2
 
 
 def test_a_run_on_the_processor_leaves_a_gpu_alone(gpu):
