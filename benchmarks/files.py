@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and their hashes."""
+"""Files that are whole or not there, their names and hashes; also where a file system lacks something."""
 
 import errno
 import hashlib
@@ -8,13 +8,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
 
-NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)  # FAT, and some over a network
+UNABLE = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, 524)
+"""By which file systems say that they have no such thing: FAT, Android's, FUSE's, SMB's; 524 is NFS's own.
+
+EPERM and EACCES may mean a lack of permission too, which whatever is done instead then meets."""
 
 
 @contextmanager
@@ -75,15 +79,49 @@ def write_new(path: Path, content: bytes) -> bool:
 
 def _placed(temporary: Path, target: Path) -> bool:
     try:
-        os.link(temporary, target)
+        if _linked(temporary, target):
+            return True
     except FileExistsError:
         return False
+    if target.exists():
+        return False
+    temporary.replace(target)  # of two at the very same moment the later one would stay
+    return True
+
+
+def give_name(path: Path, name: str) -> None:
+    """Makes a file go by another name in its folder too; what goes by that name is at every moment a whole file.
+
+    A hard link, or a copy, which takes as much room again, where the file system has none.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    target, passing = path.with_name(name), path.with_name(f".{name}")
+    try:
+        passing.unlink(missing_ok=True)  # of a process that was killed here
+        if _linked(path, passing):
+            passing.replace(target)
+            return
+        with path.open("rb") as file, replacing(target) as copy:
+            shutil.copyfileobj(file, copy)
     except OSError as error:
-        if error.errno not in NO_LINKS:
+        raise cannot_write(target, error) from error
+
+
+def _linked(path: Path, name: Path) -> bool:
+    """Gives a file a name that nothing has; False where the file system has no hard links, or no more of this file."""
+    return _can(partial(os.link, path, name), errno.EMLINK, errno.EXDEV)
+
+
+def _can(do: Callable[[], object], *others: int) -> bool:
+    """Does something, and says whether the file system can; `others` are more error numbers by which it says no."""
+    try:
+        do()
+    except OSError as error:
+        if error.errno not in (*UNABLE, *others):
             raise
-        if target.exists():
-            return False
-        temporary.replace(target)  # of two at the very same moment the later one would stay
+        return False
     return True
 
 
