@@ -1,4 +1,4 @@
-"""File systems that lack hard links."""
+"""File systems that lack something: hard links, modes, folders that can be put on disk, locks."""
 
 import errno
 import os
@@ -6,8 +6,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from benchmarks.artefacts import keep_with_record
 from benchmarks.errors import UserError
-from benchmarks.files import give_name
+from benchmarks.files import give_name, make_once, sync, write_atomically
+from benchmarks.measure import Scored, stored
+from benchmarks.schema import Examples
 from tests.benchmarks.conftest import mounted
 
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, 524)
@@ -67,3 +70,47 @@ def test_what_a_kill_left_is_no_obstacle(files):
     (files / ".last").write_text("of a kill between the link and its renaming")
     give_name(files / "new", "last")
     assert contents(files) == {"new": "new", "last": "new"}
+
+
+def test_modes_that_only_the_owner_of_the_mount_may_change(files, monkeypatch):
+    monkeypatch.setattr("os.chmod", refusing(errno.EPERM))
+    write_atomically(files / "last", b"newer")
+    assert contents(files) == {"new": "new", "last": "newer"}
+
+
+def test_small_files_of_a_run_are_kept_beside_its_record_without_their_modes(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.chmod", refusing(errno.EPERM))
+    weights, sheet, predictions = (tmp_path / "run" / name for name in ("w", "s", "predictions/p"))
+    for path in (weights, sheet, predictions):
+        write_atomically(path, b"whole")
+    scored = Scored({}, Examples(1, 1, 1), (stored(predictions),), {})
+    kept, kept_weights = keep_with_record("full", tmp_path / "record.json", scored, weights, sheet)
+    assert kept.predictions == (stored(tmp_path / "record/p"),)
+    assert kept_weights == stored(tmp_path / "record/w")
+    assert contents(tmp_path / "record") == dict.fromkeys("wsp", "whole")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_folders_that_cannot_be_synced(files, monkeypatch, number):
+    monkeypatch.setattr("os.fsync", refusing(number))
+    sync(files)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        sync(files / "new")
+
+
+def test_a_folder_that_is_lost_when_it_is_synced(files, monkeypatch):
+    monkeypatch.setattr("os.fsync", refusing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        sync(files)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_no_locks(desk, monkeypatch, number):
+    """Of the run's folder, and of what is made once: neither is touched by who may not be alone."""
+    monkeypatch.setattr("benchmarks.files.flock", refusing(number))
+    code, out, err = desk.call("run", "imagenet", "--seeds=0", "--profile=mini", f"--data={desk.tree}")
+    assert (code, "training" in out, err.count("\n")) == (2, False, 1), err
+    assert err.startswith("error: cannot lock results/runs/imagenet/mini-s0-")
+    assert f"{os.strerror(number)}. Without locks" in err
+    with pytest.raises(UserError, match=r"^cannot lock .*made: "):
+        make_once(desk.tmp / "made", Mock(side_effect=AssertionError))
