@@ -37,7 +37,7 @@ def keep_with_record(
 def _copy(path: Path, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        shutil.copyfile(path, target)  # without its mode, which some mounts let nobody change
         sync(target)  # the record will vouch for it
         return target
     except OSError as error:

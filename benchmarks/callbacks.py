@@ -18,6 +18,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from benchmarks.checkpointing import BEST, FAILURE, LAST, SUITE, AtomicCheckpointIO
 from benchmarks.errors import Failure, UserError
+from benchmarks.files import give_name
 from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
 
@@ -67,7 +68,7 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            for half in self.folder.glob(f".{self.PREFIX}*"):  # left by a kill in the middle of a write
+            for half in self.folder.glob(".*.ckpt*"):  # left by a kill in the middle of a write
                 half.unlink()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -106,18 +107,10 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             for name in names:
-                self._point_at(path, name)
+                give_name(path, name)
             for old in sorted(self.folder.glob(f"{self.PREFIX}*.ckpt"))[: -self.KEPT]:
                 old.unlink()
         trainer.strategy.barrier("the newest checkpoint is the last one")
-
-    @staticmethod
-    def _point_at(path: Path, name: str) -> None:
-        # A hard link under a passing name, renamed: what goes by the name is at every moment a complete file.
-        passing = path.with_name(f".{name}")
-        passing.unlink(missing_ok=True)
-        passing.hardlink_to(path)
-        passing.replace(path.with_name(name))
 
 
 def recount(checkpoint: dict[str, Any], accumulate: int) -> None:

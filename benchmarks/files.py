@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and their hashes."""
+"""Files that are whole or not there, their names, locks and hashes; also where a file system lacks something."""
 
 import errno
 import hashlib
@@ -7,14 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
 
-NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)  # FAT, and some over a network
+UNABLE = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, 524)
+"""By which file systems say that they have no such thing: FAT, Android's, FUSE's, SMB's; 524 is NFS's own.
+
+EPERM and EACCES may mean a lack of permission too, which whatever is done instead then meets."""
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) 
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        _can(partial(temporary.chmod, 0o644))  # a mount may give all files one owner, who alone could, and one mode
         place(temporary, path)
         sync(path.parent)
     except OSError as error:
@@ -75,15 +79,49 @@ def write_new(path: Path, content: bytes) -> bool:
 
 def _placed(temporary: Path, target: Path) -> bool:
     try:
-        os.link(temporary, target)
+        if _linked(temporary, target):
+            return True
     except FileExistsError:
         return False
+    if target.exists():
+        return False
+    temporary.replace(target)  # of two at the very same moment the later one would stay
+    return True
+
+
+def give_name(path: Path, name: str) -> None:
+    """Makes a file go by another name in its folder too; what goes by that name is at every moment a whole file.
+
+    A hard link, or a copy, which takes as much room again, where the file system has none.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    target, passing = path.with_name(name), path.with_name(f".{name}")
+    try:
+        passing.unlink(missing_ok=True)  # of a process that was killed here
+        if _linked(path, passing):
+            passing.replace(target)
+            return
+        with path.open("rb") as file, replacing(target) as copy:
+            shutil.copyfileobj(file, copy)
     except OSError as error:
-        if error.errno not in NO_LINKS:
+        raise cannot_write(target, error) from error
+
+
+def _linked(path: Path, name: Path) -> bool:
+    """Gives a file a name that nothing has; False where the file system has no hard links, or no more of this file."""
+    return _can(partial(os.link, path, name), errno.EMLINK, errno.EXDEV)
+
+
+def _can(do: Callable[[], object], *others: int) -> bool:
+    """Does something, and says whether the file system can; `others` are more error numbers by which it says no."""
+    try:
+        do()
+    except OSError as error:
+        if error.errno not in (*UNABLE, *others):
             raise
-        if target.exists():
-            return False
-        temporary.replace(target)  # of two at the very same moment the later one would stay
+        return False
     return True
 
 
@@ -95,14 +133,14 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
         write: fills an empty folder.
 
     Raises:
-        UserError: the disk is full, or the place may not be written to.
+        UserError: the disk is full, or the place may not be written to, or has no locks.
     """
     if folder.exists():
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-            flock(lock, LOCK_EX)
+        with (folder.parent / f".{folder.name}.lock").open("w") as file:
+            lock(file, folder)
             if folder.exists():
                 return
             for stale in folder.parent.glob(f".{folder.name}.*/"):  # of makers that were killed
@@ -117,11 +155,38 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
         raise cannot_write(folder, error) from error
 
 
+def lock(file: IO[str], folder: Path, wait: bool = True) -> None:
+    """Holds a folder for this process, until the file is closed.
+
+    Args:
+        file: open for writing, in the folder or beside it.
+        folder: what is held by it.
+        wait: for another process that holds it.
+
+    Raises:
+        BlockingIOError: another process holds it, and is not waited for.
+        UserError: the file system has no locks.
+    """
+    try:
+        flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"cannot lock {relative(folder)}: {error.strerror}. Without locks (flock), two processes could write there "
+            "at once: have its file system mounted with them (Lustre: -o flock), or put a folder above it on another "
+            "disk and a link in its place."
+        ) from error
+
+
 def sync(path: Path) -> None:
     """Puts a file on disk, or a folder's entries, without which a renamed file can be lost with the power."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        if path.is_dir():
+            _can(partial(os.fsync, handle), errno.EINVAL)  # some shares sync files alone
+        else:
+            os.fsync(handle)
     finally:
         os.close(handle)
 

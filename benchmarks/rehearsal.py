@@ -113,7 +113,8 @@ def _fit(plan: Plan, stage: Stage, stop_at: int | None, beside: list[Callback]) 
         chain.insert(0, StopAt(stop_at, stop))
     limits = {"limit_val_batches": BATCHES, "limit_test_batches": BATCHES, "num_sanity_val_steps": 0}
     trainer = stage.assembly.trainer(chain, max_steps=STEPS, **limits, **quiet())
-    ckpt_path = last if last.exists() else None
+    # The stop leaves one. Another node that looked for it before would, on NFS, for a while go on finding none.
+    ckpt_path = None if stop_at is not None else last
     trainer.fit(stage.assembly.module, datamodule=stage.assembly.datamodule, ckpt_path=ckpt_path)
     return trainer, meter
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import Code
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, sha256, write_atomically
+from benchmarks.files import cannot_write, lock, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.schema import StoredFile
 from datamodules.layouts.digest import DIGEST
@@ -84,22 +83,20 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
         taken: what to say where another process holds it, if not what is said of a run's.
 
     Raises:
-        UserError: another process holds it, or it may not be written to.
+        UserError: another process holds it, or it may not be written to, or its file system has no locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        file = (folder / ".lock").open("w")
     except OSError as error:
         raise cannot_write(folder, error) from None
-    with lock:
+    with file:
         for _ in range(30):  # a killed run lets go a moment after its parent
             try:
-                flock(lock, LOCK_EX | LOCK_NB)
+                lock(file, folder, wait=False)
                 break
             except BlockingIOError:
                 time.sleep(0.1)
-            except OSError as error:  # the file system knows no locks
-                raise cannot_write(folder, error) from None
         else:
             raise UserError(taken or f"another process is working on {relative(folder)}. Wait for it, or stop it.")
         yield

@@ -6,11 +6,15 @@ PAUSE_AT=<moment>:<n> with one of
     sanity      in the validation batch before training
     test        in the first test batch
     save        half-way through writing the n-th checkpoint of this process
+    copy        half-way through copying the n-th checkpoint of this process, where there are no hard links
 PAUSE_IN is a folder: the file `paused` appears in it, and the process goes on once that file is gone.
+NO_LINKS, if it is set, names the error that a file system without hard links answers with, such as EPERM.
 """
 
+import errno
 import io
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -28,7 +32,6 @@ from lightning_modules.translation import Translator
 
 MOMENT, _, NUMBER = os.environ["PAUSE_AT"].partition(":")
 MARKER = Path(os.environ["PAUSE_IN"]) / "paused"
-saves = 0
 held = False
 
 
@@ -42,22 +45,30 @@ def hold():
         time.sleep(0.02)
 
 
-def saving(original):
-    def save(checkpoint, file):
-        global saves  # noqa: PLW0603
-        saves += 1
-        if MOMENT != "save" or saves != int(NUMBER):
-            original(checkpoint, file)
+def halfway(original, moment):
+    """A function that writes `what` to a file, held in the middle of its n-th call if that is the moment."""
+    calls = 0
+
+    def write(what, file):
+        nonlocal calls
+        calls += 1
+        if moment != MOMENT or calls != int(NUMBER):
+            original(what, file)
             return
         whole = io.BytesIO()
-        original(checkpoint, whole)
+        original(what, whole)
         data = whole.getvalue()
         file.write(data[: len(data) // 2])
         file.flush()
         hold()
         file.write(data[len(data) // 2 :])
 
-    return save
+    return write
+
+
+def no_links(*_, **__):
+    number = getattr(errno, os.environ["NO_LINKS"])
+    raise OSError(number, os.strerror(number))
 
 
 def stepping(original, moment, sanity=False):
@@ -70,7 +81,10 @@ def stepping(original, moment, sanity=False):
     return step
 
 
-torch.save = saving(torch.save)
+torch.save = halfway(torch.save, "save")
+shutil.copyfileobj = halfway(shutil.copyfileobj, "copy")
+if "NO_LINKS" in os.environ:
+    os.link = no_links
 MaskedLanguageModel.training_step = stepping(MaskedLanguageModel.training_step, "step")
 for system in (ImageClassifier, Detector, SpeechRecognizer, TextClassifier, Translator):
     system.training_step = stepping(system.training_step, "step")

@@ -10,6 +10,8 @@ import torch
 
 from tests.conftest import STEPS, cut, short
 
+KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+
 
 def command(tree, *extra, seed=0, name="run", **changes):
     return (name, "imagenet", "--profile=mini", f"--data={tree}", f"--seeds={seed}", short(**changes), *extra)
@@ -58,9 +60,9 @@ def finish(workshop, *arguments, **options):
     return out
 
 
-def interrupt(workshop, moment, number, *arguments):
+def interrupt(workshop, moment, number, *arguments, **environment):
     """Starts a command, sends its group a signal at a moment, and lets go of it."""
-    process = workshop.start(*arguments, pause=moment)
+    process = workshop.start(*arguments, pause=moment, **environment)
     process.until_paused()
     process.kill_group(number)
     if number != signal.SIGKILL:
@@ -120,6 +122,23 @@ def test_killed_three_times_and_stopped_once(workshops, small_tree, undisturbed)
     assert "continuing from" in out
     assert_same(Finished(workshop), undisturbed)
     assert list(workshop.only_run().glob(".step-*")) == []
+
+
+def test_killed_where_there_are_no_hard_links(workshops, small_tree, undisturbed):
+    """As on exFAT, SMB and buckets: checkpoints are copied to their names, and what goes by one is always whole."""
+    workshop, arguments = workshops("copied"), command(small_tree)
+
+    assert interrupt(workshop, "step:6", KILL, *arguments, NO_LINKS="EPERM")[0] == -KILL
+    assert step_of_last(workshop) == 4
+
+    # The checkpoints after step 4 are those of steps 8, 10 and 12.
+    assert interrupt(workshop, "copy:2", KILL, *arguments, NO_LINKS="EOPNOTSUPP")[0] == -KILL
+    assert list(workshop.only_run().glob(".last.*")), "the kill was in the middle of a copy"
+    assert step_of_last(workshop) == 8
+
+    finish(workshop, *arguments, pause="never", NO_LINKS="EPERM")
+    assert_same(Finished(workshop), undisturbed)
+    assert [path.stat().st_nlink for path in workshop.only_run().glob("*.ckpt")] == [1] * 5
 
 
 def test_a_finished_run_is_shown(undisturbed):
@@ -184,9 +203,6 @@ def disturb(workshop, arguments, moments):
             assert "the same command continues" in err
         assert (step_of_last(workshop) if (workshop.only_run() / "last.ckpt").exists() else None) == step, moment
     assert "continuing from" in finish(workshop, *arguments)
-
-
-KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 
 
 @pytest.mark.slow
