@@ -19,7 +19,7 @@ Some have more, where there is something to say:
     evaluation_seeds(seed, count)           what a run's own episodes begin from, as Predictions' `seeds` say
     fixed_seeds(count)                      what the episodes of every run begin from
     protocol(predictions)                   what the predictions themselves say of how they came about -> Signature
-    notes(predictions)                      what is odd about them, in words; no score depends on it
+    notes(predictions, truth)               what is odd about them, a line each; no score depends on it
 
 The other modules here are what several tasks, or one of them, are made of.
 """
