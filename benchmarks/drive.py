@@ -7,9 +7,9 @@ import torch
 from benchmarks.animation import Animation
 from benchmarks.loaded import Loaded
 from benchmarks.revived import revived
-from datamodules.driving import evaluation_seeds
 from datamodules.environments.highway import Car
 from datamodules.environments.road_pictures import Moment, moment, picture
+from results.scoring.driving import fixed_seeds
 
 A_SECOND = 10  # pictures of the animation, each of a fifth of a second of the drive
 
@@ -17,7 +17,7 @@ A_SECOND = 10  # pictures of the animation, each of a fifth of a second of the d
 def animate(loaded: Loaded) -> Animation:
     """The first episode of the test from above, as `drive.gif`."""
     agent, data = revived(loaded)
-    (seed,) = evaluation_seeds(1)
+    (seed,) = fixed_seeds(1)
     moments, returns, crashed = episode(agent, Car(data.scene), seed)
     shown = [picture(each, _caption(each, total)) for each, total in moments]
     end = "a crash" if crashed else "the time was over"

@@ -59,12 +59,13 @@ def _opened(claim: Claim, root: str | None, prefix: str, split: str, folder: str
 
 @dataclass(frozen=True)
 class Scored:
-    """What a test came to, and the files that say so."""
+    """What a test came to, the files that say so, and what is odd about them."""
 
     metrics: dict[str, Measurement]
     examples: Examples
     predictions: tuple[StoredFile, ...]
     references: dict[str, References]
+    notes: tuple[str, ...] = ()
 
 
 def stored(path: Path) -> StoredFile:
@@ -77,13 +78,15 @@ def together(parts: Iterable[Scored]) -> Scored:
     metrics: dict[str, Measurement] = {}
     files: list[StoredFile] = []
     references: dict[str, References] = {}
+    notes: list[str] = []
     counts = [0, 0, 0]
     for part in parts:
         metrics |= part.metrics
         files += part.predictions
         references |= part.references
+        notes += part.notes
         counts = [a + b for a, b in zip(counts, dataclasses.astuple(part.examples), strict=True)]
-    return Scored(metrics, Examples(*counts), tuple(files), references)
+    return Scored(metrics, Examples(*counts), tuple(files), references, tuple(notes))
 
 
 def is_official(
@@ -124,11 +127,12 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
     for metric, value in values.items():
         half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
+    notes = tuple(f"{tested.split}: {each}" for each in getattr(task, "notes", _nothing)(predictions, tested.truth))
     examples = Examples(count, predictions.scored, predictions.unique)
     if len(before) != len(files) or _as_they_are(files) != before:
         names = ", ".join(map(relative, files[:3]))
         raise UserError(f"{names}: a file changed while it was scored. Leave it alone and run the same command again.")
-    return Scored(found, examples, before, references)
+    return Scored(found, examples, before, references, notes)
 
 
 def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
@@ -139,3 +143,8 @@ def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
 def _silent(predictions: Any) -> Signature:
     """What most predictions say of the protocol."""
     return {}
+
+
+def _nothing(predictions: Any, truth: Any) -> Iterable[str]:
+    """What is odd about predictions of most tasks."""
+    return ()

@@ -7,6 +7,7 @@ from benchmarks.claim import DEFAULT
 from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.modules import scoring, truth
+from benchmarks.paths import relative
 
 
 def variant_of(asked: Request, path: Path, root: str | None) -> str | None:
@@ -40,5 +41,10 @@ def tests_of(asked: Request, variant: str | None, path: Path, root: str | None) 
     found = [(tested, path / tested.folder) for tested in tests if (path / tested.folder).is_dir()]
     if found:
         return found
-    split = scoring(asked.claim).split_of(path, {tested.split: tested.truth for tested in tests})
+    task = scoring(asked.claim)
+    (file,) = task.files(path)
+    if path.is_dir() and not file.is_file():
+        folders = " or ".join(tested.folder for tested in tests)
+        raise UserError(f"{relative(path)} holds no {file.name}, nor a folder called {folders} to look for it.")
+    split = task.split_of(path, {tested.split: tested.truth for tested in tests})
     return [(tested, path) for tested in tests if tested.split == split]

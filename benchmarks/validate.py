@@ -122,6 +122,8 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
     predicted = tests_of(asked, variant, path, root)
     scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
+    for note in scored.notes:
+        announce(f"note: {note}")
     around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
     data = _tested_data(tested for tested, _ in predicted)

@@ -14,6 +14,7 @@ from datamodules.environments.drives import Drives, in_batches
 from datamodules.environments.highway import APART, Scene
 from datamodules.environments.motorway import Motorway
 from datamodules.experience import EnvironmentData
+from results.scoring.driving import fixed_seeds
 
 VALIDATION = 1_000_000  # the numbers of validation episodes begin here, those of test episodes at 0
 
@@ -27,11 +28,6 @@ def training_seeds(seed: int, count: int) -> list[int]:
     The k-th episode of a car is seeded with its first seed plus `APART` k, which follows from run, car and k alone.
     """
     return [APART * MOST_EPISODES * (MOST_CARS * seed + number) for number in range(count)]
-
-
-def evaluation_seeds(count: int, first: int = 0) -> list[int]:
-    """Of the resets of evaluation episodes, in whatever run."""
-    return [2 * (first + number) + 1 for number in range(count)]
 
 
 class DrivingData(EnvironmentData):
@@ -91,5 +87,5 @@ class DrivingData(EnvironmentData):
         return self._drives(self.episodes, 0)
 
     def _drives(self, count: int, first: int) -> DataLoader[Drives]:
-        drives = in_batches(self.scene, evaluation_seeds(count, first), self.workers)
+        drives = in_batches(self.scene, fixed_seeds(count, first), self.workers)
         return DataLoader(drives, batch_size=None)  # type: ignore[arg-type]  # a list is a data set

@@ -215,6 +215,8 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
     for key, value in again.items():
         if not all(map(_same, value.ci95, tested.metrics[key].ci95)):
             yield "contradicts", f"the interval of {key} is {tested.metrics[key].ci95}, by our own scoring {value.ci95}"
+        if not value.signature.items() <= tested.metrics[key].signature.items():
+            yield "contradicts", f"the protocol of {key} is by the predictions themselves {dict(value.signature)}"
     yield from _resets(record, scoring(claim), scoring(claim).read(tested.path, held.truth))
 
 

@@ -3,12 +3,12 @@
 import os
 from typing import Any
 
-from datamodules.driving import evaluation_seeds
 from datamodules.environments.drives import TRIVIAL, driven_by, in_batches
 from datamodules.environments.highway import Scene
+from results.scoring.driving import fixed_seeds
 
 
 def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
     """Name -> the first so many test episodes of the environment `split`, the same for every run."""
-    batches = in_batches(Scene(split), evaluation_seeds(examples), len(os.sched_getaffinity(0)))
+    batches = in_batches(Scene(split), fixed_seeds(examples), len(os.sched_getaffinity(0)))
     return {name: [row for batch in batches for row in batch.predictions(driven_by(name, batch))] for name in TRIVIAL}

@@ -17,7 +17,9 @@ Some have more, where there is something to say:
     split_of(path, truths)                  which of several test sets, split -> Truth, a file is about
     references(truth, split)                what vouches for a truth that people wrote -> schema.References
     evaluation_seeds(seed, count)           what a run's own episodes begin from, as Predictions' `seeds` say
+    fixed_seeds(count)                      what the episodes of every run begin from
     protocol(predictions)                   what the predictions themselves say of how they came about -> Signature
+    notes(predictions, truth)               what is odd about them, a line each; no score depends on it
 
 The other modules here are what several tasks, or one of them, are made of.
 """

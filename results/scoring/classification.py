@@ -34,6 +34,7 @@ _DEPTHS = {"top1": 1, "top5": 5, "accuracy": 1}
 _MOST_PREDICTIONS = 5
 _AN_INDEX = "an index into the sorted class names, from {least} to {most}"
 _ABOVE_ONE = 1e-6  # a softmax in float32 may end a few units in the last place above 1
+_SUM_ABOVE_ONE = 1e-2  # and the sum of one in bfloat16, of which each part has three digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +199,10 @@ def _scores(guesses: Sequence[str]) -> list[float]:
     ]
     if scores != sorted(scores, reverse=True):
         raise ValueError(f"the scores rise ({', '.join(map(str, scores))}); put the best prediction first")
+    if sum(scores) > 1 + _SUM_ABOVE_ONE:
+        raise ValueError(
+            f"the scores sum to {sum(scores):.4g}, but probabilities of several classes to at most 1; write a softmax's"
+        )
     return scores
 
 

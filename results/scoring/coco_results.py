@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from results.scoring.average_precision import Floats, Integers, Objects
+from results.scoring.rows import refuse_other_forms
 
 FORM = 'a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}'
 SHOWN = 3
@@ -44,7 +45,7 @@ def read_results(file: Path, images: Sequence[int], categories: Sequence[int], s
 
     Raises:
         UserError: no such file, not JSON, not in COCO's form, an unknown id, a negative size, or boxes that are
-            plainly corners or fractions.
+            plainly corners, centres or fractions.
     """
     rows = decode(file, list[Detection], FORM)
     boxes = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
@@ -67,6 +68,7 @@ def decode(file: Path, form: type[Form], description: str) -> Form:
         data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")  # a byte order mark
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); give the file, or the folder with it.") from None
+    refuse_other_forms(file, data)
     try:
         return msgspec.json.decode(data, type=form)
     except msgspec.ValidationError as error:
@@ -120,10 +122,25 @@ def _check_boxes(file: Path, boxes: Floats, sizes: Integers) -> None:
             f"{file}: as [x, y, width, height] many boxes leave their images; they seem to be corners "
             "[x1, y1, x2, y2]. Write x, y, width and height."
         )
+    if len(boxes) >= MANY and _centres(boxes, sizes):
+        raise UserError(
+            f"{file}: as [x, y, width, height] many boxes leave their images; they seem to begin with their centres. "
+            "Write x and y of the upper left corner."
+        )
 
 
 def _corners(boxes: Floats, sizes: Integers) -> bool:
     """Whether boxes are x1, y1, x2, y2: nearly all in that order, and many beyond the border as they stand."""
     ordered = (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)  # rare among sizes: they are seldom beyond their own corner
-    outside = (boxes[:, :2] + boxes[:, 2:] > sizes + 1).any(axis=1)
-    return bool(ordered.mean() > 0.99 and outside.mean() > 0.1)
+    return bool(ordered.mean() > 0.99) and _outside(boxes, sizes)
+
+
+def _centres(boxes: Floats, sizes: Integers) -> bool:
+    """Whether x and y are of the middle: nearly all half a box from the upper left, and many beyond the border."""
+    inside = (boxes[:, :2] >= boxes[:, 2:] / 2 - 1).all(axis=1)  # many boxes begin at a border, or near it
+    return bool(inside.mean() > 0.99) and _outside(boxes, sizes)
+
+
+def _outside(boxes: Floats, sizes: Integers) -> bool:
+    """Whether many boxes leave their images as they stand."""
+    return bool((boxes[:, :2] + boxes[:, 2:] > sizes + 1).any(axis=1).mean() > 0.1)

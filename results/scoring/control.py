@@ -35,6 +35,10 @@ FILE_NAME = "episodes.csv"
 COLUMNS = ("environment", "seed", "episode", "return", "length")
 LONGEST = 1000
 """Steps after which Gymnasium's TimeLimit cuts an episode off, in all of its MuJoCo tasks."""
+MOST_A_STEP = 100.0
+"""A step earns the speed in m/s and at most 1 for being healthy, less a few units of costs. MuJoCo knows no greatest
+speed; but nothing that walks or runs comes near 100 m/s (no episode of our records has 10 a step).
+"""
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,19 @@ def _episode(fields: Sequence[str], truth: Truth) -> tuple[int, int, float, int]
     environment, seed, episode, total, length = fields
     if environment != truth.environment:
         raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
+    steps = whole_number("length", length, 1, LONGEST)
     return (
         whole_number("episode", episode, 0, len(truth.ids) - 1),
         whole_number("seed", seed, 0, 2**128),
-        decimal("return", total),
-        whole_number("length", length, 1, LONGEST),
+        _return(total, steps),
+        steps,
     )
+
+
+def _return(text: str, steps: int) -> float:
+    most = MOST_A_STEP * steps
+    expected = f"a number from {-most:g} to {most:g}, {MOST_A_STEP:g} a step in either direction"
+    return decimal("return", text, -most, most, expected)
 
 
 def _refuse_repeated(what: str, number: int, known: Collection[int]) -> None:

@@ -7,7 +7,7 @@ an image and category, ignored crowds and areas hold here too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ VOC = (1, 2, 3, 4, 5, 6, 7, 9, 16, 17, 18, 19, 20, 21, 44, 62, 63, 64, 67, 72)
 """COCO's ids of VOC's 20 classes (pytorch/vision:references/segmentation/coco_utils.py)."""
 
 RESAMPLES = 1000
+SILENT = 0.1  # of the images, from which on it is said that nothing was found on them
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,17 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
     )
     replicates = [_metrics(precision, recall, truth) for precision, recall in tables]
     return {metric: float(np.nanstd([values[metric] for values in replicates], ddof=1)) for metric in metrics}
+
+
+def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Images without detections, where they are many, and detections that were written more than once."""
+    found, count = predictions.detections, len(truth.ids)
+    silent = count - len(np.unique(found.image))
+    if silent >= SILENT * count:
+        yield f"{silent:,} of {count:,} images have no detections"
+    rows = np.column_stack([found.image, found.category, found.boxes, found.scores])
+    if again := len(rows) - len(np.unique(rows, axis=0)):
+        yield f"{again:,} of {len(rows):,} detections stand twice, with the same box and score"
 
 
 def _metrics(precision: Floats, recall: Floats, truth: Truth) -> dict[str, float]:

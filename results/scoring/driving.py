@@ -5,7 +5,8 @@
 Two rows an episode, one a `driver`: `agent`, who is judged, and `idm`, the yardstick, who drove the same episode from a
 reset with the same `seed`. `return` is the sum of the task's own rewards, `length` counts its steps of a second,
 `crashed` is 1 where a crash ended the episode and 0 where the time did. `episode` counts from 0. The names are those of
-every task (the package lists them); in addition `truth` says what to expect, as no data do.
+every task (the package lists them); in addition `truth` says what to expect, as no data do, `fixed_seeds` which resets
+the episodes begin from, and `protocol` whether the yardstick is IDM as everybody knows it: its rows in `IDM`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import paths
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
@@ -42,6 +44,13 @@ DRIVERS = ("agent", "idm")
 
 LONGEST: Mapping[str, int] = {"highway-fast-v0": 30}
 """Environment -> steps after which the time is over; a step earns at most 1."""
+
+IDM = "benchmarks/driving/idm.csv"
+"""What IDM drove in all committed records: a file of episodes with its rows alone, which nobody's may contradict."""
+KNOWN = 500  # episodes in it
+SAME = 1e-6  # of a return, whose last digits another processor may round in another way
+
+Driven = tuple[float, int, bool]  # return, length, whether it crashed
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class Drives:
 class Predictions:
     """Episodes by number: seed of the reset [n], and what either driver made of it.
 
-    `scored` counts the episodes read, `unique` the different ones among them.
+    `scored` counts the episodes read, `unique` the different ones among them, `other` those that IDM drives in another
+    way here than in the committed records.
     """
 
     seeds: tuple[int, ...]
@@ -78,6 +88,7 @@ class Predictions:
     idm: Drives
     scored: int
     unique: int
+    other: int
 
 
 def truth(split: str, examples: int) -> Truth:
@@ -89,6 +100,11 @@ def truth(split: str, examples: int) -> Truth:
     if split not in LONGEST:
         raise UserError(f"there is no environment {split!r} here. Known: {', '.join(LONGEST)}.")
     return Truth(split, tuple(map(str, range(examples))))
+
+
+def fixed_seeds(count: int, first: int = 0) -> list[int]:
+    """Of the resets of evaluation episodes, in whatever run: odd, where those of training are even."""
+    return [2 * (first + number) + 1 for number in range(count)]
 
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
@@ -128,20 +144,19 @@ def read(path: Path, truth: Truth) -> Predictions:
             the message names file and line.
     """
     file = locate(path, FILE_NAME)
-    found: dict[tuple[int, str], tuple[float, int, bool]] = {}
-    seeds: dict[int, int] = {}  # episode -> seed
-    for line, fields in read_rows(file, COLUMNS):
-        try:
-            seed, episode, driver, driven = _row(fields, truth)
-            _refuse_contradictions(seed, episode, driver, found, seeds)
-        except ValueError as error:
-            raise UserError(f"{file}, line {line}: {error}") from None
-        found[episode, driver], seeds[episode] = driven, seed
-    _refuse_missing(file, found, seeds, len(truth.ids))
+    found = _found(file, truth)
+    _refuse_missing(file, found, len(truth.ids))
     episodes = range(len(truth.ids))
-    agent, idm = (_drives([found[episode, driver] for episode in episodes]) for driver in DRIVERS)
-    ordered = tuple(seeds[episode] for episode in episodes)
-    return Predictions(ordered, agent, idm, scored=len(ordered), unique=len(set(ordered)))
+    agent, idm = ([found[episode, driver] for episode in episodes] for driver in DRIVERS)
+    count = len(episodes)
+    return Predictions(tuple(fixed_seeds(count)), _drives(agent), _drives(idm), count, count, _other(idm, truth))
+
+
+def protocol(predictions: Predictions) -> dict[str, str]:
+    """What IDM's rows themselves say of the yardstick; nothing where they are those of the committed records."""
+    if not predictions.other:
+        return {}
+    return {"yardstick": f"an IDM that drives {predictions.other} of {predictions.scored} episodes unlike {IDM}"}
 
 
 def measured(predictions: Predictions) -> dict[str, Floats]:
@@ -167,7 +182,31 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
     return {name: math.fsum(values) / len(values) for name, values in measured(predictions).items()}
 
 
-def _row(fields: Sequence[str], truth: Truth) -> tuple[int, int, str, tuple[float, int, bool]]:
+def _found(file: Path, truth: Truth) -> dict[tuple[int, str], Driven]:
+    """(Episode, driver) -> what a row says of it."""
+    found: dict[tuple[int, str], Driven] = {}
+    for line, fields in read_rows(file, COLUMNS):
+        try:
+            episode, driver, driven = _row(fields, truth)
+            if (episode, driver) in found:
+                raise ValueError(f"episode {episode} of {driver} stands twice")
+        except ValueError as error:
+            raise UserError(f"{file}, line {line}: {error}") from None
+        found[episode, driver] = driven
+    return found
+
+
+def _other(idm: Sequence[Driven], truth: Truth) -> int:
+    """How many of IDM's drives are not those of the committed records, for more than rounding."""
+    known = _found(paths.ROOT / IDM, Truth(truth.environment, tuple(map(str, range(KNOWN)))))
+    return sum(not _same(driven, known.get((episode, "idm"))) for episode, driven in enumerate(idm))
+
+
+def _same(driven: Driven, known: Driven | None) -> bool:
+    return known is not None and driven[1:] == known[1:] and abs(driven[0] - known[0]) <= SAME
+
+
+def _row(fields: Sequence[str], truth: Truth) -> tuple[int, str, Driven]:
     environment, seed, episode, driver, total, length, crashed = fields
     if environment != truth.environment:
         raise ValueError(f"the environment is {shown(environment)}, expected {truth.environment}")
@@ -177,13 +216,18 @@ def _row(fields: Sequence[str], truth: Truth) -> tuple[int, int, str, tuple[floa
     ended = whole_number("crashed", crashed, 0, 1) == 1
     if not ended and steps < LONGEST[environment]:
         raise ValueError(f"it ends after {steps} of {LONGEST[environment]} steps, but not by a crash")
-    of_driver = (_return(total, steps), steps, ended)
-    return (
-        whole_number("seed", seed, 0, 2**128),
-        whole_number("episode", episode, 0, len(truth.ids) - 1),
-        driver,
-        of_driver,
-    )
+    number = whole_number("episode", episode, 0, len(truth.ids) - 1)
+    _check_seed(seed, number)
+    return number, driver, (_return(total, steps), steps, ended)
+
+
+def _check_seed(text: str, episode: int) -> None:
+    (expected,) = fixed_seeds(1, episode)
+    if whole_number("seed", text, 0, 2**128) != expected:
+        raise ValueError(
+            f"seed is {text}, expected {expected}: in every run episode k of the test begins from a reset with seed "
+            f"2 k + 1, as in {IDM}"
+        )
 
 
 def _return(text: str, steps: int) -> float:
@@ -191,26 +235,16 @@ def _return(text: str, steps: int) -> float:
     return decimal("return", text, -1e-9, steps + 1e-9, expected)
 
 
-def _refuse_contradictions(
-    seed: int, episode: int, driver: str, found: Mapping[tuple[int, str], Any], seeds: Mapping[int, int]
-) -> None:
-    if (episode, driver) in found:
-        raise ValueError(f"episode {episode} of {driver} stands twice")
-    if seeds.get(episode, seed) != seed:
-        raise ValueError(f"the seed of episode {episode} is {seed} here and {seeds[episode]} for the other driver")
-    if episode not in seeds and seed in seeds.values():
-        raise ValueError(f"seed {seed} is that of another episode too; every episode starts from a seed of its own")
-
-
-def _refuse_missing(file: Path, found: Mapping[tuple[int, str], Any], seeds: Mapping[int, int], expected: int) -> None:
-    if len(seeds) < expected:
-        raise UserError(f"{file} holds {len(seeds)} episodes; {expected} are needed, numbered from 0")
+def _refuse_missing(file: Path, found: Collection[tuple[int, str]], expected: int) -> None:
+    episodes = {episode for episode, _ in found}
+    if len(episodes) < expected:
+        raise UserError(f"{file} holds {len(episodes)} episodes; {expected} are needed, numbered from 0")
     for episode in range(expected):
         for driver in DRIVERS:
             if (episode, driver) not in found:
                 raise UserError(f"{file} has no row of {driver} for episode {episode}; both drivers drive every one")
 
 
-def _drives(rows: Sequence[tuple[float, int, bool]]) -> Drives:
+def _drives(rows: Sequence[Driven]) -> Drives:
     returns, lengths, crashed = zip(*rows, strict=True)
     return Drives(np.array(returns), np.array(lengths), np.array(crashed))

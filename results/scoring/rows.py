@@ -1,5 +1,6 @@
 """Text files that anybody may have written: whole, in UTF-8, and where they are CSV with the columns agreed on."""
 
+import codecs
 import csv
 import io
 import math
@@ -11,6 +12,15 @@ from benchmarks.errors import UserError
 NAME_IT = "name the predictions file or the folder that holds it"
 
 LARGEST = 1e9  # far above what a task gives, and far below where sums and squares of numbers are no longer finite
+_UTF16 = "text in UTF-16; save it in UTF-8"
+FORMS = {
+    b"\x1f\x8b": "packed by gzip; unpack it (`gunzip`)",
+    b"PK\x03\x04": "a zip archive; unpack it (`unzip`)",
+    codecs.BOM_UTF16_LE: _UTF16,
+    codecs.BOM_UTF16_BE: _UTF16,
+}
+"""How files begin that hold what is wanted in another form, and what to do about it."""
+
 _NUMERALS = "0123456789+-.eE"  # what else `float` takes, as in `1_0`, ` 1` and `nan`, is no plain decimal
 
 
@@ -48,7 +58,19 @@ def read_text(file: Path, remedy: str = NAME_IT) -> str:
     return _text(file, data)
 
 
+def refuse_other_forms(file: Path, data: bytes) -> None:
+    """Refuses what would be fine if it were unpacked, or saved in UTF-8.
+
+    Raises:
+        UserError: it is one of `FORMS`.
+    """
+    for start, what in FORMS.items():
+        if data.startswith(start):
+            raise UserError(f"{file}: {what}")
+
+
 def _text(file: Path, data: bytes) -> str:
+    refuse_other_forms(file, data)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

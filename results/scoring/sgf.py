@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from results.scoring.rows import NAME_IT, decimal, shown, whole_number
+from results.scoring.rows import NAME_IT, decimal, refuse_other_forms, shown, whole_number
 
 LETTERS = "abcdefghijklmnopqrs"
 SIZES = range(2, len(LETTERS) + 1)
@@ -94,6 +94,7 @@ def read(file: Path) -> Played:
         data = file.read_bytes()
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; {NAME_IT}") from None
+    refuse_other_forms(file, data)
     try:
         return _game(list(_main_line(_decoded(data))))
     except ValueError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,21 +108,25 @@ def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
 
 
 def split_of(path: Path, truths: Mapping[str, Truth]) -> str:
-    """The split whose utterances a file is about, by most of its ids.
+    """The split whose utterances a file is about, among them maybe strange ones.
 
     Raises:
-        UserError: the file is missing or malformed, or of none of them.
+        UserError: the file is missing or malformed, or of none of them or several.
     """
     file = locate(path, HYPOTHESES)
     ids = {each for each, _ in _lines(file)}
     known = {split: len(ids.intersection(truth.ids)) for split, truth in truths.items()}
-    best = max(known, key=lambda split: known[split])
-    if not known[best]:
+    found = [split for split, count in known.items() if count]
+    if not found:
+        example = next(iter(truths.values())).ids[0]
         raise UserError(
             f"{file}: none of its {len(ids):,} ids is an utterance of {' or '.join(truths)}. Write `WORDS "
-            "(utterance-id)` for each utterance, a file a test set."
+            f"(utterance-id)` for each utterance, such as `WORDS ({example})`, a file a test set."
         )
-    return best
+    if len(found) > 1:
+        counts = " and ".join(f"{known[split]:,} of {split}" for split in found)
+        raise UserError(f"{file} holds {counts}. Write a file a test set, and score one after the other.")
+    return found[0]
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
@@ -143,6 +147,19 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
         "sentence_error_rate": (100 * sums[:, 2] / len(truth.ids)).std(ddof=1),
     }
     return {metric: float(spread[metric]) for metric in metrics}
+
+
+def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Characters that no transcript holds, as full stops: a word with one is another word, though said alike."""
+    known = set("".join(truth.transcripts).upper())
+    strange = [{each for each in text.upper() if not each.isspace()} - known for text in predictions.hypotheses]
+    if lines := sum(map(bool, strange)):
+        counts = Counter(each for found in strange for each in found)
+        named = ", ".join(f"{each!r} in {count:,}" for each, count in counts.most_common(SHOWN))
+        yield (
+            f"{lines:,} of {len(strange):,} hypotheses hold characters that no transcript holds ({named}); a word with "
+            "one counts as wrong. Write words as the transcripts have them."
+        )
 
 
 def _complete(file: Path, truth: Truth) -> dict[str, str]:

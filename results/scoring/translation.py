@@ -14,7 +14,8 @@ sentence and chrF takes out all white space. Three things differ from the comman
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -42,6 +43,17 @@ SHARED = True
 HYPOTHESES, REFERENCES, SOURCES = "hyp.txt", "ref.txt", "src.txt"
 
 RESAMPLES = 1000
+
+MARKS: dict[str, Callable[[str], object]] = {
+    "a full stop after a space, as of tokens": re.compile(r" \.\s*$").search,
+    "BPE's `@@`": re.compile(r"@@(\s|$)").search,
+    "sentencepiece's `\u2581`": re.compile("\u2581").search,
+    "an id in front, as fairseq's `H-12`": re.compile(r"^([A-Z]-)?\d+(\t|\s*\|\|\|)").search,
+    "HTML entities": re.compile(r"&(amp|apos|quot|lt|gt|#\d+);").search,
+    "no capital letter": str.islower,
+}
+"""What tells that hypotheses are not the text that references are, and how to see it in a line."""
+OFTENER = 10  # times as many lines as of the references, some of which may end in ` .` or be in lower case
 
 _NOT_IN_A_LINE = str.maketrans("\n\0", "  ")
 _BYTE_ORDER_MARK = "\ufeff"
@@ -196,6 +208,20 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
     return {name: _value(metric, predictions.statistics[name].sum(axis=0)) for name, metric in _metrics().items()}
 
 
+def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Marks of text that is no detokenised one, in more than a hundredth of the lines."""
+    found = []
+    for mark, held in MARKS.items():
+        ours, theirs = (sum(map(bool, map(held, texts))) for texts in (truth.references, predictions.hypotheses))
+        if theirs > max(OFTENER * ours, len(truth.ids) // 100):
+            found.append(f"{mark} in {theirs:,}")
+    if found:
+        yield (
+            f"of {len(truth.ids):,} hypotheses there is {', '.join(found)}, where references hardly have it; it lowers "
+            "the score. Write detokenised text with capitals, nothing in front."
+        )
+
+
 def sentence_scores(predictions: Predictions, metric: str) -> Floats:
     """Return a metric of each sentence alone, [n]."""
     ours = _metrics()[metric]
@@ -224,10 +250,15 @@ def signatures() -> dict[str, str]:
 
 
 def _metrics() -> dict[str, Metric]:
-    """SacreBLEU's metrics, with its defaults written out so that no later version can change them unseen."""
+    """SacreBLEU's metrics, with its defaults written out so that no later version can change them unseen.
+
+    But for `force`, which changes no score: it takes away a warning of tokenised text, of which `notes` speaks.
+    """
     from sacrebleu.metrics import BLEU, CHRF  # takes 0.1 s, which `make tables` need not wait for
 
-    bleu = BLEU(lowercase=False, tokenize="13a", smooth_method="exp", max_ngram_order=4, effective_order=False)
+    bleu = BLEU(
+        lowercase=False, tokenize="13a", smooth_method="exp", max_ngram_order=4, effective_order=False, force=True
+    )  # fmt: skip
     chrf = CHRF(char_order=6, word_order=0, beta=2, lowercase=False, whitespace=False, eps_smoothing=False)
     return {"bleu": bleu, "chrf": chrf}
 

@@ -1,5 +1,6 @@
 """Mistakes in what `validate` takes: predictions, published weights and checkpoints."""
 
+import gzip
 import os
 import pickle
 
@@ -21,11 +22,19 @@ def lacking_a_row(desk):
     path.write_text("".join(lines[:1] + lines[2:]))
 
 
+def packed(desk):
+    path = write_predictions(desk.tmp / "bad", desk.tree)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
 def pipe(desk):
     os.mkfifo(desk.tmp / "bad")
 
 
 FIRST = "n90000001/ILSVRC2012_val_00000001"
+
+
+OFF = (1, "0.2,0.2,0.2,0.2,0.2", "0.9,0.2,0.2,0.2,0.2")
 
 
 def identity(**changes):
@@ -111,6 +120,8 @@ CASES = [
     ),
     Case("predictions of an unknown id", SCORE, ("line 2", "not in DATA", "x/y"), predicted((1, FIRST, "x/y"))),
     Case("predictions with NaN", SCORE, ("line 4", "score1", "'nan'"), predicted((3, "0.2", "nan"))),
+    Case("packed predictions", SCORE, ("bad: packed by gzip; unpack it (`gunzip`)",), packed),
+    Case("predictions that are no probabilities", SCORE, ("line 2", "sum to 1.7", "a softmax's"), predicted(OFF)),
     Case("predictions with other columns", SCORE, ("line 1", "expected the columns"), predicted((0, "label", "y"))),
     Case("predictions with another label", SCORE, ("line 2", "DATA says 0"), predicted((1, ",0,", ",3,"))),
     Case("weights without DATA", "validate imagenet --weights=ResNet34_Weights.IMAGENET1K_V1", ("needs DATA=/path",)),

@@ -156,6 +156,12 @@ def test_results_that_contradict_the_data_are_refused(workshop, coco_tree, tmp_p
     assert records_of(workshop, "*") == []
 
 
+def test_images_without_detections_are_a_note(workshop, coco_tree, tmp_path):
+    (tmp_path / "theirs.json").write_text("[]")
+    out = finish(workshop, "validate", "coco", f"--data={coco_tree}", f"--predictions={tmp_path / 'theirs.json'}")
+    assert "note: val2017: 15 of 15 images have no detections" in out
+
+
 def test_a_variant_that_no_reading_names_is_scored_too(workshop, coco_tree, trained):
     results = folder_of(trained) / "predictions/results.json"
     out = finish(

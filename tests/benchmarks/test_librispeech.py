@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from datamodules.layouts.librispeech import open_split
+from datamodules.layouts.librispeech import open_split, truth
 from tests.benchmarks.test_resume import differences, finish
 
 NETWORK = "model.init_args.network.init_args"
@@ -195,18 +195,34 @@ def test_beam_search_is_a_metric_of_its_own(workshop, trained, librispeech_tree,
     ("content", "message"),
     [
         ("HELLO (100-200-0000)\n", "none of its 1 ids is an utterance of test-clean or test-other"),
+        ("HELLO (100-200-0000)\n", "such as `WORDS ({id})`"),
+        ("{all}{other}", "holds 10 of test-clean and 5 of test-other. Write a file a test set"),
         ("{all}TREE (1-2-3)\n", "1 ids are no utterances of the test set, first 1-2-3"),
     ],
 )
 def test_hypotheses_that_contradict_the_data_are_refused(workshop, librispeech_tree, tmp_path, content, message):
     ids = open_split(str(librispeech_tree), "test-clean").ids
-    lines = [f"SEA ({each})\n" for each in ids]
+    lines, others = (
+        [f"SEA ({each})\n" for each in open_split(str(librispeech_tree), split).ids]
+        for split in ("test-clean", "test-other")
+    )
     file = tmp_path / "hyp.trn"
-    file.write_text(content.format(all="".join(lines), first=lines[0]))
+    file.write_text(content.format(all="".join(lines), other="".join(others)))
     code, out, err = workshop.call("validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
     assert (code, err.count("\n")) == (2, 1), (out, err)
-    assert message in err
+    assert message.format(id=ids[0]) in err
     assert records_of(workshop, "*") == []
+
+
+def test_punctuation_that_nobody_says_is_a_note_and_changes_no_score(workshop, librispeech_tree, tmp_path):
+    said = truth(str(librispeech_tree), "test-clean")
+    file = tmp_path / "theirs.trn"
+    lines = zip(said.ids, said.transcripts, strict=True)
+    file.write_text("".join(f"{text}. ({each})\n" for each, text in lines))
+    out = finish(workshop, "validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
+    assert "note: test-clean: 10 of 10 hypotheses hold characters that no transcript holds ('.' in 10)" in out
+    (record,) = records_of(workshop, "full-validate-*")
+    assert record["metrics"]["test_clean/sentence_error_rate"]["value"] == 100
 
 
 def first_audio(tree, subset):

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import re
 import shutil
 from functools import partial
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from benchmarks.errors import UserError
 from benchmarks.strict import load_record
 from datamodules.layouts import imagenet
 from results.scoring import classification, control
-from tests.benchmarks.conftest import write_predictions
+from tests.benchmarks.conftest import CHECKOUT, write_predictions
 
 SHORT = (
     "--args=--trainer.max_epochs=2 --checkpoint_every_n_steps=5 --model.init_args.network.init_args.width=4 "
@@ -156,6 +157,41 @@ def test_predictions_are_held_against_the_variant_that_is_named(desk):
     record = only_record(desk)
     assert record.variant == "hopper-decqn"
     assert record.metrics["Hopper-v5/return"].signature["steps"] == 500_000
+
+
+# A yardstick that others measured.
+
+DRIVES = "results/records/driving/full-s0-e32402ef0a1f"
+
+
+def swapped(row):
+    return row.replace("agent", "?").replace("idm", "agent").replace("?", "idm")
+
+
+def with_a_poor_idm(row):
+    return re.sub(r"idm,[\d.]+", "idm,1.0", row)
+
+
+def from_other_resets(row):
+    return re.sub(r"-v0,(\d+)", lambda found: f"-v0,{int(found[1]) + 10**6}", row)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (str, "verdict  not reproduced"),
+        (swapped, "yardstick an IDM that drives 500 of 500 episodes unlike benchmarks/driving/idm.csv instead of IDM"),
+        (with_a_poor_idm, "verdict  not comparable (the protocol differs: yardstick an IDM that drives 500 of 500"),
+        (from_other_resets, "theirs.csv, line 2: seed is 1000001, expected 1: in every run episode k of the test"),
+    ],
+)
+def test_drives_are_compared_with_the_yardstick_and_by_the_resets_of_every_run(desk, change, said):
+    header, *rows = (CHECKOUT / DRIVES / "episodes.csv").read_text().splitlines()
+    file = desk.tmp / "theirs.csv"
+    file.write_text("\n".join([header, *map(change, rows), ""]))
+    _, out, err = desk.call("validate", "driving", f"--predictions={file}", "--variant=default")
+    assert said in out + err
+    assert "exceeded" not in out
 
 
 # Published weights: a small network of random weights, under a name of the registry, with a preset of its own.

@@ -84,6 +84,7 @@ def in_latin(text):
         ("theirs.txt", longer, "theirs.txt: 16 lines"),
         ("theirs.txt", shorter, "theirs.txt: 14 lines"),
         ("theirs.txt", in_latin, "theirs.txt, line 15: not UTF-8"),
+        ("newstest2014/hyp.txt", bytes, "holds no hyp.txt, nor a folder called newstest2014.en-de or newstest2015"),
         ("newstest2014.en-de/hyp.txt", longer, "hyp.txt: 16 lines, but the test set has 15 sentences"),
         ("newstest2014.en-de/hyp.txt", shorter, "hyp.txt: 14 lines, but the test set has 15 sentences"),
     ],
@@ -138,6 +139,17 @@ def official(wmt_tree, tmp_path_factory):
     said = sacrebleu("-t", "wmt14/full", "-l", "en-de", "--echo", "ref", SACREBLEU=str(copy))
     assert said == (tree / "newstest2014.de").read_text()
     return copy, tree
+
+
+def test_tokenised_text_is_a_note_of_ours(workshop, official, tmp_path):
+    """Of sacreBLEU's own warning nothing is left: it advises a parameter that nobody here can set."""
+    _, tree = official
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text((tree / "newstest2014.de").read_text().replace(".\n", " .\n"))
+    code, out, err = workshop.call(*validate(tree, f"--predictions={theirs}"))
+    assert (code, "force" in out + err) == (0, False), err
+    assert "note: newstest2014.en-de: of 3,003 hypotheses there is a full stop after a space, as of tokens in " in out
+    assert "newstest2014/bleu" in out
 
 
 def test_references_are_held_against_the_copy_of_sacrebleu(workshop, official, tmp_path):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules.driving import evaluation_seeds, training_seeds
+from datamodules.driving import training_seeds
 from datamodules.environments import drives
 from datamodules.environments.drives import Drives, driven_by
 from datamodules.environments.episodes import Played, play
 from datamodules.environments.highway import FASTER, IDLE, LONGEST, SLOWER, Car, Scene
 from datamodules.environments.motorway import Motorway, There
+from results.scoring.driving import fixed_seeds
 
 NAME = "highway-fast-v0"
 SCENE = Scene(NAME)
@@ -151,7 +152,7 @@ def test_the_yardstick_drives_the_same_every_time_whatever_it_is_told():
 
 
 def test_a_crash_ends_an_episode_and_is_told():
-    seeds = evaluation_seeds(3)
+    seeds = fixed_seeds(3)
     rash = play(Drives(SCENE, seeds, 0), lambda observations: np.full(len(observations), FASTER))
     assert rash.terminated.all()
     assert (rash.lengths < 30).all()
@@ -160,13 +161,13 @@ def test_a_crash_ends_an_episode_and_is_told():
 
 def test_what_others_drove_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(drives, "ROOT", tmp_path)
-    some = Drives(SCENE, evaluation_seeds(2), 0)
+    some = Drives(SCENE, fixed_seeds(2), 0)
     first = driven_by("always_faster", some)
     monkeypatch.setattr(drives, "_drive", None)  # which nobody needs again
-    second = driven_by("always_faster", Drives(Scene(NAME, 15, see_behind=True), evaluation_seeds(2), 2))
+    second = driven_by("always_faster", Drives(Scene(NAME, 15, see_behind=True), fixed_seeds(2), 2))
     for name in ("seeds", "returns", "lengths", "terminated"):
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
-    for other in ((evaluation_seeds(3), "always_faster"), (evaluation_seeds(2), "random")):
+    for other in ((fixed_seeds(3), "always_faster"), (fixed_seeds(2), "random")):
         with pytest.raises(TypeError, match="not callable"):
             driven_by(other[1], Drives(SCENE, other[0], 0))
     monkeypatch.setattr(drives, "_simulator", lambda: ["highway-env 1.13"])
@@ -187,17 +188,17 @@ def test_each_episode_is_told_beside_the_yardsticks(monkeypatch):
 
 
 def test_a_longer_test_begins_as_a_shorter_one():
-    few, many = (drives.in_batches(SCENE, evaluation_seeds(count), 0) for count in (50, 120))
+    few, many = (drives.in_batches(SCENE, fixed_seeds(count), 0) for count in (50, 120))
     assert [(batch.first, len(batch.seeds)) for batch in many] == [(0, 50), (50, 50), (100, 20)]
     assert few[0].seeds == many[0].seeds
-    assert many[2].seeds[-1] == evaluation_seeds(120)[-1]
+    assert many[2].seeds[-1] == fixed_seeds(120)[-1]
 
 
 def test_no_two_episodes_begin_alike_but_those_of_tests():
     training = {seed + 2 * k for run in range(5) for seed in training_seeds(run, 8) for k in range(50)}
     assert len(training) == 5 * 8 * 50
     assert all(seed % 2 == 0 for seed in training)
-    testing, validating = set(evaluation_seeds(500)), set(evaluation_seeds(100, 1_000_000))
+    testing, validating = set(fixed_seeds(500)), set(fixed_seeds(100, 1_000_000))
     assert len(testing | validating) == 600
     assert all(seed % 2 == 1 for seed in testing | validating)
 

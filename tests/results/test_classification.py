@@ -182,7 +182,7 @@ BAD = {
     "semicolons": (text_of(ROWS).replace(b",", b";"), ["line 1", "id;label", HEADER]),
     "header only": (text_of([]), ["4 of 4 examples", "'cat/a', 'cat/b', 'dog/a'", "write one row for each"]),
     "latin-1": (text_of(ROWS).replace(b"cat/b", b"caf\xe9"), ["line 3", "not UTF-8", "save it in UTF-8"]),
-    "utf-16": (text_of(ROWS).decode().encode("utf-16"), ["line 1", "not UTF-8", "save it"]),
+    "utf-16": (text_of(ROWS).decode().encode("utf-16"), ["text in UTF-16; save it in UTF-8"]),
     "NUL": (text_of(ROWS).replace(b"dog/a", b"dog\0a"), ["line 4", "NUL byte", "save it"]),
     "open quote": (text_of(ROWS).replace(b"cat/b", b'"cat/b'), ["line 3", "not CSV", "close each quotation mark"]),
     "stray quote": (
@@ -213,6 +213,10 @@ BAD = {
     "no score": (replaced(3, 11, ""), ["line 5", "score5 is ''", PROBABILITY]),
     "logit": (replaced(3, 7, "17.25"), ["line 5", "score1 is '17.25'", PROBABILITY]),
     "log-probability": (replaced(3, 11, "-0.5"), ["line 5", "score5 is '-0.5'", PROBABILITY]),
+    "sum far above 1": (
+        text_of([",".join([*ROWS[0].split(",")[:7], *["0.9"] * 5]), *ROWS[1:]]),
+        ["line 2", "the scores sum to 4.5", "at most 1", "write a softmax's"],
+    ),
     "worst first": (replaced(0, 11, "0.6"), ["line 2", "the scores rise", "0.6)", "best prediction first"]),
     "one missing": (text_of([ROWS[0], *ROWS[2:]]), ["1 of 4 examples", "no row, first 'cat/b';", "write one row"]),
     "doubled": (text_of([*ROWS, ROWS[1]]), ["line 6", "'cat/b' was on line 3 already", "keep one row"]),

@@ -106,6 +106,7 @@ def test_harmless_variation_is_accepted(tmp_path, truth, content):
 FORM = 'Expected a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}'
 CONTIGUOUS = [GOOD | {"category_id": each} for each in range(1, 81)]
 CORNERS = [GOOD | {"bbox": [400, 300, 500 + each, 400]} for each in range(20)]
+CENTRES = [GOOD | {"bbox": [500 - each, 300, 250, 200]} for each in range(20)]
 FRACTIONS = [GOOD | {"bbox": [0.1, 0.2, 0.5, each / 20]} for each in range(1, 21)]
 
 BAD = {
@@ -139,8 +140,8 @@ BAD = {
     "empty": (b"", ["(0 bytes)", "ends in the middle"]),
     "CSV": (b"image_id,category_id,x,y,width,height,score\n", ["is not JSON", "byte 0"]),
     "two lists": (json.dumps([GOOD]).encode() * 2, ["is not JSON", "trailing characters"]),
-    "packed": (b"\x1f\x8b\x08\x00", ["is not JSON"]),
-    "UTF-16": (json.dumps([GOOD]).encode("utf-16"), ["is not JSON"]),
+    "packed": (b"\x1f\x8b\x08\x00", [": packed by gzip; unpack it (`gunzip`)"]),
+    "UTF-16": (json.dumps([GOOD]).encode("utf-16"), [": text in UTF-16; save it in UTF-8"]),
     "a row a line": (b"\n".join([json.dumps(GOOD).encode()] * 2), ["Expected `array`, got `object`", FORM]),
     "annotations": ({"annotations": [GOOD]}, ["Expected `array`, got `object`", FORM]),
     "lists": ([[42, 18, 1, 2, 3, 4, 0.9]], ["Expected `object`, got `array`", "$[0]", FORM]),
@@ -156,6 +157,7 @@ BAD = {
     "id beyond 64 bits": (changed(image_id=2**63), ["image_id", "9223372036854775807"]),
     "width beyond numbers": (changed(bbox=[1, 2, 1e308, 4]), ["bbox", "<= 1000000000"]),
     "corners": (CORNERS, ["seem to be corners [x1, y1, x2, y2]", "Write x, y, width and height"]),
+    "centres": (CENTRES, ["seem to begin with their centres", "Write x and y of the upper left corner"]),
     "fractions": (FRACTIONS, ["at most 1", "fractions", "Write pixels"]),
 }
 
@@ -170,6 +172,22 @@ def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, content
     assert len(message) < 500
     for part in (str(file), *parts):
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        ([GOOD, changed(image_id=139)[2], changed(image_id=285)[2]], []),
+        ([GOOD], ["2 of 3 images have no detections"]),
+        ([], ["3 of 3 images have no detections"]),
+        (
+            [*(changed(image_id=each)[2] for each in (139, 285)), *[GOOD] * 3, GOOD | {"score": 0.8}],
+            ["2 of 6 detections stand twice, with the same box and score"],
+        ),
+    ],
+)
+def test_what_is_odd_about_detections_is_said(tmp_path, truth, content, notes):
+    assert [*detection.notes(detection.read(saved(tmp_path, content), truth), truth)] == notes
 
 
 @pytest.mark.parametrize(

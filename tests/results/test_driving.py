@@ -1,6 +1,7 @@
 """Files of drives: what is read, what is refused, and the metrics against numbers worked by hand."""
 
 import math
+import re
 from statistics import fmean
 
 import numpy as np
@@ -10,6 +11,7 @@ from benchmarks.errors import UserError
 from results.foreign import driving as by_python
 from results.scoring import driving
 from results.statistics import bootstrap, standard_error
+from tests.conftest import ROOT
 
 HEADER = "environment,seed,episode,driver,return,length,crashed\n"
 NAME = "highway-fast-v0"
@@ -39,7 +41,7 @@ def file_of(folder, rows):
 def driven(number):
     """An episode of either driver, with numbers that have many digits."""
     return {
-        "seed": 2**70 + number,
+        "seed": 2 * number + 1,
         "agent": {"return": 20 + number / 3, "length": 30, "crashed": False},
         "idm": {"return": number / 7, "length": 1 + number, "crashed": True},
     }
@@ -84,7 +86,7 @@ def test_episodes_stay_paired_in_the_bootstrap(tmp_path):
     # Episodes differ much, the drivers by 1 in each: the error of the difference is nothing, unpaired it would be 1.4.
     truth = driving.truth(NAME, 100)
     rows = [
-        f"{NAME},{episode},{episode},{driver},{(episode % 3) * 10 + above},30,0"
+        f"{NAME},{2 * episode + 1},{episode},{driver},{(episode % 3) * 10 + above},30,0"
         for episode in range(100)
         for driver, above in (("agent", 1), ("idm", 0))
     ]
@@ -117,8 +119,8 @@ def test_python_says_the_same(tmp_path, truth):
         (GOOD[:6], "holds 3 episodes; 4 are needed, numbered from 0"),
         (GOOD[:7], "has no row of idm for episode 3; both drivers drive every one"),
         ([*GOOD, f"{NAME},7,3,idm,23.25,30,0"], "line 10: episode 3 of idm stands twice"),
-        ([*GOOD[:7], f"{NAME},9,3,idm,23,30,0"], "line 9: the seed of episode 3 is 9 here and 7 for the other driver"),
-        ([*GOOD[:6], f"{NAME},5,3,idm,23.25,30,0"], "line 8: seed 5 is that of another episode too"),
+        ([*GOOD[:7], f"{NAME},9,3,idm,23,30,0"], "line 9: seed is 9, expected 7: in every run episode k of the test"),
+        ([f"{NAME},1000001,0,agent,9,30,0"], "line 2: seed is 1000001, expected 1"),
         ([f"{NAME},1,0,human,22.5,30,0"], "line 2: the driver is 'human', expected agent or idm"),
         ([f"{NAME},1,4,agent,22.5,30,0"], "line 2: episode is '4'; expected a whole number from 0 to 3"),
         ([f"{NAME},-1,0,agent,22.5,30,0"], "line 2: seed is '-1'"),
@@ -139,6 +141,28 @@ def test_other_drives_are_refused(tmp_path, truth, rows, message):
     with pytest.raises(UserError, match=r"theirs\.csv") as caught:
         driving.read(file_of(tmp_path, rows), truth)
     assert message in str(caught.value)
+
+
+def test_idm_drives_as_in_every_committed_record(tmp_path):
+    """Its rows are facts of the task, so nobody's own count: neither as the better nor as the worse driver."""
+    truth = driving.truth(NAME, 500)
+    known = (ROOT / driving.IDM).read_text().splitlines()[1:]
+    files = sorted((ROOT / "results/records/driving").glob("full-*/episodes.csv"))
+    assert len(files) >= 10
+    for file in files:
+        assert [line for line in file.read_text().splitlines() if ",idm," in line] == known
+    read = driving.read(files[0], truth)
+    assert (read.other, driving.protocol(read)) == (0, {})
+
+    rows = files[0].read_text().splitlines()[1:]
+    rounded = [re.sub(r"(idm,\d+\.\d{9})\d*", r"\1", row) for row in rows]
+    assert rounded != rows
+    assert driving.read(file_of(tmp_path, rounded), truth).other == 0, "another processor's last digits"
+    slower = [*rows[:-1], re.sub(r"idm,[\d.]+", "idm,20.5", rows[-1])]
+    swapped = [row.replace("agent", "?").replace("idm", "agent").replace("?", "idm") for row in rows]
+    for changed, count in ((slower, 1), (swapped, 500)):
+        told = driving.protocol(driving.read(file_of(tmp_path, changed), truth))
+        assert told == {"yardstick": f"an IDM that drives {count} of 500 episodes unlike benchmarks/driving/idm.csv"}
 
 
 def test_an_unknown_road_has_no_truth():

@@ -1,10 +1,13 @@
 """Numbers as fields of a row: what is one, and what is said of the rest."""
 
+import gzip
 import re
+import zipfile
 
 import pytest
 
-from results.scoring.rows import decimal, whole_number
+from results.scoring.rows import decimal, read_text, whole_number
+from tests.refusals import refusal
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,26 @@ def test_any_other_text_is_no_decimal(text):
 def test_any_other_text_is_no_whole_number(text):
     with pytest.raises(ValueError, match=r"size is '.*'; expected a whole number from 2 to 7$"):
         whole_number("size", text, 2, 7)
+
+
+def packed_by_zip(file):
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("theirs.csv", "id,label\n")
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda file: file.write_bytes(gzip.compress(b"id,label\n")), "packed by gzip; unpack it (`gunzip`)"),
+        (packed_by_zip, "a zip archive; unpack it (`unzip`)"),
+        (lambda file: file.write_text("id,label\n", "utf-16"), "text in UTF-16; save it in UTF-8"),
+        (lambda file: file.write_text("\ufeffid,label\n", "utf-16-be"), "text in UTF-16; save it in UTF-8"),
+    ],
+)
+def test_another_form_of_a_file_is_called_by_its_name(tmp_path, write, said):
+    file = tmp_path / "theirs.csv"
+    write(file)
+    assert refusal(read_text, file) == f"{file}: {said}"
 
 
 def test_what_was_expected_may_be_put_into_other_words():

@@ -119,7 +119,7 @@ BAD = {
     "ids with their suffix": ([line.replace(")", ".flac)") for line in GOOD], ["4 ids are no utterances"]),
     "channel": ([line.replace(")", "-A)") for line in GOOD], ["first 61-70968-0000-A, 61-70968-0001-A, 672-1"]),
     "empty": ([], ["4 ids are missing"]),
-    "UTF-16": ("\n".join(GOOD).encode("utf-16"), [", line 1: not UTF-8; save it in UTF-8"]),
+    "UTF-16": ("\n".join(GOOD).encode("utf-16"), [": text in UTF-16; save it in UTF-8"]),
     "Latin-1": (f"{GOOD[0]}\nCAF\xc9 (61-70968-0001)".encode("latin-1"), [", line 2: not UTF-8; save it in UTF-8"]),
     "NUL": (f"{GOOD[0]}\n\0 (61-70968-0001)".encode(), [", line 2: holds a NUL byte"]),
 }
@@ -184,12 +184,42 @@ def test_references_are_compared_as_words(tmp_path, truth, references, part):
         assert part in refusal(read, tmp_path, truth)
 
 
-def test_the_split_of_a_file_is_that_of_most_of_its_ids(tmp_path, truth):
+def test_the_split_of_a_file_is_that_of_its_ids(tmp_path, truth):
     truths = {"test-other": numbered(["GO"] * 3), "test-clean": truth}
     assert split_of(saved(tmp_path, GOOD[:1]), truths) == "test-clean"
-    assert split_of(saved(tmp_path, [*GOOD[:2], "GO (1-1-0001)"]), truths) == "test-clean"
-    assert split_of(saved(tmp_path, [GOOD[0], "GO (1-1-0001)", "(1-1-0002)", "(9-9-9999)"]), truths) == "test-other"
+    assert split_of(saved(tmp_path, ["GO (1-1-0001)", "(9-9-9999)"]), truths) == "test-other"
     assert split_of(tmp_path, truths) == "test-other"
+
+
+def test_a_file_of_two_test_sets_is_refused(tmp_path, truth):
+    truths = {"test-other": numbered(["GO"] * 3), "test-clean": truth}
+    file = saved(tmp_path, [*GOOD[:2], "GO (1-1-0001)"])
+    said = f"{file} holds 1 of test-other and 2 of test-clean. Write a file a test set, and score one after the other."
+    assert refusal(split_of, file, truths) == said
+
+
+@pytest.mark.parametrize(
+    ("change", "notes"),
+    [
+        (str.lower, []),
+        (
+            lambda line: line.replace(" (", ". ("),
+            [
+                "4 of 4 hypotheses hold characters that no transcript holds ('.' in 4); a word with one counts as "
+                "wrong. Write words as the transcripts have them."
+            ],
+        ),
+        (
+            lambda line: line.replace("HE ", "h\u2019e "),
+            ["3 of 4 hypotheses hold characters that no transcript holds ('\u2019' in 3); "],
+        ),
+    ],
+)
+def test_characters_that_nobody_said_are_named(tmp_path, truth, change, notes):
+    found = read(saved(tmp_path, map(change, GOOD)), truth)
+    told = [*speech.notes(found, truth)]
+    assert len(told) == len(notes)
+    assert all(one.startswith(other) for one, other in zip(told, notes, strict=True)), told
 
 
 @pytest.mark.parametrize("content", [["GO (9-9-0000)", "NO (9-9-0001)"], []], ids=["unknown", "empty"])
@@ -197,6 +227,7 @@ def test_a_file_of_no_split_is_refused(tmp_path, truth, content):
     file = saved(tmp_path, content)
     message = refusal(split_of, file, {"test-clean": truth, "test-other": numbered(["GO"])})
     assert f"{file}: none of its {len(content)} ids is an utterance of test-clean or test-other." in message
+    assert f"such as `WORDS ({truth.ids[0]})`" in message
 
 
 def test_the_split_of_a_malformed_file_is_not_guessed(tmp_path, truth):

@@ -94,7 +94,7 @@ BAD = {
     "another test set": (GOOD * 1_000, ["4,000 lines, but the test set has 4"]),
     "lines that end at CR": ("\r".join(GOOD).encode(), ["1 lines, but", r"ended by \n"]),
     "lines that end at U+2028": ("\u2028".join(GOOD).encode(), ["1 lines, but"]),
-    "UTF-16": ("\n".join(GOOD).encode("utf-16"), [", line 1: not UTF-8; save it in UTF-8"]),
+    "UTF-16": ("\n".join(GOOD).encode("utf-16"), [": text in UTF-16; save it in UTF-8"]),
     "Latin-1": (b"A\nB\nstra\xdfe\nD\n", [", line 3: not UTF-8; save it in UTF-8"]),
     "NUL": (b"A\nB\n\0\nD\n", [", line 3: holds a NUL byte"]),
 }
@@ -127,6 +127,38 @@ def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):
     message = refusal(read, tmp_path / name, truth)
     for part in (*parts, "name the predictions file or the folder that holds it"):
         assert part in message
+
+
+# What tells of another form of text
+
+
+PLAIN = ["Er geht nach Haus.", "Die Sonne scheint.", "Das ist ein Haus.", "Es ist warm."]
+
+
+@pytest.mark.parametrize(
+    ("change", "mark"),
+    [
+        (lambda text: text.replace(".", " ."), "a full stop after a space, as of tokens in 4"),
+        (lambda text: text.replace("is", "i@@ s"), "BPE's `@@` in 2"),
+        (lambda text: "\u2581" + text.replace(" ", " \u2581"), "sentencepiece's `\u2581` in 4"),
+        (lambda text: f"H-12\t-0.31\t{text}", "an id in front, as fairseq's `H-12` in 4"),
+        (lambda text: f"12 ||| {text}", "an id in front, as fairseq's `H-12` in 4"),
+        (lambda text: text.replace("Haus", "&quot;Haus&quot;"), "HTML entities in 2"),
+        (str.lower, "no capital letter in 4"),
+    ],
+)
+def test_marks_of_other_text_than_a_detokenised_one_are_named(tmp_path, change, mark):
+    truth = numbered(PLAIN)
+    (note,) = translation.notes(read(saved(tmp_path, list(map(change, PLAIN))), truth), truth)
+    assert note == (
+        f"of 4 hypotheses there is {mark}, where references hardly have it; it lowers the score. Write detokenised "
+        "text with capitals, nothing in front."
+    )
+
+
+def test_marks_that_references_have_too_say_nothing(tmp_path):
+    truth = numbered([*PLAIN, "warm .", "30 ||| &amp;"])
+    assert not [*translation.notes(read(saved(tmp_path, [*PLAIN, "es ist warm .", "31 ||| &amp;"]), truth), truth)]
 
 
 # References beside the hypotheses

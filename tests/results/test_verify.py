@@ -123,6 +123,19 @@ def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):
     assert last == f"1 records and 0 interquartile means over runs, {code} of them contradicted by what is stored"
 
 
+def test_a_yardstick_that_was_made_worse_contradicts_its_record(workshop):
+    """With the hash of the file set right, nothing else would tell."""
+    name, folder = "full-s0-e32402ef0a1f", workshop.root / "results/records/driving"
+    shutil.copytree(ROOT / "results/records/driving" / name, folder / name)
+    shutil.copy(ROOT / "results/records/driving" / f"{name}.json", folder)
+    file = folder / name / "episodes.csv"
+    file.write_text(re.sub(r"idm,[\d.]+", "idm,20.5", file.read_text(), count=1))
+    code, out, err = workshop.call("verify")
+    assert (code, err) == (1, "")
+    said = "by the predictions themselves {'yardstick': 'an IDM that drives 1 of 500 episodes unlike"
+    assert said in out.splitlines()[0]
+
+
 def test_no_record_goes_without_its_folder(workshop, kept):
     """A seed that somebody would rather not have had."""
     (kept / f"{RUN}.json").unlink()
