@@ -9,7 +9,7 @@ from benchmarks.measure import Scored, stored
 from benchmarks.paths import ROOT
 from benchmarks.schema import Profile, StoredFile
 
-LARGEST = 1_500_000  # bytes of a run's kept files together: a repository of many runs stays quick to clone
+LARGEST = 1_000_000  # bytes of a run's kept files together: a repository of many runs stays quick to clone
 
 
 def keep_with_record(

@@ -64,7 +64,7 @@ class DecQN(Agent):
         self.flat = Flat(self.network)
         self.vector = self.flat.vector
         self.target = self.vector.detach().clone()
-        self.register_buffer("mean", None if self.averaging is None else self.target.clone())
+        self.mean = None
         self.replay = Replay(self.capacity, self.steps, self.discount)
         rungs = torch.linspace(0, 1, environments)
         self.chances = self.epsilon ** (1 + self.ladder * rungs)
@@ -75,15 +75,31 @@ class DecQN(Agent):
         """Adam."""
         return StepAdam([self.vector], lr=self.learning_rate)
 
+    def on_fit_start(self) -> None:
+        """Begins the mean of the weights, unless a checkpoint had one."""
+        if self.averaging is not None and self.mean is None:
+            self.mean = self.vector.detach().clone()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what only learning needs: what was lived through, and the weights of the target network."""
+        """Keeps the weights that are judged, and what only learning needs: the last ones, the target's, the memory."""
         checkpoint[LEARNING] = {"replay": self.replay.state(), "target": self.target}
+        if self.mean is not None:
+            checkpoint[LEARNING]["last"] = self.vector.detach()
+            checkpoint["state_dict"] |= self.named(self.mean)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes it up again; a file of weights has none."""
+        """Takes it up again; a file of weights has those that are judged alone."""
+        self.mean = None
         if LEARNING in checkpoint:
             self.replay.restore(checkpoint[LEARNING]["replay"])
             self.target.copy_(checkpoint[LEARNING]["target"])
+            if "last" in checkpoint[LEARNING]:
+                self.mean = checkpoint["state_dict"]["vector"].clone()
+                checkpoint["state_dict"] |= self.named(checkpoint[LEARNING]["last"])
+
+    def named(self, vector: Tensor) -> dict[str, Tensor]:
+        """A vector of weights as a checkpoint names them."""
+        return {"vector": vector} | {f"network.{name}": part for name, part in self.flat.weights(vector).items()}
 
     def greedy(self, observations: Tensor) -> Tensor:
         """The level [n, j] that the critics' mean values most, for observations [n, o]."""

@@ -23,7 +23,8 @@ SMALL = (
 )
 AGENTS = {
     "hopper-ppo": "--model.init_args.epochs=2 --model.init_args.minibatch=20",
-    "hopper-decqn": "--model.init_args.width=16 --model.init_args.warm_up=200 --model.init_args.batch=16",
+    "hopper-decqn": "--model.init_args.width=16 --model.init_args.warm_up=200 --model.init_args.batch=16 "
+    "--model.init_args.averaging=0.05",
 }
 
 

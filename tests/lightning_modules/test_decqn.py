@@ -19,6 +19,7 @@ def agent():
         discount=0.9, reward_scale=0.1, learning_rate=0.01, polyak=0.05, averaging=0.25,
     )  # fmt: skip
     agent.build(5, 2, 4)
+    agent.on_fit_start()
     return agent
 
 
@@ -162,3 +163,23 @@ def test_a_memory_goes_on_from_its_state():
     assert one.kept.added == other.kept.added
     for name in COLUMNS:
         assert torch.equal(one.kept.columns[name], other.kept.columns[name]), name
+
+
+def test_a_checkpoint_holds_the_weights_that_are_judged_and_learning_goes_on_with_the_last(agent):
+    agent.mean.copy_(torch.randn_like(agent.mean))
+    observations = torch.randn(7, 5, dtype=torch.float64)
+    mean, last, torques = agent.mean.clone(), agent.vector.detach().clone(), agent.policy(observations)
+    checkpoint = {"state_dict": agent.state_dict()}
+    agent.on_save_checkpoint(checkpoint)
+    saved = dict(checkpoint["state_dict"])
+    agent.vector.detach().zero_()
+    agent.on_load_checkpoint({"state_dict": saved})  # of weights alone, as they are watched too
+    agent.load_state_dict(saved)
+    assert torch.equal(agent.policy(observations), torques)
+    assert torch.equal(agent.vector, mean)
+    checkpoint["learning"]["last"] = last
+    agent.on_load_checkpoint(checkpoint)
+    agent.load_state_dict(checkpoint["state_dict"])
+    assert torch.equal(agent.vector, last)
+    assert torch.equal(agent.mean, mean)
+    assert torch.equal(agent.policy(observations), torques)
