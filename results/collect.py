@@ -41,6 +41,11 @@ class Row:
         return tuple(record.run_id for record in self.records)
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of those that have one; other people's predictions have none."""
+        return tuple(record.seed for record in self.records if record.seed is not None)
+
+    @property
     def values(self) -> tuple[float, ...]:
         """What each of them measured."""
         return tuple(record.metrics[self.reading.metric].value for record in self.records)
@@ -120,7 +125,7 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
     ]
     official = [record for record in candidates if record.official]
     if official:
-        return _with_replaced(judge(claim, reading, newest_group(official)), official)
+        return _with_seeds(judge(claim, reading, newest_group(official)), official)
     incomparable = newest_group([record for record in candidates if not _comparable(claim, reading, record)])
     if incomparable:
         return judge(claim, reading, incomparable)
@@ -128,12 +133,26 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
     return Row(benchmark, claim, reading, "trained", "not run", None, note, ())
 
 
-def _with_replaced(row: Row, records: Sequence[Record]) -> Row:
-    """The row, with a note on official records whose seeds ran again since: the last of many may be the luckiest."""
-    seeds = {(record.seed, record.claim_hash) for record in row.records}
-    again = sum((each.seed, each.claim_hash) in seeds for each in records) - len(row.records)
-    words = [row.note] * bool(row.note) + [f"{again} earlier run(s) of the same seeds are replaced"] * bool(again)
-    return replace(row, note="; ".join(words))
+def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
+    """The row, with notes on its seeds, as luck can be sought in them.
+
+    They are not those that the claim fixed, or there are official records of the same seeds beside the newest.
+    """
+    notes = [row.note] * bool(row.note)
+    chosen, fixed = sorted(row.seeds), sorted(row.claim.seeds)
+    if chosen != fixed:
+        notes.append(f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}")
+    counted = {(record.seed, record.claim_hash) for record in row.records}
+    again = sum((each.seed, each.claim_hash) in counted for each in records) - len(row.records)
+    if again:
+        notes.append(f"{again} earlier run(s) of the same seeds are replaced")
+    return replace(row, note="; ".join(notes))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Numbers in order as a reader takes them in: `0 to 4`, or one by one where some between are missing."""
+    whole = len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:

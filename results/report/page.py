@@ -14,7 +14,8 @@ from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim
 from results.collect import miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING, number
-from results.report.sections import SYMBOLS, Section, commands, cost, files_of, least, section_of, title
+from results.report.repeating import kept, repeat, reproduce, score_again
+from results.report.sections import SYMBOLS, Section, cost, least, section_of, title
 
 REPORT = "results/report.html"
 ROOM = 2_500_000  # bytes for sheets
@@ -42,7 +43,8 @@ def render(sections: list[Section]) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters |= {"prose": prose, "number": number, "link": link, "quote": quote, "title": title}
-    templates.globals |= {"cost": cost, "commands": commands, "files_of": files_of, "least": least, "symbols": SYMBOLS}
+    templates.globals |= {"cost": cost, "kept": kept, "least": least, "symbols": SYMBOLS}
+    templates.globals |= {"reproduce": reproduce, "repeat": repeat, "score_again": score_again}
     miniatures = [row for section in sections for row in miniature_rows_of(section.benchmark)]
     return templates.get_template("page.html").render(
         sections=sections, miniatures=miniatures, warning=MINIATURE_WARNING

@@ -42,6 +42,10 @@ TO_DROP = (
     (r"font-family: [^;]*; ?", ""), (r"\s*\n\s*", " "), (r' transform="rotate\(-0 [^"]*"', ""),
 )  # fmt: skip
 
+# By what agents count their training, whose steps stand for many of each.
+COUNTERS = {"train/env_steps": "environment steps", "train/games": "games"}
+SCHEDULED = {"train/learning_rate", *COUNTERS}  # the recipe says how they go, so no run measures them
+
 Curves = Sequence[Mapping[str, Sequence[tuple[float, float]]]]
 
 
@@ -53,6 +57,7 @@ class Plot:
     description: str
     svg: str
     csv: str
+    kinds: tuple[str, ...] = ()  # of what stands on a number line: claimed, measured, published
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,12 @@ def number_line(title: str, unit: str, claimed: Sequence[Claimed], marks: Sequen
         axes.spines["left"].set_visible(False)
         svg = _svg(figure)
     told = "; ".join([*(f"claimed: {each.value:g}" for each in claimed), *map(str, marks)])
-    return Plot(title, f"{title} in {unit}. {told}.", svg, _marks_csv(claimed, marks))
+    kinds = (*["claimed"] * bool(claimed), *dict.fromkeys(map(_kind, marks)))
+    return Plot(title, f"{title} in {unit}. {told}.", svg, _marks_csv(claimed, marks), kinds)
+
+
+def _kind(mark: Mark) -> str:
+    return "measured" if mark.interval else "published"
 
 
 def _draw(axes: Axes, mark: Mark, height: float) -> None:
@@ -115,20 +125,27 @@ def _marks_csv(claimed: Sequence[Claimed], marks: Sequence[Mark]) -> str:
     lines: list[tuple[str | float, ...]] = [("what", "name", "value", "low", "high")]
     lines += [("claimed", "with its margin", each.value, *sorted((each.value, each.least))) for each in claimed]
     for mark in marks:
-        whose = "measured" if mark.interval else "published"
-        lines.append((whose, mark.name, mark.value, *(mark.interval or ("", ""))))
+        lines.append((_kind(mark), mark.name, mark.value, *(mark.interval or ("", ""))))
         lines += [("run", mark.name, value, "", "") for value in mark.runs]
     return csv_of(lines)
 
 
-def learning_curves(title: str, runs: Curves) -> Plot:
-    """Every curve of some runs: their mean over the runs, and a band from the least to the most of them."""
-    bands = {key: _band(runs, key) for key in sorted({key for run in runs for key in run}, key=_validation_first)}
+def learning_curves(title: str, runs: Curves) -> Plot | None:
+    """What runs measured on their way: the mean over the runs, and a band from the least to the most of them.
+
+    Returns:
+        None where they measured nothing.
+    """
+    keys = {key for run in runs for key in run} - SCHEDULED
+    if not keys:
+        return None
+    unit, runs = _counted(runs)
+    bands = {key: _band(runs, key) for key in sorted(keys, key=_validation_first)}
     rows = math.ceil(len(bands) / BESIDE)
     with mpl.rc_context(STYLE):
-        figure = _figure(8 * LINE * rows + LINE)
+        figure = _figure(9 * LINE * rows)
         axes = figure.subplots(rows, BESIDE, squeeze=False).ravel()
-        _place(figure, left=3.5, right=0.5, top=1.5, bottom=1.5, hspace=0.6, wspace=0.35)
+        _place(figure, left=3.5, right=0.7, top=1.5, bottom=2.5, hspace=0.8, wspace=0.4)
         for place in axes[len(bands) :]:
             place.remove()
         for place, (key, band) in zip(axes, bands.items(), strict=False):
@@ -136,17 +153,34 @@ def learning_curves(title: str, runs: Curves) -> Plot:
             place.fill_between(steps, low, high, color=MEASURED, alpha=0.3, linewidth=0)
             place.plot(steps, mean, color=MEASURED, marker="o" if len(steps) == 1 else "", markersize=3)
             place.set_title(key)
+            place.set_xlabel(unit)
             place.locator_params(nbins=4)
-            place.xaxis.set_major_formatter(_short)
-            place.yaxis.set_major_formatter(_short)
+            place.xaxis.set_major_formatter(short)
+            place.yaxis.set_major_formatter(short)
         svg = _svg(figure)
     told = "; ".join(f"{key} from {band[0, 1]:.4g} to {band[-1, 1]:.4g}" for key, band in bands.items())
-    return Plot(title, f"{title} over training steps, {len(runs)} runs: {told}.", svg, _bands_csv(bands))
+    return Plot(title, f"{title} over {unit}, {len(runs)} runs: {told}.", svg, _bands_csv(unit, bands))
 
 
-def _short(value: float, _: int) -> str:
-    """A number beside an axis; large ones as 20k or 1M."""
-    return EngFormatter(sep="")(value) if abs(value) >= 1e4 else f"{value:g}"
+def _counted(runs: Curves) -> tuple[str, Curves]:
+    """By what runs count their training, and their curves over that in the place of training steps."""
+    counter = next((key for key in COUNTERS if key in runs[0]), None)
+    if counter is None:
+        return "training steps", runs
+    each = [run[counter][-1][1] / run[counter][-1][0] for run in runs]  # of a training step, all of which are alike
+    return COUNTERS[counter], [
+        {key: [(step * count, value) for step, value in curve] for key, curve in run.items()}
+        for run, count in zip(runs, each, strict=True)
+    ]
+
+
+def short(value: float, _: int = 0) -> str:
+    """A number beside an axis, in few letters: large ones as 20k or 1M, small ones as 3e-4."""
+    if abs(value) >= 1e4:
+        return EngFormatter(sep="")(value)
+    if 0 < abs(value) < 1e-3:
+        return np.format_float_scientific(value, precision=2, trim="-", exp_digits=1)
+    return f"{value:g}"
 
 
 def _validation_first(key: str) -> tuple[bool, str]:
@@ -162,9 +196,9 @@ def _band(runs: Curves, key: str) -> np.ndarray[tuple[int, int], np.dtype[np.flo
     return np.array([(step, np.mean(each), min(each), max(each)) for step, each in sorted(found.items())])
 
 
-def _bands_csv(bands: Mapping[str, Iterable[Iterable[float]]]) -> str:
+def _bands_csv(unit: str, bands: Mapping[str, Iterable[Iterable[float]]]) -> str:
     lines = [(key, *(f"{value:.7g}" for value in row)) for key, band in bands.items() for row in band]
-    return csv_of([("curve", "step", "mean", "least", "most"), *lines])
+    return csv_of([("curve", unit, "mean", "least", "most"), *lines])
 
 
 def _figure(height: float) -> Figure:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.claim import Claim, Reading
-from benchmarks.modules import needs_data
 from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
 from results.collect import Row
@@ -21,7 +20,6 @@ SYMBOLS = {
     "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗",
 }  # fmt: skip
 SECONDS_AN_HOUR = 3600
-LISTED = 4  # files of predictions; of more the record is named, which lists them
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,9 @@ class Part:
 
     @property
     def anchor(self) -> str:
-        """Of its heading."""
-        variant = f"-{self.row.reading.variant}" if self.row.reading.variant else ""
-        return "-".join([self.row.benchmark + variant, *self.row.reading.metric.split("/"), self.row.origin])
+        """Of its heading; several records may be re-evaluated for one reading."""
+        which = self.row.origin if self.row.origin == "trained" else self.row.run_ids[0]
+        return re.sub(r"\W+", "-", f"{self.row.benchmark} {titled(self.row.reading)} {which}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:
 
 def _curves(row: Row) -> Plot | None:
     curves = [record.curves for record in row.records if record.curves]
-    return learning_curves(f"Learning curves of {title(row)}", curves) if curves else None
+    return learning_curves(f"Learning curves of {title(row)}", curves)
 
 
 def title(row: Row) -> str:
@@ -103,22 +101,3 @@ def cost(records: Sequence[Record]) -> str:
         return f"{used / SECONDS_AN_HOUR:.1f} GPU-hours"
     hours = sum(record.seconds for record in records) / SECONDS_AN_HOUR
     return f"{hours:.1f} h, no GPU" if hours >= 1 else f"{60 * hours:.0f} min, no GPU"
-
-
-def files_of(record: Record) -> dict[str, str]:
-    """Path -> SHA-256 of its predictions, where they are few."""
-    return {each.path: each.sha256 for each in record.predictions} if len(record.predictions) <= LISTED else {}
-
-
-def commands(row: Row) -> tuple[str, ...]:
-    """To run it and to check it."""
-    name, variant = row.benchmark, f"VARIANT={row.reading.variant or 'default'}"
-    data = " DATA=/path" if needs_data(row.claim) else ""
-    scored = [record for record in row.records if record.predictions]
-    check = (f"make validate-{name}{data} PREDICTIONS={_predictions(record)} {variant}" for record in scored[:1])
-    return (f"make reproduce-{name}{data} {variant}", *check, "make verify")
-
-
-def _predictions(record: Record) -> str:
-    """Their folder; of several test sets the one around all of theirs."""
-    return posixpath.commonpath([posixpath.dirname(each.path) for each in record.predictions])

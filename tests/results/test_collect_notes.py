@@ -1,4 +1,4 @@
-"""What a row says beside its verdict: runs that were replaced, and references that nobody compared."""
+"""What a row says beside its verdict: seeds that nobody fixed, replaced runs, references that nobody compared."""
 
 from dataclasses import replace
 
@@ -18,8 +18,24 @@ def test_seeds_that_were_run_again_are_counted():
     assert found.run_ids == ("full-s0-aaaaaaaaaaaa-2", "full-s1-aaaaaaaaaaaa", "full-s2-aaaaaaaaaaaa")
     assert found.note == "1 earlier run(s) of the same seeds are replaced"
     other = record(0, 91.5, finished="2027-02-01T00:00:00+00:00", run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12)
-    both = "training variance not covered; 2 earlier run(s) of the same seeds are replaced"
-    assert row(*once, again, other).note == both, "of another recipe too, but not of other seeds"
+    noted = row(*once, again, other).note
+    assert noted.endswith("; 2 earlier run(s) of the same seeds are replaced"), (
+        "of another recipe too, but not of other seeds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ran", "noted"),
+    [
+        ((0, 1, 2), ""),
+        ((2, 0, 1), ""),
+        ((0, 1, 2, 3, 4), "seeds 0 to 4 instead of the claim's 0 to 2"),
+        ((0, 1), "seeds 0 to 1 instead of the claim's 0 to 2"),
+        ((3, 5, 7), "seeds 3, 5, 7 instead of the claim's 0 to 2"),
+    ],
+)
+def test_seeds_that_the_claim_did_not_fix_are_named(ran, noted):
+    assert row(*(record(seed, 91.5) for seed in ran)).note == noted
 
 
 def test_runs_that_were_no_evidence_are_not_counted():

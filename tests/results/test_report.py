@@ -12,16 +12,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
 import pytest
 
 from benchmarks import paths
 from benchmarks.schema import Baseline, StoredFile, Throughput
 from benchmarks.strict import load_claim
 from results.collect import judge
-from results.report import page
-from results.report.plots import Claimed, Mark, learning_curves, number_line
-from results.report.sections import commands, cost, least
+from results.report import page, repeating
+from results.report.repeating import repeat
+from results.report.sections import cost, least
 from tests.results.records import miniature_record, put, record
 
 CHECKOUT = Path(__file__).parents[2]
@@ -34,7 +33,7 @@ def repository(tmp_path, monkeypatch):
     """A repository with ImageNet's claim and no records."""
     (tmp_path / "benchmarks/imagenet").mkdir(parents=True)
     shutil.copy(CHECKOUT / "benchmarks/imagenet/claim.yaml", tmp_path / "benchmarks/imagenet")
-    for module in (page, paths):
+    for module in (page, paths, repeating):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
@@ -153,20 +152,75 @@ def test_cost():
     assert cost([with_gpus]) == "192.0 GPU-hours"
 
 
-def test_the_commands_name_the_variant_and_the_predictions():
-    row = judge(CLAIM, CLAIM.readings[0], [record(0, 91.4)])
-    assert commands(row) == (
-        "make reproduce-imagenet DATA=/path VARIANT=default",
-        "make validate-imagenet DATA=/path PREDICTIONS=results/runs/x/predictions VARIANT=default",
-        "make verify",
+def made_at(commit, *seeds, **changes):
+    return [record(seed, 91.4, environment=replace(record().environment, commit=commit), **changes) for seed in seeds]
+
+
+def test_a_row_is_repeated_by_its_own_seeds_at_its_own_commit(repository):
+    put(repository, *made_at("c" * 40, 0, 1, 2, 3))
+    found = html.unescape(report(repository))
+    assert (
+        "<pre>git checkout cccccccccccc\nmake reproduce-imagenet DATA=/path VARIANT=default SEEDS=0,1,2,3 FRESH=1</pre>"
+    ) in found
+    assert "seeds 0 to 3 instead of the claim's 0 to 2" in found
+
+
+def test_runs_of_several_commits_are_repeated_at_each():
+    runs = [*made_at("a" * 40, 0, 2), *made_at("b" * 40, 1), *made_at(None, 3)]
+    assert repeat(judge(CLAIM, CLAIM.readings[0], runs)) == (
+        "git checkout aaaaaaaaaaaa\nmake reproduce-imagenet DATA=/path VARIANT=default SEEDS=0,2 FRESH=1",
+        "git checkout bbbbbbbbbbbb\nmake reproduce-imagenet DATA=/path VARIANT=default SEEDS=1 FRESH=1",
+        "make reproduce-imagenet DATA=/path VARIANT=default SEEDS=3 FRESH=1",
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"variant": "wide"}, "CHECKPOINT=results/runs/x/last.ckpt"),
+        ({"checkpoint": None}, "PREDICTIONS=results/runs/x/predictions"),
+        ({"checkpoint": None, "variant": "default"}, "PREDICTIONS=results/runs/x/predictions VARIANT=default"),
+    ],
+)
+def test_what_was_only_scored_is_repeated_by_scoring(changes, subject):
+    again = record(0, 91.4, mode="validate", **changes)
+    (found,) = repeat(judge(CLAIM, CLAIM.readings[0], [again]))
+    assert found == f"git checkout cccccccccccc\nmake validate-imagenet DATA=/path {subject}"
 
 
 def test_of_several_test_sets_the_command_names_the_folder_around_them():
     folders = [f"results/runs/x/predictions/{name}" for name in ("newstest2014.de-en", "newstest2015.de-en")]
     files = tuple(StoredFile(f"{folder}/{name}", "0" * 64) for folder in folders for name in ("hyp.txt", "ref.txt"))
-    row = judge(CLAIM, CLAIM.readings[0], [record(0, 91.4, predictions=files)])
-    assert " PREDICTIONS=results/runs/x/predictions " in commands(row)[1]
+    again = record(0, 91.4, mode="validate", checkpoint=None, predictions=files)
+    (found,) = repeat(judge(CLAIM, CLAIM.readings[0], [again]))
+    assert found.endswith(" PREDICTIONS=results/runs/x/predictions")
+
+
+def test_files_that_are_here_are_linked_and_weights_can_be_scored_again(repository):
+    folder = repository / "results/records/imagenet/full-s1-aaaaaaaaaaaa"
+    weights = StoredFile(f"results/records/imagenet/{folder.name}/weights.ckpt", "2" * 64)
+    predictions = (StoredFile(f"results/records/imagenet/{folder.name}/predictions.csv", "3" * 64),)
+    put(repository, record(0, 91.4), record(1, 91.4, checkpoint=weights, predictions=predictions))
+    found = report(repository)
+    assert "predictions.csv <code" in found  # named
+    assert "predictions.csv</a>" not in found
+    assert "weights.ckpt" not in found
+    folder.mkdir()
+    for name in ("weights.ckpt", "predictions.csv"):
+        (folder / name).touch()
+    found = report(repository)
+    for name in ("weights.ckpt", "predictions.csv"):
+        assert f'<a href="records/imagenet/full-s1-aaaaaaaaaaaa/{name}"' in found
+    assert f"<pre>make validate-imagenet DATA=/path CHECKPOINT={weights.path}</pre>" in found
+
+
+def test_of_many_predictions_their_folder_is_linked(repository):
+    files = tuple(StoredFile(f"results/records/imagenet/x/games/{number}.sgf", "0" * 64) for number in range(5))
+    put(repository, record(0, 91.4, predictions=files))
+    (repository / "results/records/imagenet/x/games").mkdir(parents=True)
+    found = report(repository)
+    assert '<a href="records/imagenet/x/games"' in found
+    assert "games (5 files, their SHA-256 in the record)" in text_of(found)
 
 
 def test_baselines_are_those_of_the_reading(repository):
@@ -176,38 +230,12 @@ def test_baselines_are_those_of_the_reading(repository):
     assert found == ["majority class 0.50", "majority class 0.10"]
 
 
-def test_a_number_line_and_its_data():
-    marks = [Mark("ours", 91.5, (91.0, 92.0), (91.4, 91.6)), Mark("theirs (top-5)", 92.862)]
-    plot = number_line("test/top5", "%", [Claimed(91.3, 91.05)], marks)
-    assert plot.csv == (
-        "what,name,value,low,high\nclaimed,with its margin,91.3,91.05,91.3\nmeasured,ours,91.5,91.0,92.0\n"
-        "run,ours,91.4,,\nrun,ours,91.6,,\npublished,theirs (top-5),92.862,,\n"
-    )
-    assert plot.description == (
-        "test/top5 in %. claimed: 91.3; ours: 91.50, 95 % interval 91.00 to 92.00; theirs (top-5): 92.86."
-    )
-    assert "theirs (top-5)" in plot.svg
-    assert "var(--claimed)" in plot.svg
-    assert "#0101" not in plot.svg  # every colour is the page's
-
-
-def test_marks_stand_at_their_places():
-    """A published value midway between two others is drawn midway."""
-    plot = number_line("m", "%", [], [Mark("a", 10.0), Mark("b", 20.0), Mark("c", 15.0)])
-    places = [float(x) for x in re.findall(r'<use xlink:href="#[^"]*" x="([\d.]+)"[^>]*stroke-linejoin', plot.svg)]
-    assert len(places) == 3
-    assert np.isclose(places[2], (places[0] + places[1]) / 2, atol=1e-3)
-    assert places[0] < places[1]
-
-
-def test_learning_curves_are_a_mean_in_a_band():
-    first = {"val/top5": ((100.0, 80.0), (200.0, 91.0)), "train/loss": ((50.0, 2.0),)}
-    second = {"val/top5": ((100.0, 84.0),)}
-    plot = learning_curves("Curves", [first, second])
-    assert plot.csv == (
-        "curve,step,mean,least,most\nval/top5,100,82,80,84\nval/top5,200,91,91,91\ntrain/loss,50,2,2,2\n"
-    )
-    assert plot.description == ("Curves over training steps, 2 runs: val/top5 from 82 to 91; train/loss from 2 to 2.")
+def test_a_legend_is_of_what_stands_there(repository):
+    text = text_of(report(repository))
+    assert "claimed, with its margin; published by others. These numbers" in text.replace("\xa0", " ")
+    assert "measured here" not in text
+    put(repository, record(0, 91.4))
+    assert "measured here: interval, mean and each run;" in text_of(report(repository))
 
 
 def test_the_data_behind_a_link_are_those_of_the_plot(repository):

@@ -72,8 +72,31 @@ def test_whoever_cannot_see_it_can_read_it(opened):
     assert [(each["id"], [node["html"] for node in each["nodes"][:3]]) for each in found] == []
 
 
-def test_it_prints(chromium, address):
-    tab = chromium.new_page()
+def test_it_prints_whole_and_dark_on_white_whatever_is_closed_and_however_dark_the_screen(chromium, address):
+    tab = chromium.new_page(color_scheme="dark")
     tab.goto(address)
+    tab.emulate_media(media="print")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(26, 26, 26)"
+    inside = tab.locator("details:not(.screen) > :not(summary)")
+    assert inside.count()
+    assert inside.evaluate_all("all => all.filter(each => !each.checkVisibility()).length") == 0
     assert tab.pdf(format="A4").startswith(b"%PDF")
     tab.close()
+
+
+def test_no_name_beside_an_axis_is_cut_off(opened):
+    tab, *_ = opened
+    cut = tab.evaluate("""() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+        const {left, right} = svg.getBoundingClientRect()
+        const outside = text => text.left < left - 1 || text.right > right + 1
+        return [...svg.querySelectorAll('text')].filter(each => outside(each.getBoundingClientRect()))
+            .map(each => each.textContent)
+    })""")
+    assert cut == []
+
+
+def test_names_in_the_page_are_unique(opened):
+    tab, *_ = opened
+    names = tab.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(names) == len(set(names))
