@@ -118,7 +118,7 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
     root = locate_data(asked, training=False)
-    variant = variant_of(asked, path, root)
+    variant = asked.variants[0] if options.variant else variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
     predicted = tests_of(asked, variant, path, root)
     scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
