@@ -9,6 +9,15 @@ from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
 
 
+def missing(claim: Claim) -> tuple[str, ...]:
+    """The files that are not there among those without which no run of the claim ends; only some are read before it."""
+    named = [("results.scoring", claim.task)]
+    named += [(f"datamodules.{package}", claim.dataset) for package in ("baselines", "sheets")]
+    if _there("results.scoring", claim.task) and not hasattr(scoring(claim), "truth"):
+        named.append(("datamodules.layouts", claim.dataset))  # the task makes no examples, so they are read
+    return tuple(_file(*each) for each in named if not _there(*each))
+
+
 def scoring(claim: Claim) -> Any:
     """The module that reads, writes and scores the predictions of the claim's task."""
     return _named_module("results.scoring", claim.task)
@@ -16,7 +25,7 @@ def scoring(claim: Claim) -> Any:
 
 def needs_data(claim: Claim) -> bool:
     """Whether the claim's data lie on disk; environments make their own."""
-    return (ROOT / "datamodules" / "layouts" / f"{claim.dataset}.py").is_file()
+    return _there("datamodules.layouts", claim.dataset)
 
 
 def truth(claim: Claim, root: str | None, split: str) -> Any:
@@ -81,11 +90,18 @@ def foreign(claim: Claim) -> Any | None:
 def _named_module(package: str, name: str) -> Any:
     module = _optional_module(package, name)
     if module is None:
-        raise UserError(f"claim.yaml names {name!r}, but there is no {package.replace('.', '/')}/{name}.py")
+        raise UserError(f"claim.yaml names {name!r}, but there is no {_file(package, name)}")
     return module
 
 
 @cache
 def _optional_module(package: str, name: str) -> Any | None:
-    there = (ROOT / package.replace(".", "/") / f"{name}.py").is_file()
-    return importlib.import_module(f"{package}.{name}") if there else None
+    return importlib.import_module(f"{package}.{name}") if _there(package, name) else None
+
+
+def _there(package: str, name: str) -> bool:
+    return (ROOT / _file(package, name)).is_file()
+
+
+def _file(package: str, name: str) -> str:
+    return f"{package.replace('.', '/')}/{name}.py"

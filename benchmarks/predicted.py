@@ -11,24 +11,31 @@ from benchmarks.paths import relative
 
 
 def variant_of(asked: Request, path: Path, root: str | None) -> str | None:
-    """The variant that is predicted: the one asked for, or of several with one protocol the first.
+    """The variant that is predicted where the user names none: of several the first, where nothing hangs on which.
 
     Raises:
-        UserError: those that could be meant differ in the protocol, of which predictions say nothing.
+        UserError: predictions do not say which is meant, and those that could be differ in the protocol, or readings of
+            several are about one metric, of which one system would then settle all.
     """
     meant = _meant(asked, path, root)
-    if any(asked.claim.signature(variant) != asked.claim.signature(meant[0]) for variant in meant):
-        names = " or ".join(f"VARIANT={variant or DEFAULT}" for variant in meant)
-        raise UserError(f"{asked.benchmark} has several variants, whose protocols differ. Say which is meant: {names}.")
-    return meant[0]
+    read = {(reading.variant, reading.metric) for reading in asked.claim.testable if reading.variant in meant}
+    once = len(read) == len({metric for _, metric in read})
+    if once and all(asked.claim.signature(variant) == asked.claim.signature(meant[0]) for variant in meant):
+        return meant[0]
+    names = " or ".join(f"VARIANT={variant or DEFAULT}" for variant in meant)
+    raise UserError(
+        f"{asked.benchmark} has several variants, and predictions do not say which made them. Say which is meant: "
+        f"{names}."
+    )
 
 
 def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ...]:
     """The variants that predictions can be of: where test sets differ and a file tells its own, those tested on it."""
-    tests = {variant: asked.claim.splits(variant) for variant in asked.variants}
+    variants = asked.claim.variants
+    tests = {variant: asked.claim.splits(variant) for variant in variants}
     tell = getattr(scoring(asked.claim), "split_of", None)
     if tell is None or len(set(tests.values())) == 1:
-        return asked.variants
+        return variants
     found = tell(path, {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits})
     return tuple(variant for variant, splits in tests.items() if found in dict(splits).values())
 

@@ -14,8 +14,8 @@ from benchmarks.config import NO_YAML
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
-from benchmarks.modules import scoring
-from benchmarks.paths import ROOT, benchmark_folder, relative
+from benchmarks.modules import missing, scoring
+from benchmarks.paths import benchmark_folder, relative
 from benchmarks.schema import Identity, Record, StageRecord
 
 MOST_PROBLEMS = 4
@@ -78,8 +78,8 @@ def load_claim(benchmark: str) -> Claim:
     """The claim of a benchmark.
 
     Raises:
-        UserError: the file cannot be read, breaks the schema, has a margin without a reason, no headline, two readings
-            of one name, or a metric that its task does not measure.
+        UserError: the file cannot be read, breaks the schema, names modules that are not there, has a margin without a
+            reason, no headline, two readings of one name, or a metric that its task does not measure.
     """
     path = benchmark_folder(benchmark) / "claim.yaml"
     claim = _parse_yaml(Claim, path)
@@ -89,13 +89,16 @@ def load_claim(benchmark: str) -> Claim:
 
 
 def _problems(claim: Claim) -> list[str]:
+    if absent := missing(claim):
+        return [
+            f"dataset {claim.dataset!r} and task {claim.task!r} need {', '.join(absent)}, not there. Name "
+            "others, or write what README.md lists under `Adding a benchmark`"
+        ]
     measured = scoring(claim).METRICS
     names = [reading.name for reading in claim.readings]
     found = [f"readings: the name {name!r} stands twice; rename one" for name in set(names) if names.count(name) > 1]
     if not claim.readings or not claim.seeds:
         found.append("readings and seeds need at least one entry each")
-    if not (ROOT / "datamodules" / f"{claim.dataset}.py").is_file():
-        found.append(f"dataset: there is no datamodules/{claim.dataset}.py; name one that is there")
     try:
         _ = claim.best_on
     except ValueError as error:

@@ -20,13 +20,14 @@ from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
-from benchmarks.modules import scoring
+from benchmarks.modules import layouts, needs_data, scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.predicted import tests_of, variant_of
 from benchmarks.runs import announce, now, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
 from benchmarks.strict import write_new_record
 from datamodules.layouts.digest import counted
+from datamodules.layouts.official import lacking
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")
@@ -61,12 +62,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the scoring came to, on which data, and where and with which configuration it ran."""
+    """What the scoring came to, on which data, and where and with which configuration it ran.
+
+    `lacking` says which test sets are not whole, on which nothing official is measured.
+    """
 
     scored: Scored
     data: dict[str, Any]
     environment: Environment
     config: Settings | None
+    lacking: tuple[str, ...]
 
 
 def validate(options: Namespace) -> None:
@@ -118,7 +123,7 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
     # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
     root = locate_data(asked, training=False)
-    variant = variant_of(asked, path, root)
+    variant = asked.variants[0] if options.variant else variant_of(asked, path, root)
     signature = asked.claim.signature(variant) if asked.profile == "full" else {}
     predicted = tests_of(asked, variant, path, root)
     scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
@@ -126,8 +131,9 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
         announce(f"note: {note}")
     around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
-    data = _tested_data(tested for tested, _ in predicted)
-    return Subject(asked, hashes, variant=options.variant), Outcome(scored, data, around, None)
+    tests = [tested for tested, _ in predicted]
+    outcome = Outcome(scored, _tested_data(tests), around, None, _lacking(asked, tests))
+    return Subject(asked, hashes, variant=options.variant), outcome
 
 
 def _tested_data(tests: Iterable[HeldOut]) -> dict[str, Any]:
@@ -137,6 +143,14 @@ def _tested_data(tests: Iterable[HeldOut]) -> dict[str, Any]:
         if tested.root is not None:
             found |= counted(tested.split, tested.truth)
     return found
+
+
+def _lacking(asked: Request, tests: Iterable[HeldOut]) -> tuple[str, ...]:
+    """A line for each test set of the full profile that has another number of examples than the official one."""
+    if asked.profile != "full" or not needs_data(asked.claim):
+        return ()
+    counts = {each.split.partition(".")[0]: len(each.truth.ids) for each in tests}  # without the direction of WMT's
+    return lacking(counts, layouts(asked.claim).OFFICIAL)
 
 
 def _checkpoint(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome | None]:
@@ -205,7 +219,8 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     if scored is None:
         return None
     data = recorded(assembly.datamodule.identity) | _tested_data(tests)
-    return Outcome(scored, data, surroundings(assembly, trainer, code, None), assembly.portable())
+    around = surroundings(assembly, trainer, code, None)
+    return Outcome(scored, data, around, assembly.portable(), _lacking(asked, tests))
 
 
 @contextmanager
@@ -254,14 +269,14 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
 
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
-    asked, scored = subject.asked, outcome.scored
+    asked, scored, changed = subject.asked, outcome.scored, subject.deviations + outcome.lacking
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
         run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,
         metrics=scored.metrics, baselines={}, examples=scored.examples, checkpoint=subject.checkpoint,
         predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash,
-        claim_hash=asked.claim.hash, deviations=subject.deviations,
-        official=is_official(asked.claim, asked.profile, subject.deviations, outcome.environment, scored),
+        claim_hash=asked.claim.hash, deviations=changed,
+        official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
         references=scored.references, data=outcome.data,
     )  # fmt: skip

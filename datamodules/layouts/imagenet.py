@@ -62,10 +62,11 @@ def open_split(root: str, split: str) -> Split:
         split: `train` or `val`.
 
     Raises:
-        UserError: nothing there, no known form, still packed, split missing, a class without images, ground truth
-            that doesn't fit the images, two images of one id, shards missing, damaged or without their columns, or a
-            folder that may not be read.
+        UserError: no such split, nothing there, no known form, still packed, split missing, a class without images,
+            ground truth that doesn't fit the images, two images of one id, shards missing, damaged or without their
+            columns, or a folder that may not be read.
     """
+    _require_known(split)
     if root.startswith("hf:"):
         return parquet.open_hub(root, split)
     folder = Path(root)
@@ -80,9 +81,16 @@ def open_split(root: str, split: str) -> Split:
 
 
 @read_faults()
-def present(root: Path, split: str) -> bool:
+def present(root: str | Path, split: str) -> bool:
     """Whether a split lies in a folder, unpacked from its archive; raises UserError where shards are missing."""
+    _require_known(split)
+    root = Path(root)
     return (root / split).is_dir() or bool(parquet.shards(root, split) or arrow.shards(root, split))
+
+
+def _require_known(split: str) -> None:
+    if split not in OFFICIAL:
+        raise UserError(f"there is no split {split!r} of ImageNet. Known: {', '.join(OFFICIAL)}.")
 
 
 def truth(root: str, split: str) -> Truth:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 
 def lacking(found: Mapping[str, int], official: Mapping[str, int]) -> tuple[str, ...]:
-    """A line for each split that has another number of examples than the official one."""
+    """A line for each split that has another number of examples than the official one; of some there is none."""
     return tuple(
         f"{split}: {count:,} examples, officially {official[split]:,}"
         for split, count in found.items()
-        if count != official[split]
+        if count != official.get(split, count)
     )

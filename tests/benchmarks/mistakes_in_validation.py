@@ -105,6 +105,10 @@ CASES = [
         ("go has several variants", "VARIANT=default or VARIANT=dqn or VARIANT=9x9"), empty_folder,
     ),
     Case(
+        "games of any variant in the miniature", "validate go --profile=mini --predictions={bad}",
+        ("VARIANT=default or VARIANT=dqn or VARIANT=9x9",), empty_folder,
+    ),
+    Case(
         "drives of any variant", "validate driving --predictions={bad}", ("VARIANT=default or VARIANT=long",), text_file
     ),
     Case(

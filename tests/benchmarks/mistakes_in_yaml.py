@@ -1,10 +1,14 @@
-"""Mistakes in the YAML files of a benchmark; `Case.edits` knows the two functions here by their names."""
+"""Mistakes in the YAML files of a benchmark; `Case.edits` knows the functions here by their names."""
 
 from tests.benchmarks.mistakes import REPRODUCE, TRAIN, Case
 
 
 def edited(name, old, new):
     return lambda desk: desk.edit(name, old, new)
+
+
+def edited_everywhere(name, old, new):
+    return lambda desk: desk.config(name).write_text(desk.config(name).read_text().replace(old, new))
 
 
 def rewritten(name, text):
@@ -64,11 +68,20 @@ CASES = [
         edited("claim.yaml", "- name: top-1", "- name: top-5"),
     ),
     Case(
-        "a data set that is none", REPRODUCE, ("claim.yaml", "datamodules/imagenett.py"),
+        "a data set that is none", REPRODUCE,
+        (
+            "claim.yaml", "datamodules/baselines/imagenett.py, datamodules/sheets/imagenett.py, ",
+            "datamodules/layouts/imagenett.py", "Adding a benchmark",
+        ),
         edited("claim.yaml", "dataset: imagenet", "dataset: imagenett"),
     ),
     Case(
         "a task that is none", REPRODUCE, ("claim.yaml", "results/scoring/sorting.py"),
         edited("claim.yaml", "task: classification", "task: sorting"),
+    ),
+    Case(
+        "a split that is none", "validate imagenet --data={tree} --predictions={tree}",
+        ("there is no split 'test' of ImageNet", "train, val"),
+        edited_everywhere("claim.yaml", "split: val", "split: test"),
     ),
 ]  # fmt: skip

@@ -90,7 +90,7 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
     run, value = folder_of(trained), record_of(trained)["metrics"][f"{NAME}/return_above_idm"]["value"]
     for option in (
         [f"--checkpoint={run / 'weights.ckpt'}"],
-        [f"--predictions={run / 'predictions'}", "--profile=mini"],
+        [f"--predictions={run / 'predictions'}", "--profile=mini", "--variant=default"],
     ):
         code, out, err = trained.call("validate", "driving", *option)
         assert (code, err) == (0, ""), (out, err)

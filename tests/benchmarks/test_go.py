@@ -101,12 +101,12 @@ def test_mistakes_end_with_one_message(trained, tmp_path):
     code, _, err = trained.call("validate", "go", f"--checkpoint={run / 'last.ckpt'}", "--variant=9x9")
     assert (code, "is of a run with variant" in err) == (2, True), err
     shutil.copytree(run / "predictions/games", tmp_path / "games")
-    broken = tmp_path / "games/003-white.sgf"
+    broken, scoring = tmp_path / "games/003-white.sgf", ("validate", "go", "--profile=mini", "--variant=default")
     broken.write_text(broken.read_text()[:40])
-    code, _, err = trained.call("validate", "go", "--profile=mini", f"--predictions={tmp_path / 'games'}")
+    code, _, err = trained.call(*scoring, f"--predictions={tmp_path / 'games'}")
     assert (code, "003-white.sgf" in err, err.count("\n")) == (2, True, 1), err
     broken.unlink()
-    code, _, err = trained.call("validate", "go", "--profile=mini", f"--predictions={tmp_path / 'games'}")
+    code, _, err = trained.call(*scoring, f"--predictions={tmp_path / 'games'}")
     assert (code, "are missing" in err, err.count("\n")) == (2, True, 1), err
     changed = trained.command[-1] + " --data.init_args.contest=6x6-komi9-level1"
     code, _, err = trained.call(*trained.command[:-1], changed)

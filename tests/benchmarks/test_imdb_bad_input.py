@@ -6,7 +6,8 @@ import pytest
 
 from tests.benchmarks import imdb_runs
 from tests.benchmarks.conftest import refused
-from tests.benchmarks.imdb_runs import ALONE, NETWORK_OF, command, folder_of, validate
+from tests.benchmarks.imdb_runs import ALONE, NETWORK_OF, TEST, command, folder_of, records_of, validate
+from tests.benchmarks.test_resume import finish
 
 tree, trained = imdb_runs.tree, imdb_runs.trained
 
@@ -94,7 +95,18 @@ def edited(trained, tmp_path, old, new):
 )
 def test_predictions_that_contradict_the_data_are_refused(workshop, trained, tree, tmp_path, old, new, message):
     path = edited(trained, tmp_path, old, new)
-    refused(workshop, *validate(tree, f"--predictions={path}"), message=message)
+    refused(workshop, *validate(tree, f"--predictions={path}", "--variant=scratch"), message=message)
+
+
+@pytest.mark.parametrize("profile", ["full", "mini"])
+def test_predictions_do_not_say_what_their_maker_had_read(workshop, trained, tree, profile):
+    """One system would settle the readings of all rungs."""
+    path = folder_of(trained) / "predictions/predictions.csv"
+    meant = "Say which is meant: VARIANT=default or VARIANT=scratch or VARIANT=context-1024."
+    refused(workshop, *validate(tree, f"--predictions={path}", f"--profile={profile}"), message=meant)
+    finish(workshop, *validate(tree, f"--predictions={path}", f"--profile={profile}", "--variant=scratch"))
+    (record,) = records_of(workshop, f"{profile}-validate-*")
+    assert (record["variant"], record["metrics"]["test/accuracy"]["n"]) == ("scratch", TEST)
 
 
 def test_a_run_that_never_validates_has_nothing_to_test(workshop, tree):

@@ -80,7 +80,7 @@ def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(tra
     folder = folder_of(trained)
     smaller = "--args=--data.init_args.evaluation_batch_size=400"  # so that no review has the same neighbours
     for subject in (
-        [f"--predictions={folder / 'predictions/predictions.csv'}", "--profile=mini"],
+        [f"--predictions={folder / 'predictions/predictions.csv'}", "--profile=mini", "--variant=default"],
         [f"--checkpoint={folder / 'weights.ckpt'}"],
         [f"--checkpoint={folder / 'best.ckpt'}", "--devices=2", smaller],
     ):

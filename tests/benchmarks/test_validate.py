@@ -102,6 +102,18 @@ def test_predictions_for_a_small_tree_are_not_comparable(desk):
     assert second.run_id == f"{first.run_id}-2"
     assert first.metrics == second.metrics
     assert not first.official
+    assert first.deviations == ("val: 37 examples, officially 50,000",)
+
+
+def test_a_test_set_that_is_not_whole_is_unofficial_though_the_claim_asks_for_no_more(desk):
+    desk.config("claim.yaml").write_text(desk.config("claim.yaml").read_text().replace("50000", "37"))
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    code, out, _ = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
+    assert code == 0
+    assert "note: DATA is not ILSVRC2012 whole (val: 37 examples, officially 50,000): unofficial" in out
+    assert out.count("unofficial: val: 37 examples, officially 50,000)") == 2
+    record = only_record(desk)
+    assert (record.official, record.deviations) == (False, ("val: 37 examples, officially 50,000",))
 
 
 def test_a_validation_that_another_overtakes_takes_the_next_number(desk, monkeypatch):
@@ -290,7 +302,7 @@ def test_published_weights_score_as_under_their_own_preset(desk, thousand_classe
 
     assert (record.mode, record.profile, record.checkpoint, record.seed) == ("validate", "full", None, None)
     assert record.environment.precision == "32-true"
-    assert record.deviations == ("threads: 4 -> 2",)
+    assert record.deviations == ("threads: 4 -> 2", "val: 1,000 examples, officially 50,000")
     assert record.config["data"]["init_args"]["resize"] == 80
 
 
