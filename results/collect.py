@@ -77,14 +77,36 @@ def standard_error_of(measurement: Measurement) -> float:
 
 
 def rows_of(benchmark: str) -> list[Row]:
-    """The rows of the committed tables: one a reading from trained runs, and one a re-evaluated record."""
+    """The rows of the committed tables: one a reading from trained runs, and one from what was re-evaluated."""
     claim = load_claim(benchmark)
     records = records_of(benchmark, "full")
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
-    for record in records:
-        if record.mode == "validate":
-            rows += [judge(claim, reading, [record]) for reading in measured_by(claim, record)]
+    for *others, record in _validations(records):
+        words = ["of " + _scored(record), f"{len(others)} other record(s) of it" if others else ""]
+        rows += [_noted(judge(claim, reading, [record]), *words) for reading in measured_by(claim, record)]
     return rows
+
+
+def _validations(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each checkpoint or file that was scored in one way; last the one that counts.
+
+    That is the newest, as of a seed, an official one before others.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=lambda each: each.official):
+        files = record.predictions if record.checkpoint is None else (record.checkpoint,)
+        if record.mode == "validate":
+            key = (*(file.sha256 for file in files), record.variant, record.deviations)
+            groups.setdefault(key, []).append(record)
+    return sorted(groups.values(), key=lambda its: (its[-1].finished, its[-1].run_id))
+
+
+def _scored(record: Record) -> str:
+    """The checkpoint or the predictions that a validation scored, by the path of the first file."""
+    if record.checkpoint is not None:
+        return record.checkpoint.path
+    first, *others = record.predictions
+    return first.path + (f" and {len(others)} more" if others else "")
 
 
 def miniature_rows_of(benchmark: str) -> list[Row]:
@@ -120,7 +142,9 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
     ]
     official = [record for record in candidates if record.official]
     if official:
-        return _with_replaced(judge(claim, reading, newest_group(official)), official)
+        unofficial = len(candidates) - len(official)
+        row = _with_replaced(judge(claim, reading, newest_group(official)), official)
+        return _noted(row, f"{unofficial} unofficial run(s)" if unofficial else "")
     incomparable = newest_group([record for record in candidates if not _comparable(claim, reading, record)])
     if incomparable:
         return judge(claim, reading, incomparable)
@@ -132,8 +156,12 @@ def _with_replaced(row: Row, records: Sequence[Record]) -> Row:
     """The row, with a note on official records whose seeds ran again since: the last of many may be the luckiest."""
     seeds = {(record.seed, record.claim_hash) for record in row.records}
     again = sum((each.seed, each.claim_hash) in seeds for each in records) - len(row.records)
-    words = [row.note] * bool(row.note) + [f"{again} earlier run(s) of the same seeds are replaced"] * bool(again)
-    return replace(row, note="; ".join(words))
+    return _noted(row, f"{again} earlier run(s) of the same seeds are replaced" if again else "")
+
+
+def _noted(row: Row, *words: str) -> Row:
+    """The row, with more in its note; empty words say nothing."""
+    return replace(row, note="; ".join(filter(None, (row.note, *words))))
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:
