@@ -9,6 +9,7 @@ import yaml
 from benchmarks import environment
 from benchmarks.artefacts import keep_with_record
 from benchmarks.checkpointing import LAST, WEIGHTS
+from benchmarks.claim import DEFAULT
 from benchmarks.config import deviations
 from benchmarks.controls import Controls, require_launcher
 from benchmarks.curves import METRICS, curves
@@ -76,8 +77,17 @@ def show(plan: Plan, record_path: Path) -> None:
     """
     record = load_record(record_path)
     plan.require_data_of(record, "start another run with FRESH=1")
-    announce(f"{plan.run_id} is finished; FRESH=1 would start another.")
+    announce(f"{plan.run_id} is finished{_and_then(plan, record)}")
     announce(f"{summary(plan.claim, record)}\nrecord     {relative(record_path)}")
+
+
+def _and_then(plan: Plan, record: Record) -> str:
+    """How another run is started, and why where this one is no evidence."""
+    if record.official or record.profile == "mini":
+        return "; FRESH=1 would start another."
+    why = f" ({'; '.join(record.deviations)})" if record.deviations else ""
+    which = f" VARIANT={record.variant or DEFAULT}" if len(plan.claim.variants) > 1 else ""
+    return f", but unofficial{why}; once that is mended, FRESH=1 SEEDS={record.seed}{which} makes an official one."
 
 
 def finish(plan: Plan, record_path: Path) -> None:

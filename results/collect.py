@@ -82,14 +82,36 @@ def standard_error_of(measurement: Measurement) -> float:
 
 
 def rows_of(benchmark: str) -> list[Row]:
-    """The rows of the committed tables: one a reading from trained runs, and one a re-evaluated record."""
+    """The rows of the committed tables: one a reading from trained runs, and one from what was re-evaluated."""
     claim = load_claim(benchmark)
     records = records_of(benchmark, "full")
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
-    for record in records:
-        if record.mode == "validate":
-            rows += [judge(claim, reading, [record]) for reading in measured_by(claim, record)]
+    for *others, record in _validations(records):
+        words = ["of " + _scored(record), f"{len(others)} other record(s) of it" if others else ""]
+        rows += [_noted(judge(claim, reading, [record]), *words) for reading in measured_by(claim, record)]
     return rows
+
+
+def _validations(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each checkpoint or file that was scored in one way; last the one that counts.
+
+    That is the newest, as of a seed, an official one before others.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=lambda each: each.official):
+        files = record.predictions if record.checkpoint is None else (record.checkpoint,)
+        if record.mode == "validate":
+            key = (*(file.sha256 for file in files), record.variant, record.deviations)
+            groups.setdefault(key, []).append(record)
+    return sorted(groups.values(), key=lambda its: (its[-1].finished, its[-1].run_id))
+
+
+def _scored(record: Record) -> str:
+    """The checkpoint or the predictions that a validation scored, by the path of the first file."""
+    if record.checkpoint is not None:
+        return record.checkpoint.path
+    first, *others = record.predictions
+    return first.path + (f" and {len(others)} more" if others else "")
 
 
 def miniature_rows_of(benchmark: str) -> list[Row]:
@@ -125,7 +147,9 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
     ]
     official = [record for record in candidates if record.official]
     if official:
-        return _with_seeds(judge(claim, reading, newest_group(official)), official)
+        unofficial = len(candidates) - len(official)
+        row = _with_seeds(judge(claim, reading, newest_group(official)), official)
+        return _noted(row, f"{unofficial} unofficial run(s)" if unofficial else "")
     incomparable = newest_group([record for record in candidates if not _comparable(claim, reading, record)])
     if incomparable:
         return judge(claim, reading, incomparable)
@@ -138,21 +162,25 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
 
     They are not those that the claim fixed, or there are official records of the same seeds beside the newest.
     """
-    notes = [row.note] * bool(row.note)
     chosen, fixed = sorted(row.seeds), sorted(row.claim.seeds)
-    if chosen != fixed:
-        notes.append(f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}")
     counted = {(record.seed, record.claim_hash) for record in row.records}
     again = sum((each.seed, each.claim_hash) in counted for each in records) - len(row.records)
-    if again:
-        notes.append(f"{again} earlier run(s) of the same seeds are replaced")
-    return replace(row, note="; ".join(notes))
+    return _noted(
+        row,
+        f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}" if chosen != fixed else "",
+        f"{again} earlier run(s) of the same seeds are replaced" if again else "",
+    )
 
 
 def _listed(numbers: Sequence[int]) -> str:
     """Numbers in order as a reader takes them in: `0 to 4`, or one by one where some between are missing."""
     whole = len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
     return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))
+
+
+def _noted(row: Row, *words: str) -> Row:
+    """The row, with more in its note; empty words say nothing."""
+    return replace(row, note="; ".join(filter(None, (row.note, *words))))
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.claim import Claim, Reading
+from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
@@ -139,13 +139,22 @@ def summary(claim: Claim, record: Record) -> str:
             but = f" but {', '.join(goal.spared)}" if goal.spared else ""
             lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline{but}")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
-    lines += _unjudged(claim, record)
+    lines += _unjudged(claim, record) + _no_verdict(claim, record)
     lines += [f"machine    between starts, {change}" for change in record.between_starts]
     if record.profile == "mini":
         lines.append(MINIATURE_WARNING)
     else:
         lines += [f"references of {prefix}: {each.checked}" for prefix, each in record.references.items()]
     return "\n".join(lines)
+
+
+def _no_verdict(claim: Claim, record: Record) -> list[str]:
+    """Why there is no verdict, where no reading fits."""
+    if measured_by(claim, record):
+        return []
+    made = f"variant {record.variant}" if record.variant else "any of these metrics"
+    about = ", ".join(f"{each.metric} (variant {each.variant or DEFAULT})" for each in claim.testable)
+    return [f"note: no reading of the claim is about {made}, so there is no verdict; they are about {about}"]
 
 
 def _unjudged(claim: Claim, record: Record) -> list[str]:

@@ -202,6 +202,7 @@ def _check_counts(root: str, release: Release) -> None:
         if (len(split), len(split.classes)) != (expected, release.num_classes):
             raise UserError(
                 f"{root}: {name} has {len(split):,} images of {len(split.classes):,} classes; the release has "
-                f"{expected:,} of {release.num_classes:,}. Remove that split and unpack its archive again."
+                f"{expected:,} of {release.num_classes:,}. For the release, move that split away and "
+                "unpack its archive; other data need no preparation."
             )
         print(f"{root}: {name} is complete, {len(split):,} images of {len(split.classes):,} classes")

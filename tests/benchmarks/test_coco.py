@@ -168,6 +168,7 @@ def test_a_variant_that_no_reading_names_is_scored_too(workshop, coco_tree, trai
         workshop, "validate", "coco", f"--data={coco_tree}", f"--predictions={results}", "--variant=retinanet-v2"
     )
     assert "test/AP50" in out
+    assert "note: no reading of the claim is about variant retinanet-v2, so there is no verdict; " in out
     (record,) = records_of(workshop, "full-validate-*")
     assert record["variant"] == "retinanet-v2"
 

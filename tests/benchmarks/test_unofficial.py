@@ -44,6 +44,16 @@ def test_a_run_says_so_when_it_starts_and_in_its_record(trained):
     assert (found.data["train"], found.data["val"]) == (160, 37)
 
 
+def test_whoever_asks_for_it_again_is_told_how_to_get_an_official_one(trained, small_tree):
+    code, out, err = trained.call(
+        "run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY)
+    )
+    assert (code, err) == (0, ""), (out, err)
+    (line,) = (line for line in out.splitlines() if "is finished" in line)
+    assert "is finished, but unofficial (" in line
+    assert line.endswith(f"; {UNKNOWN}; {LESS}); once that is mended, FRESH=1 SEEDS=0 makes an official one.")
+
+
 def test_so_is_a_run_that_went_on_with_another_torch(workshop, small_tree):
     command = ("run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY))
     assert interrupt(workshop, "step:3", signal.SIGTERM, *command)[0] == 128 + signal.SIGTERM

@@ -116,6 +116,19 @@ def test_a_test_set_that_is_not_whole_is_unofficial_though_the_claim_asks_for_no
     assert (record.official, record.deviations) == (False, ("val: 37 examples, officially 50,000",))
 
 
+def test_a_claim_about_what_nobody_measures_has_no_verdict_and_says_so(desk):
+    claim = desk.config("claim.yaml")
+    claim.write_text(claim.read_text().replace("metric: test/top5", "metric: test/accuracy"))
+    desk.edit("claim.yaml", "metric: test/top1", "metric: test/accuracy")
+    claim.write_text(claim.read_text().replace("beside: test/top5", "beside: test/accuracy"))
+    claim.write_text(claim.read_text().replace("beside: test/top1", "beside: test/accuracy"))
+    path = write_predictions(desk.tmp / "mine.csv", desk.tree)
+    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
+    assert (code, err) == (0, "")
+    assert "note: no reading of the claim is about any of these metrics, so there is no verdict; they are about " in out
+    assert "verdict  " not in out
+
+
 def test_a_validation_that_another_overtakes_takes_the_next_number(desk, monkeypatch):
     path = write_predictions(desk.tmp / "mine.csv", desk.tree)
     write = validate.write_new_record

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.claim import Miniature
 from benchmarks.errors import UserError
+from benchmarks.schema import StoredFile
 from benchmarks.strict import load_claim, write_record
 from results import collect
 from results.collect import judge, measured_by, miniature_rows_of, newest_group, rows_of, trained_row, verdicts
@@ -216,6 +217,25 @@ def test_an_unofficial_validation_says_so(folder):
     assert "unofficial: data.init_args.resize: 256 -> 232" in note
     put(folder, validation("full-validate-y", 91.5, official=False))
     assert "unofficial: uncommitted code" in rows_of("imagenet")[4].note
+
+
+def test_what_is_scored_several_times_has_one_row(folder):
+    """Of its newest record, but of an official one before others; another file, variant or way has a row of its own."""
+    again = {"finished": "2026-03-02T00:00:00+00:00"}
+    dirty = {"finished": "2026-03-03T00:00:00+00:00", "official": False}
+    put(
+        folder,
+        validation("full-validate-x", 91.5), validation("full-validate-x-2", 91.6, **again),
+        validation("full-validate-x-3", 91.7, **dirty), validation("full-validate-v", 91.5, variant="default"),
+        validation("full-validate-w", 91.5, deviations=("decoder: greedy -> beam",), official=False),
+        validation("full-validate-y", 91.5, predictions=(StoredFile("theirs.csv", "2" * 64),)),
+        validation("full-validate-z", 91.5, checkpoint=record().checkpoint),
+    )  # fmt: skip
+    found = {each.run_ids[0][-3:]: each for each in rows_of("imagenet")[2::2]}
+    assert sorted(found) == ["e-v", "e-w", "e-y", "e-z", "x-2"]
+    assert "of results/runs/x/predictions/predictions.csv; 2 other record(s) of it" in found["x-2"].note
+    assert found["e-y"].note.endswith("of theirs.csv")
+    assert found["e-z"].note.endswith("of results/runs/x/last.ckpt")
 
 
 def test_miniatures_and_full_runs_never_meet(folder):

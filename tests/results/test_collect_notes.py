@@ -49,6 +49,12 @@ def test_runs_that_were_no_evidence_are_not_counted():
         assert "earlier" not in row(earlier, again).note
 
 
+def test_unofficial_runs_are_counted_beside_official_ones():
+    """A seed that was run before its code was committed is shown as finished, and is no seed of the row."""
+    unofficial = record(2, 91.5, official=False, run_id="full-s2-aaaaaaaaaaaa")
+    assert row(record(0, 91.5), record(1, 91.5), unofficial).note.endswith("1 unofficial run(s)")
+
+
 @pytest.mark.parametrize(("official", "noted"), [(None, True), (True, False)])
 def test_references_that_nobody_compared_are_noted(official, noted):
     references = {"test": References("0" * 64, official, "somehow")}
