@@ -97,7 +97,7 @@ class Plan:
         found: dict[str, Any] = {}
         for stage in self.stages:
             stage.assembly.datamodule.setup("fit")
-            found |= {stage.prefix + key: value for key, value in stage.assembly.datamodule.identity.items()}
+            found |= {stage.prefix + key: value for key, value in stage.assembly.datamodule.fingerprint.items()}
         return found
 
     def require_data_of(self, record: Record, otherwise: str) -> None:

@@ -119,7 +119,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
     tell_of_other_references(plan.tests)
-    identity = plan.data()
+    fingerprint = plan.data()
     for stage in plan.stages:
         data, module = stage.assembly.datamodule, stage.assembly.module
         if not (stage.folder / LAST).exists():
@@ -128,7 +128,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
         data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
     require_one_network(plan)
     first = plan.stages[0].assembly.module
-    beginning = begin_or_continue(plan.folder, identity, code, lambda: first.initialised_from)
+    beginning = begin_or_continue(plan.folder, fingerprint, code, lambda: first.initialised_from)
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning

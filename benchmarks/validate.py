@@ -218,7 +218,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
         scored = test(trainer, assembly.module, assembly.datamodule, tests, folder, path)
     if scored is None:
         return None
-    data = recorded(assembly.datamodule.identity) | _tested_data(tests)
+    data = recorded(assembly.datamodule.fingerprint) | _tested_data(tests)
     around = surroundings(assembly, trainer, code, None)
     return Outcome(scored, data, around, assembly.portable(), _lacking(asked, tests))
 
@@ -253,7 +253,7 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
     if subject.state is None:
         return
     trained = subject.state.get(type(datamodule).__qualname__, {}).get("classes")
-    here = datamodule.identity.get("classes")
+    here = datamodule.fingerprint.get("classes")
     if trained == here:
         return
     remedy = "Give the data it was trained on, or data of the same classes."

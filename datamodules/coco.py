@@ -154,7 +154,7 @@ class CocoData(ImageData):
         return self.truth.categories
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Categories, and the sizes of the splits that are open, with digests of their annotations."""
         found: dict[str, Any] = {"classes": list(self.truth.names)}
         for split in (self.train, self.val):

@@ -55,7 +55,7 @@ class DrivingData(EnvironmentData):
         self.episodes, self.validation_episodes, self.workers = episodes, validation_episodes, workers
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The task and its simulator."""
         return {"environment": self.scene.environment, "highway_env": version("highway-env")}
 

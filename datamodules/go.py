@@ -42,7 +42,7 @@ class GoData(ExperienceData):
         self.sizes = (self.contest.size,)
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The board, and who is played against."""
         return {"contest": self.tests[0], "opponent": known()}
 

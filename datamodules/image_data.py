@@ -63,7 +63,7 @@ class ImageData(BenchmarkData):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of its data."""
-        return self.identity
+        return self.fingerprint
 
     def verify(self, training: bool) -> None:
         """Looks at the head and the tail of every file before hours are spent.

@@ -76,7 +76,7 @@ class ImageNetData(ImageData):
         return split.classes
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Class names, and the sizes of the splits that are open, with digests of their ids and labels."""
         found: dict[str, Any] = {"classes": list(self.classes)}
         for split in (self.train, self.val):

@@ -110,7 +110,7 @@ class ImdbData(SequenceData):
         return self.names
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """How many reviews of what is open, and digests of them, and of the vocabulary and the training text in it.
 
         They are the same for the same reviews, in whichever form.

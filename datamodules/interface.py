@@ -23,7 +23,7 @@ class BenchmarkData(LightningDataModule):
 
     @property
     @abstractmethod
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What the data are, in plain values, once `setup` has run; a run that began on others is not continued."""
 
     @property

@@ -141,7 +141,7 @@ class LibriSpeechData(SequenceData):
         return {"normalisation": "upper case"}
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Size and digest of the subsets that are open, and the subwords of the training set."""
         found: dict[str, Any] = {}
         for recordings in (self.train, self.development, *self.tests.values()):

@@ -45,7 +45,7 @@ class LocomotionData(EnvironmentData):
         self.environment, self.episodes, self.validation_episodes = environment, episodes, validation_episodes
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The task and the physics."""
         return {"environment": self.environment, "mujoco": version("mujoco"), "gymnasium": version("gymnasium")}
 

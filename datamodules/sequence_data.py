@@ -60,7 +60,7 @@ class SequenceData(BenchmarkData):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of its data."""
-        return self.identity
+        return self.fingerprint
 
     def training_loader(self, examples: Sequences, collate: Collate) -> DataLoader[dict[str, Any]]:
         """Batches of this rank, from the step on where training stands."""

@@ -140,7 +140,7 @@ class WmtData(SequenceData):
         return {"direction": self.direction, **signatures()}
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Size and digest of the test sets that are open, and of the vocabulary and the training text in it."""
         found: dict[str, Any] = {}
         for sentences in self.tests.values():

@@ -15,7 +15,7 @@ class Unread(BenchmarkData):
     """Goes before the datamodule whose input is made up; there is nothing to be evaluated on."""
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Nothing that a run could go on with."""
         return {}
 

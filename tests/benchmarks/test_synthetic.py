@@ -12,6 +12,7 @@ from benchmarks.plan import Order, work_out
 from benchmarks.strict import load_claim
 from benchmarks.synthetic import in_parts, made_up
 from benchmarks.throughput import Stopwatch
+from tests.datamodules import fitting
 
 TINY = {
     "imagenet": {
@@ -93,7 +94,7 @@ def test_batches_are_as_long_as_they_are_said_to_be(benchmark):
     for assembly in assemblies_of(benchmark):
         data = assembly.datamodule
         data.workers = 0
-        data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1, global_step=0)
+        data.trainer = fitting.trainer()
         loader = data.train_dataloader()
         (keys, batch) = next(zip(loader.batch_sampler, loader, strict=False))
         lengths = data.lengths[[index for _, index in keys]]

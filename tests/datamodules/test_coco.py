@@ -184,7 +184,7 @@ def test_the_miniature_is_the_same_every_time_and_holds_the_traps(coco_tree, tmp
 
 
 @pytest.mark.parametrize("change", [{"category_id": 1}, {"bbox": [1.0, 1.0, 5.0, 5.0]}, {"iscrowd": 1}])
-def test_identity_changes_with_an_annotation(coco_tree, tmp_path, change):
+def test_fingerprint_changes_with_an_annotation(coco_tree, tmp_path, change):
     copied = shutil.copytree(coco_tree, tmp_path / "tree")
     file = copied / "annotations/instances_train2017.json"
     content = json.loads(file.read_text())
@@ -194,5 +194,7 @@ def test_identity_changes_with_an_annotation(coco_tree, tmp_path, change):
     before, after = data(coco_tree), data(copied)
     for datamodule in (before, after):
         datamodule.setup("fit")
-    assert [*before.identity] == ["classes", "train2017", "train2017 digest", "val2017", "val2017 digest"]
-    assert [key for key in before.identity if before.identity[key] != after.identity[key]] == ["train2017 digest"]
+    assert [*before.fingerprint] == ["classes", "train2017", "train2017 digest", "val2017", "val2017 digest"]
+    assert [key for key in before.fingerprint if before.fingerprint[key] != after.fingerprint[key]] == [
+        "train2017 digest"
+    ]

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from datamodules.miniature.imagenet import TRAPS
 from datamodules.sampling import example_generator
 from lightning_modules.classifier_scores import ClassifierScores
 from tests.conftest import ROOT
+from tests.datamodules.fitting import ready
 
 
 def data(root, rank=0, world=1, step=0, accumulate=1, **changes):
@@ -32,11 +32,7 @@ def data(root, rank=0, world=1, step=0, accumulate=1, **changes):
         "largest": 64, "ramp": [1, 2], "resize": 72, "crop": 64, "workers": 0,
     }  # fmt: skip
     made = ImageNetData(**settings | changes)
-    made.trainer = SimpleNamespace(
-        global_rank=rank, world_size=world, global_step=step, accumulate_grad_batches=accumulate
-    )
-    made.setup("fit")
-    return made
+    return ready(made, step, rank, world, accumulate)
 
 
 def drawn(datamodule, epochs=1):

@@ -114,7 +114,7 @@ def test_batches_do_not_depend_on_the_form_of_the_data(tree, tmp_path, changes):
         assert listed(ours) == listed(theirs)
     tested = [[text for batch in each.test_dataloader() for text in batch["texts"]] for each in (one, other)]
     assert sorted(tested[0]) == sorted(tested[1])
-    assert one.identity == other.identity
+    assert one.fingerprint == other.fingerprint
     assert one.left_out[0] == "train/neg/3_2"
     shown = open_reviews(str(shards), "train")
     assert shown.text(shown.ids.index(other.left_out[0])) == TEXTS["train/neg/3_2"]

@@ -1,7 +1,6 @@
 """LibriSpeech's examples: what a batch holds, and what is refused before training begins."""
 
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from datamodules.layouts import audio
 from datamodules.layouts.librispeech import open_split
 from datamodules.librispeech import LibriSpeechData
 from datamodules.subwords import BLANK, Subwords
+from tests.datamodules.fitting import ready
 
 
 def data(root, seed=3, workers=0, **changes):
@@ -20,14 +20,6 @@ def data(root, seed=3, workers=0, **changes):
         "training": ["train-clean-100"], "subwords": 24, "global_batch_size": 12, "evaluation_batch_size": 6,
     } | changes  # fmt: skip
     return LibriSpeechData(str(root), seed, workers=workers, **settings)
-
-
-def ready(datamodule, step=0, rank=0, world=1):
-    datamodule.setup("fit")
-    datamodule.trainer = SimpleNamespace(
-        global_rank=rank, world_size=world, accumulate_grad_batches=1, global_step=step
-    )
-    return datamodule
 
 
 @pytest.fixture
@@ -98,20 +90,20 @@ def test_only_the_test_sets_are_opened_to_test(copied):
         shutil.rmtree(copied / "LibriSpeech" / needless)
     datamodule = data(copied)
     datamodule.setup("test")
-    assert [*datamodule.identity] == ["test-clean", "test-clean digest"]
-    assert datamodule.identity["test-clean"] == 10
+    assert [*datamodule.fingerprint] == ["test-clean", "test-clean digest"]
+    assert datamodule.fingerprint["test-clean"] == 10
 
 
 @pytest.mark.parametrize("subset", ["train-clean-100", "dev-clean", "test-other"])
-def test_identity_changes_with_a_transcript_of_the_same_words(librispeech_tree, copied, subset):
+def test_fingerprint_changes_with_a_transcript_of_the_same_words(librispeech_tree, copied, subset):
     """Two of a chapter change places, which changes neither a count nor the vocabulary."""
-    before = ready(data(librispeech_tree)).identity
+    before = ready(data(librispeech_tree)).fingerprint
     file = next((copied / "LibriSpeech" / subset).glob("*/*/*.trans.txt"))
     first, second, *rest = [line.split(" ", 1) for line in file.read_text().splitlines()]
     assert first[1] != second[1]
     lines = [[first[0], second[1]], [second[0], first[1]], *rest]
     file.write_text("".join(" ".join(line) + "\n" for line in lines))
-    after = ready(data(copied)).identity
+    after = ready(data(copied)).fingerprint
     assert [key for key in before if before[key] != after[key]] == [f"{subset} digest"]
 
 

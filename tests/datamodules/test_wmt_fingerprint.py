@@ -22,7 +22,7 @@ def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
             (copied / f"{needless}.{side}").unlink()
     datamodule = data(copied)
     datamodule.verify(training=False)
-    assert {**datamodule.identity, "newstest2014.en-de digest": ""} == {
+    assert {**datamodule.fingerprint, "newstest2014.en-de digest": ""} == {
         "newstest2014.en-de": 23, "newstest2014.en-de digest": "",
     }  # fmt: skip
     assert list(datamodule.tests) == ["newstest2014.en-de"]
@@ -52,22 +52,22 @@ def test_a_direction_that_is_none_is_refused(tree):
         data(tree, direction="fr-en")
 
 
-def identity(root, **changes):
+def fingerprint(root, **changes):
     datamodule = data(root, **changes)
     datamodule.setup("fit")
-    assert datamodule.state_dict() == datamodule.identity
-    json.dumps(datamodule.identity)
-    return datamodule.identity
+    assert datamodule.state_dict() == datamodule.fingerprint
+    json.dumps(datamodule.fingerprint)
+    return datamodule.fingerprint
 
 
-def test_identity_says_what_there_is(tree):
-    found = identity(tree)
+def test_fingerprint_says_what_there_is(tree):
+    found = fingerprint(tree)
     kept = len(kept_by_hand(ready(data(tree)).subwords))
     assert {found[f"{key}.en-de"] for key in ("newstest2014", "newstest2015")} == {23, 12}
     assert (found["training pairs"], found["used"]) == (251, kept)
-    assert identity(tree) == found
-    assert identity(tree, subwords=SIZE + 1) != found
-    assert identity(tree, pairs=Filter(60, 1.2)) != found
+    assert fingerprint(tree) == found
+    assert fingerprint(tree, subwords=SIZE + 1) != found
+    assert fingerprint(tree, pairs=Filter(60, 1.2)) != found
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_identity_says_what_there_is(tree):
         pytest.param([(PAIRS[0][0].replace("e", "i", 1), PAIRS[0][1]), *PAIRS[1:]], id="a letter"),
     ],
 )
-def test_identity_changes_with_a_training_line(tree, tmp_path, changed):
+def test_fingerprint_changes_with_a_training_line(tree, tmp_path, changed):
     assert changed != PAIRS
-    assert identity(planted(tmp_path / "changed", changed)) != identity(tree)
+    assert fingerprint(planted(tmp_path / "changed", changed)) != fingerprint(tree)
 
 
-def test_identity_changes_with_a_reference(tree, copied):
+def test_fingerprint_changes_with_a_reference(tree, copied):
     file = copied / "newstest2015.de"
     file.write_bytes(file.read_bytes().replace(b"e", b"i", 1))
-    before, after = identity(tree), identity(copied)
+    before, after = fingerprint(tree), fingerprint(copied)
     assert [key for key in before if before[key] != after[key]] == ["newstest2015.en-de digest"]

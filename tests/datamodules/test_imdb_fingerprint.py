@@ -49,33 +49,33 @@ def test_only_the_test_set_is_needed_to_test(copied, tmp_path, monkeypatch):
     shutil.rmtree(copied / "aclImdb" / "train")
     datamodule = data(copied)
     datamodule.verify(training=False)
-    assert {**datamodule.identity, "test texts digest": ""} == {"test": 22, "test texts digest": ""}
+    assert {**datamodule.fingerprint, "test texts digest": ""} == {"test": 22, "test texts digest": ""}
     assert datamodule.left_out == ()
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(UserError, match="has no train"):
         data(copied).verify(training=True)
 
 
-def identity(root, **changes):
+def fingerprint(root, **changes):
     datamodule = data(root, **changes)
     datamodule.setup("fit")
-    assert datamodule.state_dict() == datamodule.identity
-    assert json.loads(json.dumps(datamodule.identity)) == datamodule.identity
-    return datamodule.identity
+    assert datamodule.state_dict() == datamodule.fingerprint
+    assert json.loads(json.dumps(datamodule.fingerprint)) == datamodule.fingerprint
+    return datamodule.fingerprint
 
 
-def test_identity_says_what_there_is(tree):
-    found = identity(tree)
+def test_fingerprint_says_what_there_is(tree):
+    found = fingerprint(tree)
     digest, tested = found.pop("reviews"), found.pop("test texts digest")
     counts = {"test": 22, "train": 79, "unsupervised": 0, "left out": 1, "held out": 9, "held out twice": 1}
     assert found == counts
-    masked = identity(tree, **MASKED)
+    masked = fingerprint(tree, **MASKED)
     nothing = {"held out": 0, "held out twice": 0, "reviews": digest, "test texts digest": tested}
     assert masked == {"test": 22, "train": 89, "unsupervised": 68, "left out": 3} | nothing
-    assert identity(tree, subwords=SIZE + 1)["reviews"] != digest
+    assert fingerprint(tree, subwords=SIZE + 1)["reviews"] != digest
     assert data(tree).signature == {"classes": 2, "outside_text": "none"}
 
 
 @pytest.mark.parametrize("changed", ["train/pos/9_9", "train/unsup/20_0", "test/pos/5_9"])
-def test_identity_changes_with_a_review(tree, tmp_path, changed):
-    assert identity(put(tmp_path, TEXTS | {changed: "another plot"})) != identity(tree)
+def test_fingerprint_changes_with_a_review(tree, tmp_path, changed):
+    assert fingerprint(put(tmp_path, TEXTS | {changed: "another plot"})) != fingerprint(tree)
