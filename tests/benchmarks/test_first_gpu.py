@@ -1,6 +1,8 @@
 """What no processor here can run: seen by what is asked of torch and Lightning, whose GPU is made up."""
 
+import os
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import torch
@@ -97,22 +99,16 @@ def test_a_full_gpu_is_one_message(capsys):
     )
 
 
-def test_steps_of_one_job_meet_apart(monkeypatch):
+@mock.patch.dict(os.environ)  # what it sets as well, or processes of later tests would meet there
+def test_steps_of_one_job_meet_apart():
     met = set()
     for step, node in ((0, "n[1-2]"), (1, "n[1-2]"), (2, "n3")):
         for name in ("MASTER_ADDR", "MASTER_PORT"):
-            monkeypatch.delenv(name, raising=False)
-        values = {
-            "SLURM_JOB_ID": "812345",
-            "SLURM_STEP_ID": step,
-            "SLURM_STEP_NODELIST": node,
-            "SLURM_NODELIST": "n[1-3]",
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(name, str(value))
+            os.environ.pop(name, None)
+        values = {"JOB_ID": "812345", "STEP_ID": str(step), "STEP_NODELIST": node, "NODELIST": "n[1-3]"}
+        os.environ.update({f"SLURM_{name}": value for name, value in values.items()})
         there = JobStep()
         met.add((there.main_address, there.main_port))
     assert met == {("n1", 17345), ("n1", 18354), ("n3", 19363)}
-    monkeypatch.setenv("MASTER_ADDR", "head")
-    monkeypatch.setenv("MASTER_PORT", "29500")
+    os.environ.update({"MASTER_ADDR": "head", "MASTER_PORT": "29500"})
     assert (JobStep().main_address, JobStep().main_port) == ("head", 29500)
