@@ -96,8 +96,8 @@ class Assembly:
         if arguments["strategy"] == "auto" and self.processes > 1:
             # Buffers are broadcast before validation (`SharedBuffers`): ranks may take unequal numbers of steps there.
             arguments["strategy"] = DDPStrategy(broadcast_buffers=False, timeout=PATIENCE)
-        # Torch's first choice on an H100: plans every new length anew (0.02 to 1 s), and its gradients under a mask are
-        # NaN for some (pytorch/pytorch#196678, since 2.11). Its other kernels are as fast at our sizes.
+        # Torch's first choice on an H100. It plans every new length anew, and its gradients under a mask are NaN at
+        # some lengths (pytorch/pytorch#196678, since 2.11).
         torch.backends.cuda.enable_cudnn_sdp(False)
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
