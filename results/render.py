@@ -51,6 +51,11 @@ def markdown(rows: Sequence[Row]) -> str:
     return table([COLUMNS, *map(cells, rows)])
 
 
+def markdown_without_runs(rows: Sequence[Row]) -> str:
+    """The same without the runs of each row, narrow enough for the README."""
+    return table([line[:-1] for line in (COLUMNS, *map(cells, rows))])
+
+
 def table(lines: Sequence[Sequence[str]]) -> str:
     """Cells as a table that GitHub renders; the first line is the header."""
     header, *body = lines

@@ -8,7 +8,14 @@ from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT, benchmarks
 from results.collect import Row, miniature_rows_of, rows_of
 from results.latex import latex
-from results.render import MINIATURE_WARNING, comma_separated, markdown, seeds_comma_separated, seeds_markdown
+from results.render import (
+    MINIATURE_WARNING,
+    comma_separated,
+    markdown,
+    markdown_without_runs,
+    seeds_comma_separated,
+    seeds_markdown,
+)
 
 TABLES = "results/tables"
 README = "README.md"
@@ -24,11 +31,12 @@ def write_tables() -> str:
     Raises:
         UserError: the README cannot be read, or has lost the place of its table; nothing is written then.
     """
-    files = committed({name: rows_of(name) for name in benchmarks()})
+    rows = {name: rows_of(name) for name in benchmarks()}
+    files = committed(rows)
     miniatures = [row for name in benchmarks() for row in miniature_rows_of(name)]
     warned = f"{MINIATURE_WARNING}\n\n{markdown(miniatures)}"
     local = {"miniature.md": warned, "miniature.csv": comma_separated(miniatures)}
-    readme = _with_claims(files["claims.md"])
+    readme = readme_with(rows)
     for name, text in (files | local).items():
         write_atomically(ROOT / TABLES / name, text.encode())
     write_atomically(ROOT / README, readme.encode())
@@ -49,8 +57,9 @@ def committed(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
     return files
 
 
-def _with_claims(table: str) -> str:
-    """The README with another table of claims."""
+def readme_with(rows: Mapping[str, Sequence[Row]]) -> str:
+    """The README with its table of claims made anew, of benchmark -> its rows from full records."""
+    table = markdown_without_runs([row for its in rows.values() for row in its])
     try:
         before = (ROOT / README).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

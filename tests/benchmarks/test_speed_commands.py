@@ -1,4 +1,4 @@
-"""Commands whose figures the README quotes, each as a process at its smallest sizes: are their tables still whole?"""
+"""Commands whose figures `results/README.md` quotes, each as a process at its smallest sizes: are the tables whole?"""
 
 import os
 import re
