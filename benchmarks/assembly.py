@@ -5,6 +5,7 @@ Constructors touch no disk and no network, so that every committed config can be
 
 import os
 import re
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -50,7 +51,8 @@ class _Parser(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         # The base class warns when arguments come from Python rather than from the command line. Settings are the whole
         # protocol: with JSONARGPARSE_DEFAULT_ENV, variables such as PL_TRAINER__MAX_STEPS would add to it unseen.
-        self.config = parser.parse_object(args, env=False)
+        # A copy: numbers in a list become floats in place, and 16.0 for 16 would be a deviation from the protocol.
+        self.config = parser.parse_object(deepcopy(args), env=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         return cast(Trainer, None)

@@ -64,8 +64,11 @@ def test_every_committed_config_is_instantiated_without_disk_and_network(
     benchmark, profile, variant, no_disk_no_network
 ):
     root = "/there/is/no/such/folder" if needs_data(load_claim(benchmark)) else None
-    for settings in stages(resolve_settings(benchmark, profile, variant, {})).values():
+    committed = resolve_settings(benchmark, profile, variant, {})
+    before = repr(committed)
+    for settings in stages(committed).values():
         assembly = Assembly(merge(settings, machine_settings(3, root)))
+        assert repr(committed) == before, "what the parser changes in place would be a deviation"
         module = type(assembly.module)
         assert module.__module__ + "." + module.__name__ == settings["model"]["class_path"]
         assert type(assembly.datamodule).__name__ == settings["data"]["class_path"].rpartition(".")[2]
