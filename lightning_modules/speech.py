@@ -22,7 +22,7 @@ from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
 from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
-from lightning_modules.schedules import warmed_cosine
+from lightning_modules.schedules import at_every_step, warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
 from lightning_modules.vocabulary import SubwordModule
 from results.scoring.speech import normalised
@@ -168,10 +168,7 @@ class SpeechRecognizer(SubwordModule):
         """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
         optimizer = self.make_optimizer(by_decay(self.parameters()))
         steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return at_every_step(optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps))
 
 
 def ctc_losses(logits: Tensor, lengths: Sequence[int], labels: Tensor, label_counts: Sequence[int]) -> Tensor:
