@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from datamodules.layouts.imagenet import Split, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import Split
 
 SIDE = 8
 MOST_TRAINING_IMAGES = 20_000  # a linear model of 192 inputs learns nothing from more

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datamodules.layouts.imagenet import Split, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import Split
 from datamodules.sheets.page import page
 from datamodules.sheets.thumbnails import data_address
 from results.scoring.classification import Predictions

@@ -10,7 +10,8 @@ from PIL import Image, ImageCms
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from datamodules.layouts.imagenet import check_classes, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import check_classes
 from datamodules.layouts.images import verify
 from datamodules.miniature import imagenet as miniature
 
