@@ -62,6 +62,11 @@ def unpacked(root):
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
+def digests(root):
+    """Of all that, by name."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in unpacked(root).items()}
+
+
 def proper(root):
     """What has its name there already."""
     return {name: data for name, data in unpacked(root).items() if "/." not in f"/{name}"}

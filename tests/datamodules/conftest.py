@@ -21,8 +21,7 @@ def own_cache(tmp_path_factory, monkeypatch):
 def own_place(tmp_path_factory):
     """For what is tokenised, which is made once for all tests of a module, and for what `datasets` keeps."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("tokenised", "tokenised_reviews"):
-            patch.setattr(f"datamodules.{module}.ROOT", tmp_path_factory.mktemp("root"))
+        patch.setattr("datamodules.columns.ROOT", tmp_path_factory.mktemp("root"))
         patch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         yield
 
