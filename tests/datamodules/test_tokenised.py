@@ -22,6 +22,7 @@ from datamodules.miniature.wmt import TRAPS, Speaker
 from datamodules.subwords import BEGIN, END, PAD, UNKNOWN
 from datamodules.tokenised import tokenised
 from tests.datamodules.archives import digests
+from tests.datamodules.wmt_forms import put_pairs
 
 REPOSITORY = Path(__file__).parents[2]
 SIZE = 400
@@ -39,9 +40,7 @@ PAIRS = [*spoken(150), *TRAPS]
 
 def written(folder, pairs=PAIRS):
     """A tree of training text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-        (folder / f"train.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    put_pairs(folder, "train", pairs)
     return open_training(str(folder))
 
 
