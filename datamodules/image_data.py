@@ -67,11 +67,11 @@ class ImageData(ExampleData):
 
     def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""
-        trainer, groups = self.trainer, self.training_groups
+        trainer = self.trainer
         assert trainer is not None
         batches = TrainingBatches(
-            len(groups), self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step, groups,
+            self.training_groups, self.global_batch_size, trainer.global_rank, trainer.world_size,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
         )  # fmt: skip
         return self.loader(self.training_images(), batches, self.collate)
 
