@@ -63,8 +63,7 @@ class LocomotionData(EnvironmentData):
 
     def measure(self) -> tuple[int, int]:
         """Numbers that a robot observes, and its torques."""
-        observations, torques = BatchedMujoco(self.environment, 1).sizes
-        return observations, torques
+        return BatchedMujoco(self.environment, 1).sizes
 
     def stretch(self, outputs: Any) -> float:
         """Episodes are played until the longest is over, and robots that have learnt do not fall."""

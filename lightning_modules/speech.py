@@ -159,10 +159,8 @@ class SpeechRecognizer(SubwordModule):
         self._log_errors(self._test_names())
 
     def _log_errors(self, names: Sequence[str]) -> None:
-        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
         for name in names:
-            self.log(f"{name}/wer", self.errors[name].compute() * 100, prog_bar=True)
-            self.errors[name].reset()
+            self.log_percentage(f"{name}/wer", self.errors[name])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
