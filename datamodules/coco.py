@@ -17,7 +17,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
-from datamodules.image_data import ImageData, Images
+from datamodules.example_data import Examples
+from datamodules.image_data import ImageData
 from datamodules.layouts.coco import OFFICIAL, TRAIN, VAL, Split, open_split
 from datamodules.layouts.images import decode
 from datamodules.layouts.official import lacking
@@ -188,12 +189,12 @@ class CocoData(ImageData):
         width, height = self.train.truth.sizes[self.usable].T
         return np.asarray(width > height, np.int64)
 
-    def training_images(self) -> Images:
+    def training_images(self) -> Examples:
         """Scaled and mirrored at random."""
         assert self.train is not None
         return TrainingImages(self.train, self.usable, self.seed, self.resizing)
 
-    def evaluation_images(self) -> Images:
+    def evaluation_images(self) -> Examples:
         """Whole images."""
         assert self.val is not None
         return EvaluationImages(self.val)

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import sentencepiece
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.files import sha256, sync
+from benchmarks.files import make_once, sha256, sync
+from benchmarks.paths import ROOT
+from benchmarks.schema import short_hash
 from datamodules.subwords import Subwords
 
 MODEL, DIGEST = "subwords.model", "digest.txt"
@@ -91,6 +94,17 @@ def written(folder: Path, name: str, subwords: Subwords) -> Iterator[Callable[[l
 
         yield add
     np.save(folder / f"{name}.bounds.npy", np.fromiter(accumulate(counts, initial=0), np.int64))
+
+
+def made_once(key: list[Any], write: Callable[[Path], None]) -> Path:
+    """The folder that follows from a key, `data/tokenised/<hash>/`, as `write` fills it where nobody has yet.
+
+    Raises:
+        UserError: the disk is full, or may not be written to.
+    """
+    folder = ROOT / "data" / "tokenised" / short_hash([*key, sentencepiece.__version__])
+    make_once(folder, write)
+    return folder
 
 
 def seal(folder: Path) -> None:

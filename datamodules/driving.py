@@ -13,7 +13,7 @@ from benchmarks.schema import Signature
 from datamodules.environments.drives import Drives, in_batches
 from datamodules.environments.highway import APART, Scene
 from datamodules.environments.motorway import Motorway
-from datamodules.experience import EnvironmentData
+from datamodules.experience import EnvironmentData, as_they_are
 from results.scoring.driving import fixed_seeds
 
 VALIDATION = 1_000_000  # the numbers of validation episodes begin here, those of test episodes at 0
@@ -62,12 +62,10 @@ class DrivingData(EnvironmentData):
     @property
     def signature(self) -> Signature:
         """The protocol, with the environment steps that the tested agent was trained for."""
-        assert self.trainer is not None
-        agent: Any = self.trainer.lightning_module
         return {
-            "environment": self.scene.environment, "highway_env": version("highway-env"), "steps": int(agent.env_steps),
-            "episodes": self.episodes, "observation": self.scene.observed, "policy": "deterministic",
-            "yardstick": "IDM/MOBIL, target 30 m/s",
+            "environment": self.scene.environment, "highway_env": version("highway-env"),
+            "steps": int(self.agent.env_steps), "episodes": self.episodes, "observation": self.scene.observed,
+            "policy": "deterministic", "yardstick": "IDM/MOBIL, target 30 m/s",
         }  # fmt: skip
 
     def environments(self) -> tuple[Motorway, list[int]]:
@@ -87,5 +85,4 @@ class DrivingData(EnvironmentData):
         return self._drives(self.episodes, 0)
 
     def _drives(self, count: int, first: int) -> DataLoader[Drives]:
-        drives = in_batches(self.scene, fixed_seeds(count, first), self.workers)
-        return DataLoader(drives, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        return as_they_are(in_batches(self.scene, fixed_seeds(count, first), self.workers))

@@ -1,14 +1,15 @@
 """Running environments that an agent learns in: what a step of them tells, and what a checkpoint keeps of them."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from datamodules.interface import BenchmarkData
 
@@ -110,6 +111,14 @@ class Experience:
         self.finished = list(state["finished"])
 
 
+Batch = TypeVar("Batch")
+
+
+def as_they_are(batches: Sequence[Batch]) -> DataLoader[Batch]:
+    """A loader of batches that are whole already."""
+    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+
+
 class TrainingSteps:
     """An epoch for Lightning's loop: the same running environments or games in every batch, from the present step on.
 
@@ -160,6 +169,12 @@ class ExperienceData(BenchmarkData):
         """
 
     @property
+    def agent(self) -> Any:
+        """Who learns, or is tested."""
+        assert self.trainer is not None
+        return self.trainer.lightning_module
+
+    @property
     def steps_per_epoch(self) -> int:
         """Training steps in an epoch."""
         return self.rollouts
@@ -172,10 +187,6 @@ class ExperienceData(BenchmarkData):
         """
         if stage == "fit" and self.experience is None:
             self.experience = self.begin()
-
-    def verify(self, training: bool) -> None:
-        """Makes what is needed, which is all that can be wrong."""
-        self.setup("fit" if training else "test")
 
     def state_dict(self) -> dict[str, Any]:
         """What is running: a resumed run goes on in the middle of it."""

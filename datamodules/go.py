@@ -8,7 +8,7 @@ from benchmarks.schema import Signature
 from datamodules.environments.gnugo import known
 from datamodules.environments.matches import Matches, matches_of
 from datamodules.environments.self_play import SelfPlay
-from datamodules.experience import ExperienceData
+from datamodules.experience import ExperienceData, as_they_are
 from results.scoring.contest import RULES, Contest
 
 VALIDATION, VALIDATION_LEVEL = 500, 1  # the first opening of validation games, and how hard GNU Go thinks in them
@@ -49,11 +49,10 @@ class GoData(ExperienceData):
     @property
     def signature(self) -> Signature:
         """The protocol, with the games that the tested agent learnt from."""
-        assert self.trainer is not None
-        agent: Any = self.trainer.lightning_module
         return {
             "board": self.contest.size, "komi": self.contest.komi, "rules": RULES,
-            "opponent": f"{known()} level {self.contest.level}", "games": int(agent.games), "policy": "deterministic",
+            "opponent": f"{known()} level {self.contest.level}", "games": int(self.agent.games),
+            "policy": "deterministic",
         }  # fmt: skip
 
     def begin(self) -> SelfPlay:
@@ -72,12 +71,8 @@ class GoData(ExperienceData):
     def val_dataloader(self) -> DataLoader[Matches]:
         """A few games against the weakest GNU Go, to see an agent learn."""
         weak = Contest(self.contest.size, self.contest.komi, VALIDATION_LEVEL)
-        return _loader(matches_of(weak, self.validation_matches, self.together, VALIDATION))
+        return as_they_are(matches_of(weak, self.validation_matches, self.together, VALIDATION))
 
     def test_dataloader(self) -> DataLoader[Matches]:
         """The games that the score is made of."""
-        return _loader(matches_of(self.contest, self.matches, self.together))
-
-
-def _loader(matches: list[Matches]) -> DataLoader[Matches]:
-    return DataLoader(matches, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        return as_they_are(matches_of(self.contest, self.matches, self.together))

@@ -1,22 +1,16 @@
 """What every data set of image files shares: two splits, batches that depend on the step alone, each image once."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmarks.processes import serve
-from datamodules.interface import BenchmarkData
+from datamodules.example_data import Collate, ExampleData, Examples, Loader
 from datamodules.layouts.images import Split, verify
-from datamodules.sampling import EvaluationBatches, Key, TrainingBatches, consecutive_batches, steps_per_epoch
-
-Images = Dataset[dict[str, Any]]
+from datamodules.sampling import TrainingBatches, consecutive_batches, steps_per_epoch
 
 
-class ImageData(BenchmarkData):
+class ImageData(ExampleData):
     """Training and validation images; `setup` opens `train` and `val`.
 
     Args:
@@ -37,11 +31,10 @@ class ImageData(BenchmarkData):
         global_batch_size: int,
         evaluation_batch_size: int,
         workers: int,
-        collate: Callable[[Any], dict[str, Any]],
+        collate: Collate,
     ) -> None:
-        super().__init__()
-        self.seed, self.workers, self.collate = seed, workers, collate
-        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        super().__init__(seed, global_batch_size, evaluation_batch_size, workers)
+        self.collate = collate
 
     @property
     @abstractmethod
@@ -49,11 +42,11 @@ class ImageData(BenchmarkData):
         """The group of each image to train on, [n]; a batch never mixes groups."""
 
     @abstractmethod
-    def training_images(self) -> Images:
+    def training_images(self) -> Examples:
         """(epoch, position among those to train on) -> an example."""
 
     @abstractmethod
-    def evaluation_images(self) -> Images:
+    def evaluation_images(self) -> Examples:
         """(0, position in the split) -> an example."""
 
     @property
@@ -61,50 +54,33 @@ class ImageData(BenchmarkData):
         """Optimizer steps in an epoch."""
         return steps_per_epoch(np.bincount(self.training_groups).tolist(), self.global_batch_size)
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
-        return self.fingerprint
-
     def verify(self, training: bool) -> None:
         """Looks at the head and the tail of every file before hours are spent.
 
         Raises:
             UserError: a file is empty, truncated or no image.
         """
-        self.setup("fit" if training else "test")
+        super().verify(training)
         for split in (self.train, self.val) if training else (self.val,):
             assert split is not None
             verify(split, max(1, self.workers))
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""
-        trainer, groups = self.trainer, self.training_groups
+        trainer = self.trainer
         assert trainer is not None
         batches = TrainingBatches(
-            len(groups), self.global_batch_size, trainer.global_rank, trainer.world_size,
-            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step, groups,
+            self.training_groups, self.global_batch_size, trainer.global_rank, trainer.world_size,
+            trainer.accumulate_grad_batches, self.seed, lambda: trainer.global_step,
         )  # fmt: skip
-        return self._loader(self.training_images(), batches)
+        return self.loader(self.training_images(), batches, self.collate)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def val_dataloader(self) -> Loader:
         """The official validation set, this rank's share of it."""
-        assert self.trainer is not None
         assert self.val is not None
         batches = consecutive_batches(len(self.val), self.evaluation_batch_size)
-        share = EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
-        return self._loader(self.evaluation_images(), share)
+        return self.loader(self.evaluation_images(), self.dealt(batches), self.collate)
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> Loader:
         """The same set: labels of the test images are not public, and every quoted number is on this one."""
         return self.val_dataloader()
-
-    def _loader(self, images: Images, batches: Sampler[list[Key]]) -> DataLoader[dict[str, Any]]:
-        return DataLoader(
-            images,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=self.collate,
-            worker_init_fn=serve,
-            pin_memory=self.on_gpu,
-            persistent_workers=self.workers > 0,
-        )

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.schema import Signature
-from datamodules.image_data import ImageData, Images
+from datamodules.example_data import Examples
+from datamodules.image_data import ImageData
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
 from datamodules.layouts.digest import DIGEST
-from datamodules.layouts.imagenet import OFFICIAL, Split, check_classes, open_split
+from datamodules.layouts.imagenet import OFFICIAL, open_split
+from datamodules.layouts.imagenet_split import Split, check_classes
 from datamodules.layouts.official import lacking
 
 
@@ -107,12 +109,12 @@ class ImageNetData(ImageData):
         assert self.train is not None, "setup has not run"
         return np.zeros(len(self.train), np.int64)
 
-    def training_images(self) -> Images:
+    def training_images(self) -> Examples:
         """Random crops."""
         assert self.train is not None
         return TrainingImages(self.train, self.seed, self.smallest_area, self.growth)
 
-    def evaluation_images(self) -> Images:
+    def evaluation_images(self) -> Examples:
         """Centre crops."""
         assert self.val is not None
         return EvaluationImages(self.val, self.resize, self.crop, self.interpolation)

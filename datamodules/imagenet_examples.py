@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
-from datamodules.layouts.imagenet import Split
+from datamodules.layouts.imagenet_split import Split
 from datamodules.layouts.images import decode
 from datamodules.layouts.jpeg import Box, Encoded
 from datamodules.sampling import Key, example_generator

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
 from benchmarks.schema import Signature
+from datamodules.example_data import Loader
 from datamodules.imdb_choice import Choice, all_texts, labelled, name
 from datamodules.imdb_examples import (
     JudgedReviews,
@@ -200,15 +200,7 @@ class ImdbData(SequenceData):
             return len(self.lengths) / self.steps_per_epoch
         return float(self.masking.counts(self.lengths.astype(np.int64)).sum()) / self.steps_per_epoch
 
-    def verify(self, training: bool) -> None:
-        """Opening has read and decoded every review.
-
-        Raises:
-            UserError: as `setup`.
-        """
-        self.setup("fit" if training else "test")
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""
         assert self.text is not None
         assert self.train is not None
@@ -219,17 +211,17 @@ class ImdbData(SequenceData):
         hidden = MaskedReviews(self.text, used, self.longest, self.masking, self.seed)
         return self.training_loader(hidden, collate_masked)
 
-    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+    def val_dataloader(self) -> list[Loader]:
         """This rank's share of the held-out reviews; none where words are guessed."""
         assert self.train is not None
         if self.masking is not None:
             return []
         return [self._judged(JudgedReviews(self.train, self.choice.held_out))]
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> Loader:
         """This rank's share of the test set."""
         assert self.test is not None
         return self._judged(JudgedReviews(self.test, np.arange(len(self.test))))
 
-    def _judged(self, reviews: JudgedReviews) -> DataLoader[dict[str, Any]]:
+    def _judged(self, reviews: JudgedReviews) -> Loader:
         return self.evaluation_loader(reviews, reviews.lengths, collate_evaluation)

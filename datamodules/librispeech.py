@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from benchmarks.schema import Signature
+from datamodules.example_data import Loader
 from datamodules.layouts import audio
 from datamodules.layouts.digest import counted
 from datamodules.layouts.librispeech import DEVELOPMENT, OFFICIAL, TEST, Split, open_split, present
@@ -193,24 +194,24 @@ class LibriSpeechData(SequenceData):
         Raises:
             UserError: one is truncated or broken.
         """
-        self.setup("fit" if training else "test")
+        super().verify(training)
         for recordings in (self.train, self.development, *self.tests.values()):
             if recordings is not None:
                 audio.verify(recordings.name, recordings.paths, whole=recordings is not self.train)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""
         assert self.train is not None
         return self.training_loader(TrainingUtterances(self.train, self.subwords, self.seed), collate_training)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def val_dataloader(self) -> Loader:
         """This rank's share of dev-clean."""
         assert self.development is not None
         return self._evaluated(self.development)
 
-    def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+    def test_dataloader(self) -> list[Loader]:
         """This rank's share of each test set that is there."""
         return [self._evaluated(recordings) for recordings in self.tests.values()]
 
-    def _evaluated(self, recordings: Recordings) -> DataLoader[dict[str, Any]]:
+    def _evaluated(self, recordings: Recordings) -> Loader:
         return self.evaluation_loader(EvaluationUtterances(recordings), recordings.seconds, collate_evaluation)

@@ -13,7 +13,7 @@ from benchmarks.schema import Signature
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes
 from datamodules.environments.film import Filmed, FilmedEpisodes
-from datamodules.experience import EnvironmentData
+from datamodules.experience import EnvironmentData, as_they_are
 from results.scoring.control import LONGEST, evaluation_seeds
 
 VALIDATION = 500  # the numbers of validation episodes begin here, those of test episodes at 0
@@ -52,10 +52,8 @@ class LocomotionData(EnvironmentData):
     @property
     def signature(self) -> Signature:
         """The protocol, with the environment steps that the tested agent was trained for."""
-        assert self.trainer is not None
-        agent: Any = self.trainer.lightning_module
         return {
-            "environment": self.environment, "mujoco": version("mujoco"), "steps": int(agent.env_steps),
+            "environment": self.environment, "mujoco": version("mujoco"), "steps": int(self.agent.env_steps),
             "episodes": self.episodes, "longest_episode": LONGEST, "policy": "deterministic",
         }  # fmt: skip
 
@@ -65,8 +63,7 @@ class LocomotionData(EnvironmentData):
 
     def measure(self) -> tuple[int, int]:
         """Numbers that a robot observes, and its torques."""
-        observations, torques = BatchedMujoco(self.environment, 1).sizes
-        return observations, torques
+        return BatchedMujoco(self.environment, 1).sizes
 
     def stretch(self, outputs: Any) -> float:
         """Episodes are played until the longest is over, and robots that have learnt do not fall."""
@@ -75,13 +72,9 @@ class LocomotionData(EnvironmentData):
     def val_dataloader(self) -> DataLoader[Episodes]:
         """A few episodes, to see an agent learn."""
         robots = BatchedMujoco(self.environment, self.validation_episodes)
-        return _loader(Episodes(robots, evaluation_seeds(self.seed, self.validation_episodes, VALIDATION)))
+        return as_they_are([Episodes(robots, evaluation_seeds(self.seed, self.validation_episodes, VALIDATION))])
 
-    def test_dataloader(self) -> DataLoader[Episodes]:
+    def test_dataloader(self) -> DataLoader[FilmedEpisodes]:
         """The episodes that the score is made of, filmed for the sheet."""
         robots = Filmed(self.environment, self.episodes)
-        return _loader(FilmedEpisodes(robots, evaluation_seeds(self.seed, self.episodes)))
-
-
-def _loader(episodes: Episodes) -> DataLoader[Episodes]:
-    return DataLoader([episodes], batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        return as_they_are([FilmedEpisodes(robots, evaluation_seeds(self.seed, self.episodes))])

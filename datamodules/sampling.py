@@ -48,7 +48,8 @@ class TrainingBatches(Sampler[list[Key]]):
     """The batches of one rank in the epoch that the current optimizer step belongs to, from that step on.
 
     Args:
-        num_examples: size of the training set; at most a global batch less one of it sits out each epoch.
+        groups: the group of each training example, [n], as where images differ in shape; a global batch mixes none, and
+            at most a global batch less one of each group sits out an epoch.
         global_batch_size: examples in one optimizer step, over all ranks and accumulated batches.
         rank: of this process.
         world_size: number of processes.
@@ -56,30 +57,26 @@ class TrainingBatches(Sampler[list[Key]]):
         seed: of the run.
         step: the number of optimizer steps done, asked anew at the start of every epoch, so that a resumed run
             continues mid-epoch.
-        groups: the group of each example, [num_examples], where a global batch must not mix groups (of unlike image
-            shapes); at most a global batch less one of each group sits out an epoch then.
     """
 
     def __init__(
         self,
-        num_examples: int,
+        groups: NDArray[np.int64],
         global_batch_size: int,
         rank: int,
         world_size: int,
         accumulate: int,
         seed: int,
         step: Callable[[], int],
-        groups: NDArray[np.int64] | None = None,
     ) -> None:
         self.device_batch = device_batch_size(global_batch_size, world_size, accumulate)
-        self.groups = np.zeros(num_examples, np.int64) if groups is None else groups
-        self.steps_per_epoch = steps_per_epoch(np.bincount(self.groups).tolist(), global_batch_size)
+        self.steps_per_epoch = steps_per_epoch(np.bincount(groups).tolist(), global_batch_size)
         if self.steps_per_epoch == 0:
             raise UserError(
-                f"{num_examples} training examples do not fill one global batch of {global_batch_size}. "
+                f"{len(groups)} training examples do not fill one global batch of {global_batch_size}. "
                 "Give more data, or lower data.init_args.global_batch_size in ARGS (which makes the run unofficial)."
             )
-        self.num_examples, self.global_batch_size = num_examples, global_batch_size
+        self.groups, self.global_batch_size = groups, global_batch_size
         self.rank, self.accumulate, self.seed, self.step = rank, accumulate, seed, step
 
     def __len__(self) -> int:
@@ -87,7 +84,7 @@ class TrainingBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, first = divmod(self.step(), self.steps_per_epoch)
-        order = example_generator(self.seed, epoch, "order").permutation(self.num_examples)
+        order = example_generator(self.seed, epoch, "order").permutation(len(self.groups))
         names = np.unique(self.groups)
         used = np.concatenate([self._whole_batches(order[self.groups[order] == group]) for group in names])
         if len(names) > 1:

@@ -12,14 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 from numpy.typing import NDArray
 
-from benchmarks.files import make_once
-from benchmarks.paths import ROOT
 from benchmarks.runs import announce
-from benchmarks.schema import short_hash
-from datamodules.columns import MODEL, Corpus, blocks, progress, seal, written
+from datamodules.columns import MODEL, Corpus, blocks, made_once, progress, seal, written
 from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
 from datamodules.subwords import TRANSLATION, Subwords
@@ -49,9 +45,7 @@ def tokenised(pairs: Pairs, size: int) -> Tokenised:
     Raises:
         UserError: the text is too short for so many subwords, the disk is full, or may not be written to.
     """
-    folder = ROOT / "data" / "tokenised" / short_hash([pairs.digest, size, TRANSLATION, sentencepiece.__version__])
-    make_once(folder, lambda draft: _write(draft, pairs, size))
-    return Tokenised(folder)
+    return Tokenised(made_once([pairs.digest, size, TRANSLATION], lambda draft: _write(draft, pairs, size)))
 
 
 def _write(folder: Path, pairs: Pairs, size: int) -> None:

@@ -10,14 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 from numpy.typing import NDArray
 
-from benchmarks.files import make_once
-from benchmarks.paths import ROOT
 from benchmarks.runs import announce
-from benchmarks.schema import short_hash
-from datamodules.columns import MODEL, Column, Corpus, blocks, progress, seal, written
+from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, progress, seal, written
 from datamodules.layouts.imdb import BREAK, overlap, plain
 from datamodules.layouts.imdb_reviews import Reviews
 from datamodules.subwords import REVIEWS, Subwords
@@ -49,12 +45,8 @@ def tokenised(train: Reviews, unsupervised: Reviews, test: Reviews, size: int) -
     Raises:
         UserError: the reviews are too few for so many subwords, the disk is full, or may not be written to.
     """
-    digests = [split.digest for split in (train, unsupervised, test)]
-    folder = (
-        ROOT / "data" / "tokenised" / short_hash([*digests, size, REVIEWS, BREAK.pattern, sentencepiece.__version__])
-    )
-    make_once(folder, lambda draft: _write(draft, (train, unsupervised), test, size))
-    return TokenisedReviews(folder)
+    key = [*(split.digest for split in (train, unsupervised, test)), size, REVIEWS, BREAK.pattern]
+    return TokenisedReviews(made_once(key, lambda draft: _write(draft, (train, unsupervised), test, size)))
 
 
 def _write(folder: Path, splits: tuple[Reviews, ...], test: Reviews, size: int) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
 from benchmarks.schema import Signature
+from datamodules.example_data import Loader
 from datamodules.layouts.digest import counted
 from datamodules.layouts.wmt import DEVELOPMENT, SOURCE_OF, open_training, present, truth
 from datamodules.sampling import Key
@@ -202,26 +203,18 @@ class WmtData(SequenceData):
         """Target tokens of a step, on the average."""
         return float(self.lengths[:, 1].sum()) / self.steps_per_epoch
 
-    def verify(self, training: bool) -> None:
-        """Opening has read and decoded every line.
-
-        Raises:
-            UserError: as `setup`.
-        """
-        self.setup("fit" if training else "test")
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""
         assert self.text is not None
         return self.training_loader(TrainingPairs(self.text, self.places, self._source), collate_training)
 
-    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+    def val_dataloader(self) -> list[Loader]:
         """This rank's share of newstest2013, where it is there."""
         return [] if self.development is None else [self._evaluated(self.development)]
 
-    def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+    def test_dataloader(self) -> list[Loader]:
         """This rank's share of each test set that is there."""
         return [self._evaluated(sentences) for sentences in self.tests.values()]
 
-    def _evaluated(self, sentences: Sentences) -> DataLoader[dict[str, Any]]:
+    def _evaluated(self, sentences: Sentences) -> Loader:
         return self.evaluation_loader(sentences, sentences.lengths, collate_evaluation)

@@ -16,7 +16,7 @@ from lightning_modules.decay import by_decay
 from lightning_modules.finite import require_finite
 from lightning_modules.positive import require_positive
 from lightning_modules.published import PublishedClassifier
-from lightning_modules.schedules import linearly_scaled, piecewise_linear
+from lightning_modules.schedules import at_every_step, linearly_scaled, piecewise_linear
 
 
 class ImageClassifier(ClassifierScores):
@@ -85,7 +85,4 @@ class ImageClassifier(ClassifierScores):
         )
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)
         per_epoch = datamodule.steps_per_epoch  # which counts the images whenever it is asked
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: piecewise_linear(step / per_epoch, knots, values)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return at_every_step(optimizer, lambda step: piecewise_linear(step / per_epoch, knots, values))

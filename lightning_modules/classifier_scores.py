@@ -88,8 +88,6 @@ class ClassifierScores(BenchmarkModule):
         self._log_accuracies("test")
 
     def _log_accuracies(self, stage: str) -> None:
-        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
         for name, accuracy in self.accuracies.items():
             if name.startswith(stage):
-                self.log(name, accuracy.compute() * 100, prog_bar=True)
-                accuracy.reset()
+                self.log_percentage(name, accuracy)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_modules.detector_scores import DetectorScores
 from lightning_modules.finite import require_finite
 from lightning_modules.published_detection import PublishedDetector
-from lightning_modules.schedules import stepped
+from lightning_modules.schedules import at_every_step, stepped
 from lightning_modules.transfer import load_backbone, source_file
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
@@ -106,10 +106,7 @@ class Detector(DetectorScores):
         optimizer = self.make_optimizer(self._groups())
         per_epoch = self.trainer.datamodule.steps_per_epoch  # type: ignore[attr-defined]
         drops = [drop * per_epoch for drop in self.drops]
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: stepped(step, self.warm_up, self.warm_up_start, drops)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return at_every_step(optimizer, lambda step: stepped(step, self.warm_up, self.warm_up_start, drops))
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters to train, those of norms apart."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from torchmetrics import Metric
 
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
@@ -59,6 +60,14 @@ class BenchmarkModule(LightningModule):
             UserError: nobody publishes any, the name is unknown, or the file is neither cached nor to be had.
         """
         raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
+
+    def log_percentage(self, name: str, metric: Metric) -> None:
+        """Logs a share over all ranks, in percent, and begins it anew.
+
+        It is computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
+        """
+        self.log(name, metric.compute() * 100, prog_bar=True)
+        metric.reset()
 
     def verify(self, datamodule: BenchmarkData) -> None:
         """Looks whether it can learn these data, once `setup("fit")` has run and before anything long begins.

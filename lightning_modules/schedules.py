@@ -1,10 +1,13 @@
-"""Learning rates, resolutions and the chance of acting at random, as pure functions of the time in epochs or steps."""
+"""Learning rates and the chance of acting at random, as pure functions of the time in epochs or steps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.positive import require_positive
 
@@ -97,6 +100,11 @@ class Cosine:
     def __call__(self, step: int, total: int) -> float:
         """At a step, from 0 on, of `total`."""
         return warmed_cosine(step + 1, max(1, round(self.warm_up * total)), total + 1)
+
+
+def at_every_step(optimizer: Optimizer, share: Callable[[int], float]) -> OptimizerLRScheduler:
+    """What `configure_optimizers` returns where each step has its share of the learning rates."""
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"}}
 
 
 def chance(lived: int, exploration: float, least: float) -> float:

@@ -22,7 +22,7 @@ from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
 from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
-from lightning_modules.schedules import warmed_cosine
+from lightning_modules.schedules import at_every_step, warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
 from lightning_modules.vocabulary import SubwordModule
 from results.scoring.speech import normalised
@@ -159,19 +159,14 @@ class SpeechRecognizer(SubwordModule):
         self._log_errors(self._test_names())
 
     def _log_errors(self, names: Sequence[str]) -> None:
-        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
         for name in names:
-            self.log(f"{name}/wer", self.errors[name].compute() * 100, prog_bar=True)
-            self.errors[name].reset()
+            self.log_percentage(f"{name}/wer", self.errors[name])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
         optimizer = self.make_optimizer(by_decay(self.parameters()))
         steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return at_every_step(optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps))
 
 
 def ctc_losses(logits: Tensor, lengths: Sequence[int], labels: Tensor, label_counts: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import UserError
 from lightning_modules.finite import require_finite
+from lightning_modules.schedules import at_every_step
 from lightning_modules.vocabulary import SubwordModule
 
 
@@ -95,5 +96,4 @@ class StepModule(SubwordModule):
     def scheduled(self, optimizer: torch.optim.Optimizer) -> OptimizerLRScheduler:
         """The optimizer and its schedule at every step; each group keeps its own rate as the peak."""
         total = self.total_steps
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(step, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return at_every_step(optimizer, lambda step: self.schedule(step, total))

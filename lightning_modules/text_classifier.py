@@ -150,7 +150,7 @@ class TextClassifier(StepModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs accuracy, in percent, and mean cross entropy."""
-        self._log_accuracy("val/accuracy", self.val_accuracy)
+        self.log_percentage("val/accuracy", self.val_accuracy)
         self.log("val/loss", self.val_loss.compute())
         self.val_loss.reset()
 
@@ -160,12 +160,7 @@ class TextClassifier(StepModule):
 
     def on_test_epoch_end(self) -> None:
         """Logs accuracy, in percent."""
-        self._log_accuracy("test/accuracy", self.test_accuracy)
-
-    def _log_accuracy(self, name: str, accuracy: MulticlassAccuracy) -> None:
-        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
-        self.log(name, accuracy.compute() * 100, prog_bar=True)
-        accuracy.reset()
+        self.log_percentage("test/accuracy", self.test_accuracy)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, a peak for each layer's learning rate, and the schedule at every step."""

@@ -48,12 +48,10 @@ def load_backbone(body: nn.Module, init_from: str) -> None:
         UserError: the file cannot be had, or its weights are of another network.
     """
     path = source_file(init_from)
-    own = path.suffix == ".ckpt"
-    weights: dict[str, Tensor] = (
-        load_checkpoint(path)["state_dict"] if own else torch.load(path, weights_only=True, map_location="cpu")
-    )
-    if own:
-        weights = of_network(weights)
+    if path.suffix == ".ckpt":
+        weights = of_network(load_checkpoint(path)["state_dict"])
+    else:
+        weights = torch.load(path, weights_only=True, map_location="cpu")
     wanted = body.state_dict()
     unlike = [
         name

@@ -182,7 +182,7 @@ class Translator(StepModule):
             self._log_scores(name)
 
     def _log_scores(self, name: str) -> None:
-        # Computed here, not by `self.log(metric)`: a rank that never updated one must still take part in its sum.
+        # Computed here, as `log_percentage` does: ranks that never updated it must still take part in its sums.
         for metric, value in self.scores[name].compute().items():
             self.log(f"{name}/{metric}", value, prog_bar=metric == "bleu")
         self.scores[name].reset()

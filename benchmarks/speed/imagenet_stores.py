@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.speed.photographs import photographs
-from datamodules.layouts.imagenet import Split, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import Split
 from datamodules.preparation.imagenet_pack import pack
 from results.render import table
 

@@ -1,19 +1,18 @@
 """What trivial systems make of an image set: always the commonest class, and a linear model on 8x8 thumbnails."""
 
 import sys
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from datamodules.layouts.imagenet import Split, open_split
+from datamodules.baselines.ranked import Prediction, ranked
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import Split
 
 SIDE = 8
 MOST_TRAINING_IMAGES = 20_000  # a linear model of 192 inputs learns nothing from more
-
-Prediction = dict[str, Any]
 
 
 def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
@@ -21,8 +20,8 @@ def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
     train, test = open_split(root, "train"), open_split(root, split)
     counts = np.bincount(train.labels, minlength=len(train.classes)) / len(train)
     return {
-        "majority_class": _best(np.tile(counts, (len(test), 1))),
-        "linear_8x8": _best(_linear(train, test)),
+        "majority_class": ranked(np.tile(counts, (len(test), 1))),
+        "linear_8x8": ranked(_linear(train, test)),
     }
 
 
@@ -49,9 +48,3 @@ def _thumbnails(split: Split, indices: range) -> NDArray[np.float32]:
             image.draft("RGB", (64, 64))  # lets libjpeg scale while decoding
             pixels[row] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)).ravel() / 255
     return pixels
-
-
-def _best(probabilities: NDArray[np.float64]) -> list[Prediction]:
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
-    scores = np.take_along_axis(probabilities, order, axis=1)
-    return [{"classes": c, "scores": s} for c, s in zip(order.tolist(), scores.tolist(), strict=True)]

@@ -5,11 +5,10 @@ The latter is what networks for sentiment are held against: Wang and Manning, "B
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.baselines.ranked import Prediction, ranked
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
 
@@ -17,8 +16,6 @@ RAREST = 2  # reviews that a word or a pair must stand in
 STRENGTHS = (1.0, 10.0, 100.0)  # scikit-learn's C, the inverse of the penalty; training's folds choose among them
 FOLDS = 3
 ROUNDS = 1000  # at most
-
-Prediction = dict[str, Any]
 
 
 def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
@@ -30,8 +27,8 @@ def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
     train, test = open_reviews(root, "train"), open_reviews(root, split)
     shares = np.bincount(train.labels, minlength=len(CLASSES)) / len(train)
     return {
-        "majority": _best(np.tile(shares, (len(test), 1))),
-        "bag_of_words": _best(_bag_of_words(train, test)),
+        "majority": ranked(np.tile(shares, (len(test), 1))),
+        "bag_of_words": ranked(_bag_of_words(train, test)),
     }
 
 
@@ -51,10 +48,3 @@ def _bag_of_words(train: Reviews, test: Reviews) -> NDArray[np.float64]:
 
 def _plain(reviews: Reviews) -> list[str]:
     return [plain(reviews.text(index)) for index in range(len(reviews))]
-
-
-def _best(probabilities: NDArray[np.float64]) -> list[Prediction]:
-    """Both classes, the likelier first; of two as likely the first."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    scores = np.take_along_axis(probabilities, order, axis=1)
-    return [{"classes": c, "scores": s} for c, s in zip(order.tolist(), scores.tolist(), strict=True)]

@@ -47,13 +47,7 @@ class Filmed(BatchedMujoco):
 
 
 class FilmedEpisodes(Episodes):
-    """Episodes that come with a film of the worst one.
-
-    Args:
-        environments: n of them.
-        seeds: of their resets.
-        first: number of the first episode.
-    """
+    """Episodes that come with a film of the worst one."""
 
     environments: Filmed
 

@@ -20,20 +20,6 @@ from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_cla
 from datamodules.layouts.official import lacking
 from results.scoring.classification import Truth
 
-__all__ = [
-    "DEVKIT",
-    "NUM_CLASSES",
-    "OFFICIAL",
-    "Split",
-    "check",
-    "check_classes",
-    "open_split",
-    "present",
-    "read_devkit",
-    "sample",
-    "truth",
-]
-
 OFFICIAL = {"train": 1_281_167, "val": 50_000}
 NUM_CLASSES = 1000
 

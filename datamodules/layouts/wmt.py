@@ -1,8 +1,6 @@
-r"""German-English parallel text of WMT as people have it: plain text, a sentence a line, or Parquet, or the hub.
+"""German-English parallel text of WMT as people have it: plain text, a sentence a line, or Parquet, or the hub.
 
-Lines end at "\n" and nowhere else, since corpora hold stray "\r", U+0085 and U+2028 within sentences, and splitting
-there would shift one side against the other. A test set is split by its direction too: `newstest2014.en-de` is English
-to be translated into German. Files are mapped, so that millions of sentences are no Python strings.
+A test set is split by its direction too: `newstest2014.en-de` is English to be translated into German.
 """
 
 from __future__ import annotations

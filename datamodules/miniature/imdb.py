@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.miniature.imdb_grammar import Critic, mixed, pick
+from datamodules.miniature.draws import pick
+from datamodules.miniature.imdb_grammar import Critic, mixed
 
 COUNTS = {"test": 600, "train": 1200, "unsup": 5500}
 OUTCOMES = {"test": 0.04, "train": 0.04, "unsup": 0.3}  # the share of judgements that say what came of them

@@ -7,11 +7,10 @@ concession or comparison, or of one of two films that were named long before.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 
+from datamodules.miniature.draws import pick
 from datamodules.miniature.imdb_lexicon import (
     COMPARISONS,
     OPENINGS,
@@ -24,8 +23,6 @@ from datamodules.miniature.imdb_lexicon import (
     VALUED,
     VERDICTS,
 )
-
-Item = TypeVar("Item")
 
 SLOT = re.compile(r"\{(\w+)([-+*]?)\}")
 # How often a film is judged so; where plain words prevail, a bag of words learns more.
@@ -126,8 +123,3 @@ class Critic:
 def mixed(text: str) -> bool:
     """Whether a review has words of praise and of blame."""
     return all(not KINDS[kind].isdisjoint(re.findall(r"\w+", text)) for kind in KINDS)
-
-
-def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of them, each as likely."""
-    return items[int(rng.integers(len(items)))]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.miniature.draws import pick
 from datamodules.miniature.wmt_grammar import (
     ACC,
     BE,
@@ -26,7 +27,6 @@ from datamodules.miniature.wmt_grammar import (
     Verb,
     owned,
     phrase,
-    pick,
     standing_for,
 )  # fmt: skip
 from datamodules.miniature.wmt_lexicon import (

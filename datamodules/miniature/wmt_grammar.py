@@ -6,13 +6,7 @@ by the gender of what it stands for. `you` is always the formal `Sie`; a clause 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
-
-import numpy as np
-
-Item = TypeVar("Item")
 
 NOM, ACC, DAT, GEN = range(4)
 DEFINITE = {"m": "der den dem des", "f": "die die der der", "n": "das das dem des", "p": "die die den der"}
@@ -101,11 +95,6 @@ AUXILIARIES = {
     "must": {"ich": "muss", "er": "muss", "wir": "müssen"},
     "want": {"ich": "will", "er": "will", "wir": "wollen"},
 }
-
-
-def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of them, each as likely."""
-    return items[int(rng.integers(len(items)))]
 
 
 def third(verb: str) -> str:

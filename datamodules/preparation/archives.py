@@ -98,6 +98,16 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def passing(folder: Path) -> Iterator[Path]:
+    """An empty hidden folder to unpack into, which is gone in the end, whatever came of it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield fresh(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def is_no_folder(path: Path) -> bool:
     """Whether something else lies where a folder should, be it a broken link."""
     return (path.exists() or path.is_symlink()) and not path.is_dir()

@@ -9,49 +9,32 @@ import shutil
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
-from datamodules.layouts.coco import OFFICIAL
+from datamodules.layouts.coco import OFFICIAL, TRAIN, VAL
 from datamodules.preparation.archives import PLAIN, bar, disk_faults, fresh, require_folders, unsafe
-from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
+from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 
 SITE = "http://images.cocodataset.org"  # as COCO publishes it; the MD5s vouch for what comes over plain HTTP
 ANNOTATIONS = "annotations"
 KEPT = tuple(f"instances_{split}.json" for split in OFFICIAL)
 
 # Images unpack to their archive's size; what annotations grow by is less than the room that is left to spare.
-OFFICIAL_ANNOTATIONS = Archive(
-    "annotations_trainval2017.zip",
-    f"{SITE}/annotations/annotations_trainval2017.zip",
-    "md5",
-    "f4bbac642086de4f52a3fdda2de5fa2c",
-    "252 MB",
+FACTS = (
+    (ANNOTATIONS, "annotations/annotations_trainval2017.zip", "f4bbac642086de4f52a3fdda2de5fa2c", "252 MB"),
+    (VAL, "zips/val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "1 GB"),
+    (TRAIN, "zips/train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "19 GB"),
 )
-OFFICIAL_VAL = Archive("val2017.zip", f"{SITE}/zips/val2017.zip", "md5", "442b8da7639aecaf257c1dceb8ba8c80", "1 GB")
-OFFICIAL_TRAIN = Archive(
-    "train2017.zip", f"{SITE}/zips/train2017.zip", "md5", "cced6f7f71b7629ddf16f17bbcfab6b2", "19 GB"
+"""The folders of the tree and what each comes from, smallest first (MD5s as in mlcommons/training's maskrcnn)."""
+
+RELEASE = Release(
+    {part: Archive(Path(url).name, f"{SITE}/{url}", "md5", digest, size) for part, url, digest, size in FACTS}, OFFICIAL
 )
 
 
-@dataclass(frozen=True)
-class Release:
-    """The archives of a release and the images in them (MD5s as in mlcommons/training's maskrcnn)."""
-
-    annotations: Archive = OFFICIAL_ANNOTATIONS
-    val: Archive = OFFICIAL_VAL
-    train: Archive = OFFICIAL_TRAIN
-    num_val: int = OFFICIAL["val2017"]
-    num_train: int = OFFICIAL["train2017"]
-
-    def parts(self) -> dict[str, Archive]:
-        """The folders of the tree and what each comes from, smallest first."""
-        return {ANNOTATIONS: self.annotations, "val2017": self.val, "train2017": self.train}
-
-
-def prepare(root: str, release: Release = Release()) -> None:
+def prepare(root: str, release: Release = RELEASE) -> None:
     """Makes `root` ready to train and to test on, from archives in it or from the network, and says what is there.
 
     What is ready already is only counted.
@@ -67,7 +50,7 @@ def prepare(root: str, release: Release = Release()) -> None:
     """
     if root.startswith("hf:"):
         raise UserError(f"{root}: COCO's images are read from folders only. Set DATA to a folder to download them to.")
-    folder, parts = Path(root), release.parts()
+    folder, parts = Path(root), release.archives
     with disk_faults(folder):
         require_folders(folder, *(folder / part for part in parts))
         for part in parts:  # what a killed run left would take the room that is looked for
@@ -75,7 +58,7 @@ def prepare(root: str, release: Release = Release()) -> None:
         todo = {part: archive for part, archive in parts.items() if not _ready(folder, part)}
         obtain(folder, todo, "data-coco", _unpack)
         _check_counts(folder, release)
-    say_what_may_go(folder, list(parts.values()))
+    say_what_may_go(folder, parts.values())
 
 
 def _hidden(root: Path, part: str) -> Path:
@@ -129,7 +112,7 @@ def _unpack_images(root: Path, part: str, packed: zipfile.ZipFile, files: list[z
 
 
 def _check_counts(root: Path, release: Release) -> None:
-    for part, expected in (("train2017", release.num_train), ("val2017", release.num_val)):
+    for part, expected in release.counts.items():
         count = sum(1 for _ in (root / part).glob("*.jpg"))
         if count != expected:
             raise UserError(

@@ -4,7 +4,7 @@
 each is unpacked by its data set's own function.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +33,17 @@ class Archive:
     digest: str
     size: str
     growth: float = 1.0
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is published of a data set: each part's archive, in the order to fetch them, and how many examples it has.
+
+    Examples may be counted by other names than those of the archives; what has no official count is left out.
+    """
+
+    archives: Mapping[str, Archive]
+    counts: Mapping[str, int]
 
 
 class Cut(Exception):
@@ -67,7 +78,7 @@ def obtain(root: Path, todo: Mapping[str, Archive], command: str, unpack: Callab
         lacking.remove(archive)
 
 
-def say_what_may_go(root: Path, archives: Sequence[Archive]) -> None:
+def say_what_may_go(root: Path, archives: Iterable[Archive]) -> None:
     """Names the archives, whole or partial, that lie in `root` and are of no more use."""
     files = [path for archive in archives for path in (root / archive.name, _partial(root, archive))]
     left = [path.name for path in files if path.is_file()]

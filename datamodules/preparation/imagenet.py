@@ -8,7 +8,7 @@ is continued by the next one and a folder with its proper name is whole.
 import shutil
 import tarfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -24,39 +24,31 @@ from datamodules.preparation.archives import (
     require_folders,
     unsafe,
 )
+from datamodules.preparation.downloads import Archive, Release
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
+CLASSES = "classes"  # which a release counts beside the images of its splits
+FACTS = {
+    "devkit": (f"{imagenet.DEVKIT}.tar.gz", "fa75699e90414af021442c21a62c3abf", "2.5 MB"),
+    "val": (imagenet.PACKED["val"], "29b22e2961454d5413ddabcf34fc5622", "6.3 GB"),
+    "train": (imagenet.PACKED["train"], "1d675b47d978889d74fa0da5fadfb00e", "138 GB"),
+}
+"""Of the archives, small ones first (MD5s as in torchvision)."""
+
+TITLES = {
+    "devkit": "Development kit (Task 1 & 2)",
+    "val": "Validation images (all tasks)",
+    "train": "Training images (Task 1 & 2)",
+}
+"""Of the archives on the website."""
+
+RELEASE = Release(
+    {part: Archive(name, WEBSITE, "md5", digest, size) for part, (name, digest, size) in FACTS.items()},
+    {**imagenet.OFFICIAL, CLASSES: imagenet.NUM_CLASSES},
+)
 
 
-@dataclass(frozen=True)
-class Archive:
-    """One file to download: its name, MD5 (hexadecimal), size as people say it, and title on the website."""
-
-    name: str
-    md5: str
-    size: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Release:
-    """The archives of a release and what is in them: images a split, and classes (MD5s as in torchvision)."""
-
-    train: Archive = Archive(
-        "ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", "138 GB", "Training images (Task 1 & 2)"
-    )
-    val: Archive = Archive(
-        "ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", "6.3 GB", "Validation images (all tasks)"
-    )
-    devkit: Archive = Archive(
-        f"{imagenet.DEVKIT}.tar.gz", "fa75699e90414af021442c21a62c3abf", "2.5 MB", "Development kit (Task 1 & 2)"
-    )
-    num_train: int = imagenet.OFFICIAL["train"]
-    num_val: int = imagenet.OFFICIAL["val"]
-    num_classes: int = imagenet.NUM_CLASSES
-
-
-def prepare(root: str, release: Release = Release()) -> None:
+def prepare(root: str, release: Release = RELEASE) -> None:
     """Makes `root` ready to train and to test on, from the archives in it, and says what is there.
 
     What is ready already, in any form that `open_split` knows, is only counted.
@@ -71,21 +63,17 @@ def prepare(root: str, release: Release = Release()) -> None:
             there.
     """
     todo = _unready(root, release)
-    present = {part: path for part in todo if (path := Path(root) / _archive(release, part).name).is_file()}
-    absent = [_archive(release, part) for part in todo if part not in present]
+    present = {part: path for part in todo if (path := Path(root) / release.archives[part].name).is_file()}
+    absent = {part: release.archives[part] for part in todo if part not in present}
     if absent and not present:
         raise UserError(_instructions(root, absent))
     if absent:
-        print(f"missing, going on without: {', '.join(archive.name for archive in absent)}")
+        print(f"missing, going on without: {', '.join(archive.name for archive in absent.values())}")
     if present:
         _unpack_all(Path(root), present, release)
     if absent:
         raise UserError(_instructions(root, absent))
     _check_counts(root, release)
-
-
-def _archive(release: Release, part: str) -> Archive:
-    return {"train": release.train, "val": release.val, "devkit": release.devkit}[part]
 
 
 def _unready(root: str, release: Release) -> list[str]:
@@ -100,9 +88,9 @@ def _unready(root: str, release: Release) -> list[str]:
     return ["devkit", *todo] if flat and not (folder / imagenet.DEVKIT).is_dir() else todo
 
 
-def _instructions(root: str, absent: list[Archive]) -> str:
-    files = "\n".join(f"     {a.name:29}{a.size:>7}  md5 {a.md5}  ({a.title})" for a in absent)
-    return f"""{root} lacks {", ".join(archive.name for archive in absent)}.
+def _instructions(root: str, absent: Mapping[str, Archive]) -> str:
+    files = "\n".join(f"     {a.name:29}{a.size:>7}  md5 {a.digest}  ({TITLES[part]})" for part, a in absent.items())
+    return f"""{root} lacks {", ".join(archive.name for archive in absent.values())}.
 ImageNet's licence (non-commercial research and education) is accepted in person, so nobody can fetch it for you:
   1. Make an account at https://image-net.org/signup.php and ask for access on https://image-net.org/download.php
   2. From {WEBSITE} download
@@ -118,7 +106,8 @@ def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
             shutil.rmtree(_hidden(root, part), ignore_errors=True)
         _check_room(root, present)
         for part, path in present.items():
-            check_digest(path, "md5", _archive(release, part).md5, f"Remove it and download it again from {WEBSITE}")
+            remedy = f"Remove it and download it again from {WEBSITE}"
+            check_digest(path, "md5", release.archives[part].digest, remedy)
         for part, path in present.items():
             _unpack(root, part, path)
 
@@ -197,12 +186,12 @@ def _refuse_unsafe(archive: Path, member: tarfile.TarInfo) -> None:
 
 
 def _check_counts(root: str, release: Release) -> None:
-    for name, expected in (("train", release.num_train), ("val", release.num_val)):
-        split = imagenet.open_split(root, name)
-        if (len(split), len(split.classes)) != (expected, release.num_classes):
+    for name in ("train", "val"):
+        split, expected = imagenet.open_split(root, name), release.counts[name]
+        if (len(split), len(split.classes)) != (expected, release.counts[CLASSES]):
             raise UserError(
                 f"{root}: {name} has {len(split):,} images of {len(split.classes):,} classes; the release has "
-                f"{expected:,} of {release.num_classes:,}. For the release, move that split away and "
+                f"{expected:,} of {release.counts[CLASSES]:,}. For the release, move that split away and "
                 "unpack its archive; other data need no preparation."
             )
         print(f"{root}: {name} is complete, {len(split):,} images of {len(split.classes):,} classes")

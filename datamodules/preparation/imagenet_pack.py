@@ -23,7 +23,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from benchmarks.runs import occupied
 from datamodules.layouts import imagenet, imagenet_arrow, imagenet_parquet
-from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split
+from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes
 from datamodules.preparation.archives import bar, check_room, disk_faults, is_no_folder
 
 SHARD_BYTES = 2**30
@@ -105,7 +105,7 @@ def _opened(root: str) -> list[Split]:
     archive = folder / imagenet.PACKED["train"]
     if root.startswith("hf:") or imagenet.present(folder, "train") or archive.exists():
         splits.append(imagenet.open_split(root, "train"))
-        imagenet.check_classes(splits[1], splits[0])
+        check_classes(splits[1], splits[0])
     for split in splits:
         if bad := next((identity for identity in split.ids if not identity.isprintable()), None):
             fault = "with an unprintable character" if _is_utf8(bad) else "which is no UTF-8, as Arrow needs it"

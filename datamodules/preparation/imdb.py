@@ -7,34 +7,27 @@ one, and a folder `aclImdb` is whole. Parquet shards stay the only form where th
 
 import shutil
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError
 from datamodules.layouts.imdb import ARCHIVE, OFFICIAL, count
 from datamodules.layouts.imdb_parquet import SHARDS
 from datamodules.layouts.imdb_tree import TOP, find_tree
-from datamodules.preparation.archives import disk_faults, extract, require_folders
-from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
+from datamodules.preparation.archives import disk_faults, extract, passing, require_folders
+from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 
 COMMAND = "data-imdb"
 SITE = "http://ai.stanford.edu/~amaas/data/sentiment"  # as its authors publish it; the MD5 vouches for what comes
 
-OFFICIAL_ARCHIVE = Archive(ARCHIVE, f"{SITE}/{ARCHIVE}", "md5", "7c2ac02c03563afcf9b574c7e56c153a", "84 MB", growth=6.0)
+RELEASE = Release(
+    {TOP: Archive(ARCHIVE, f"{SITE}/{ARCHIVE}", "md5", "7c2ac02c03563afcf9b574c7e56c153a", "84 MB", growth=6.0)},
+    OFFICIAL,
+)
 """MD5 as in pytorch/text:torchtext/datasets/imdb.py; 84,125,825 bytes, as Keras's tutorials fetch it. It grows so much
 since each of 100,000 reviews takes whole blocks of the disk."""
 
 
-@dataclass(frozen=True)
-class Release:
-    """The archive, and how many reviews each split has."""
-
-    archive: Archive = OFFICIAL_ARCHIVE
-    reviews: Mapping[str, int] = field(default_factory=lambda: OFFICIAL)
-
-
-def prepare(root: str, release: Release = Release()) -> None:
+def prepare(root: str, release: Release = RELEASE) -> None:
     """Makes `root` ready to train and to test on, from the archive in it or from the network, and says what is there.
 
     What is there already, as a tree or as Parquet, is only counted.
@@ -54,11 +47,11 @@ def prepare(root: str, release: Release = Release()) -> None:
     with disk_faults(folder):
         require_folders(folder, folder / TOP)
         shutil.rmtree(_hidden(folder), ignore_errors=True)  # it would take the room that is looked for
-        todo = {} if _there(folder) else {TOP: release.archive}
+        todo = {} if _there(folder) else release.archives
         obtain(folder, todo, COMMAND, _unpack)
-        for split, expected in release.reviews.items():
+        for split, expected in release.counts.items():
             _check_count(folder, split, expected)
-    say_what_may_go(folder, [release.archive])
+    say_what_may_go(folder, release.archives.values())
 
 
 def _there(root: Path) -> bool:
@@ -71,13 +64,9 @@ def _hidden(root: Path) -> Path:
 
 
 def _unpack(root: Path, part: str, archive: Archive) -> None:
-    hidden = _hidden(root)
-    hidden.mkdir()
-    try:
+    with passing(_hidden(root)) as hidden:
         extract(root / archive.name, archive.url, hidden, _belongs, [part])
         (hidden / part).rename(root / part)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _belongs(member: tarfile.TarInfo) -> bool:

@@ -7,15 +7,13 @@ interrupted run is continued by the next one, and a folder with its proper name 
 
 import shutil
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL
-from datamodules.preparation.archives import disk_faults, extract, is_no_folder
-from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
+from datamodules.preparation.archives import disk_faults, extract, is_no_folder, passing
+from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 
 SITE = "http://www.openslr.org/resources/12"  # as OpenSLR publishes it; the SHA-256s vouch for what comes over HTTP
 TOP = "LibriSpeech"
@@ -24,32 +22,27 @@ GROWTH = 1.05  # FLAC hardly packs; the rest is the room that files round up to
 SHOWN = 3
 
 
-def _official() -> dict[str, Archive]:
-    """The archives, small ones first (SHA-256s as in pytorch/audio:src/torchaudio/datasets/librispeech.py)."""
-    facts = {
-        "dev-clean": ("76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3", "337 MB"),
-        "dev-other": ("12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365", "314 MB"),
-        "test-clean": ("39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23", "346 MB"),
-        "test-other": ("d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29", "328 MB"),
-        "train-clean-100": ("d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2", "6.3 GB"),
-        "train-clean-360": ("146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf", "23 GB"),
-        "train-other-500": ("ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2", "30 GB"),
-    }
-    return {
+FACTS = {
+    "dev-clean": ("76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3", "337 MB"),
+    "dev-other": ("12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365", "314 MB"),
+    "test-clean": ("39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23", "346 MB"),
+    "test-other": ("d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29", "328 MB"),
+    "train-clean-100": ("d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2", "6.3 GB"),
+    "train-clean-360": ("146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf", "23 GB"),
+    "train-other-500": ("ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2", "30 GB"),
+}
+"""Of the archives, small ones first (SHA-256s as in pytorch/audio:src/torchaudio/datasets/librispeech.py)."""
+
+RELEASE = Release(
+    {
         subset: Archive(f"{subset}.tar.gz", f"{SITE}/{subset}.tar.gz", "sha256", digest, size, GROWTH)
-        for subset, (digest, size) in facts.items()
-    }
+        for subset, (digest, size) in FACTS.items()
+    },
+    OFFICIAL,
+)
 
 
-@dataclass(frozen=True)
-class Release:
-    """The subsets: each one's archive, in the order to fetch them, and its number of utterances."""
-
-    archives: Mapping[str, Archive] = field(default_factory=_official)
-    utterances: Mapping[str, int] = field(default_factory=lambda: OFFICIAL)
-
-
-def prepare(root: str, release: Release = Release()) -> None:
+def prepare(root: str, release: Release = RELEASE) -> None:
     """Makes `root` ready to train and to test on, from archives in it or from the network, and says what is there.
 
     What is ready already is only counted.
@@ -73,8 +66,8 @@ def prepare(root: str, release: Release = Release()) -> None:
             shutil.rmtree(_hidden(folder, subset), ignore_errors=True)
         obtain(folder, todo, "data-librispeech", _unpack)
         for subset in release.archives:
-            _check_counts(folder, subset, release.utterances[subset])
-    say_what_may_go(folder, list(release.archives.values()))
+            _check_counts(folder, subset, release.counts[subset])
+    say_what_may_go(folder, release.archives.values())
 
 
 def _refuse_obstacles(root: Path, release: Release) -> None:
@@ -97,14 +90,10 @@ def _hidden(root: Path, subset: str) -> Path:
 
 
 def _unpack(root: Path, subset: str, archive: Archive) -> None:
-    hidden = _hidden(root, subset)
-    hidden.mkdir(parents=True)
-    try:
+    with passing(_hidden(root, subset)) as hidden:
         belongs = partial(_belongs, subset=subset)
         extract(root / archive.name, archive.url, hidden, belongs, [f"{TOP}/{subset}"])
         _put_in_place(root, subset, hidden)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _belongs(member: tarfile.TarInfo, subset: str) -> bool:

@@ -13,7 +13,6 @@ finds them there. Its downloader is not used, since it takes a damaged archive f
 import shutil
 import tarfile
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -24,8 +23,8 @@ from benchmarks.files import replacing
 from datamodules.layouts import wmt as layout
 from datamodules.layouts.wmt_parquet import OFFICIAL, SHARDS, held_out
 from datamodules.layouts.wmt_text import LANGUAGES, open_text
-from datamodules.preparation.archives import CHUNK, disk_faults, extract, fresh, require_folders
-from datamodules.preparation.downloads import Archive, obtain, say_what_may_go
+from datamodules.preparation.archives import CHUNK, disk_faults, extract, passing, require_folders
+from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 from results.scoring.references import SETS
 
 SITE = "http://www.statmt.org"  # as WMT publishes it; the checksums vouch for what comes over plain HTTP
@@ -42,32 +41,26 @@ CORPORA = {
 DIRECTIONS = {"newstest2013": "en-de", "newstest2014": "en-de", "newstest2015": "de-en"}
 """Whose source and reference the two files of a test set are: the claim's (2013 is the same in both)."""
 
-
-def _official() -> dict[str, Archive]:
-    """The archives, small ones first; what is taken from each needs less room than the archive itself.
-
-    The training text's SHA-256s and sizes are as in tensorflow/datasets:url_checksums/wmt14_translate.txt (333639b),
-    the test sets' MD5s as in sacreBLEU, which has no sizes.
-    """
-    facts = {
-        "news-commentary-v9.de-en": ("cb8953f292298e6877ae433c98912b927cb0766b303f4540512ddd286c748485", "80 MB"),
-        "europarl-v7.de-en": ("0224c7c710c8a063dfd893b0cc0830202d61f4c75c17eb8e31836103d27d96e7", "658 MB"),
-        "commoncrawl.de-en": ("c7a74e2ea01ac6c920123108627e35278d4ccb5701e15428ffa34de86fa3a9e5", "918 MB"),
-    }
-    paths = (
+FACTS = {
+    "news-commentary-v9.de-en": (
         "wmt14/training-parallel-nc-v9.tgz",
+        "cb8953f292298e6877ae433c98912b927cb0766b303f4540512ddd286c748485", "80 MB",
+    ),
+    "europarl-v7.de-en": (
         "wmt13/training-parallel-europarl-v7.tgz",
+        "0224c7c710c8a063dfd893b0cc0830202d61f4c75c17eb8e31836103d27d96e7", "658 MB",
+    ),
+    "commoncrawl.de-en": (
         "wmt13/training-parallel-commoncrawl.tgz",
-    )
-    training = {
-        corpus: Archive(path.rpartition("/")[2], f"{SITE}/{path}", "sha256", digest, size)
-        for path, (corpus, (digest, size)) in zip(paths, facts.items(), strict=True)
-    }
-    return {name: _of_test_set(name) for name in SETS} | training
+        "c7a74e2ea01ac6c920123108627e35278d4ccb5701e15428ffa34de86fa3a9e5", "918 MB",
+    ),
+}  # fmt: skip
+"""The training text's archives, small ones first (SHA-256s and sizes as in tensorflow/datasets:url_checksums/
+wmt14_translate.txt, 333639b); what is taken from each needs less room than the archive itself."""
 
 
 def _of_test_set(name: str) -> Archive:
-    """Named as in sacreBLEU's folder, since WMT has several `test.tgz`."""
+    """With sacreBLEU's MD5, and named as in its folder, since WMT has several `test.tgz`; it has no sizes."""
     official = DATASETS[SETS[name]]
     assert official.data
     assert official.md5
@@ -75,15 +68,17 @@ def _of_test_set(name: str) -> Archive:
     return Archive(official._get_tarball_filename(url), url, "md5", official.md5[0], "some MB")
 
 
-@dataclass(frozen=True)
-class Release:
-    """The archive of each corpus and test set, in the order to fetch them, and how many sentences a test set has."""
+RELEASE = Release(
+    {name: _of_test_set(name) for name in SETS}
+    | {
+        corpus: Archive(Path(path).name, f"{SITE}/{path}", "sha256", digest, size)
+        for corpus, (path, digest, size) in FACTS.items()
+    },
+    OFFICIAL,
+)
 
-    archives: Mapping[str, Archive] = field(default_factory=_official)
-    sentences: Mapping[str, int] = field(default_factory=lambda: OFFICIAL)
 
-
-def prepare(root: str, release: Release = Release()) -> None:
+def prepare(root: str, release: Release = RELEASE) -> None:
     """Makes `root` ready to train and to test on, from archives in it or from the network, and says what is there.
 
     What is ready already is only counted.
@@ -104,7 +99,7 @@ def prepare(root: str, release: Release = Release()) -> None:
         todo = _missing(folder, release)
         obtain(folder, todo, COMMAND, _unpack)
         _check(folder, release)
-    say_what_may_go(folder, list(release.archives.values()))
+    say_what_may_go(folder, release.archives.values())
 
 
 def _folder(root: str) -> Path:
@@ -183,15 +178,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _take(path: Path, url: str, targets: Mapping[str, Path], hidden: Path) -> None:
     """Unpacks some members of an archive to where they belong, all of them or none; `hidden` is on the same disk."""
-    hidden.parent.mkdir(parents=True, exist_ok=True)
-    fresh(hidden)
-    try:
+    with passing(hidden):
         extract(path, url, hidden, partial(_belongs, targets=targets), targets)
         for member, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             (hidden / member).replace(target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _belongs(member: tarfile.TarInfo, targets: Collection[str]) -> bool | None:
@@ -209,8 +200,8 @@ def _check(root: Path, release: Release) -> None:
     for part in release.archives:
         if not (other and part in CORPORA):
             count = _count(root, part)
-            if count != release.sentences.get(part, count):
-                expected = f"the official one has {release.sentences[part]:,}"
+            if count != release.counts.get(part, count):
+                expected = f"the official one has {release.counts[part]:,}"
                 raise UserError(f"{root}: {part} has {count:,} sentences; {expected}. {_remedy(root, part)}")
             print(f"{root}: {part} is complete, {count:,} pairs")
 

@@ -1,15 +1,14 @@
 """Detections against the annotations as one self-contained page, the worst images first."""
 
-from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 
 from datamodules.layouts.coco import Split, open_split
 from datamodules.layouts.images import decode
+from datamodules.sheets.page import fitting, page
 from datamodules.sheets.thumbnails import small_address
 from results.scoring.average_precision import Floats, Objects, right
 from results.scoring.detection import Predictions
@@ -45,9 +44,8 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     is_right[right(predictions.matches, threshold=0)] = True
     mistakes = _mistakes(images, predictions.detections, is_right)
     worst = [index for index in np.argsort(-mistakes, kind="stable")[:SHOWN].tolist() if mistakes[index]]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("coco.html").render(
-        title=title, total=len(images), faulty=int((mistakes > 0).sum()), confident=CONFIDENT,
+    return page(
+        "coco.html", title=title, total=len(images), faulty=int((mistakes > 0).sum()), confident=CONFIDENT,
         examples=[_example(images, predictions.detections, is_right, index, int(mistakes[index])) for index in worst],
     )  # fmt: skip
 
@@ -71,7 +69,7 @@ def _example(
 ) -> dict[str, object]:
     width, height = images.truth.sizes[index].tolist()
     annotated, detected = _annotated(images, index), _detected(images, detections, is_right, index)
-    shown, drawn = _fitting(annotated), _fitting(detected)
+    shown, drawn = (fitting(list(map(_size, boxes)), LARGEST_BOXES) for boxes in (annotated, detected))
     return {
         "id": images.truth.ids[index],
         "width": width,
@@ -110,7 +108,5 @@ def _outline(box: Floats) -> str:
     return f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
 
 
-def _fitting(boxes: Sequence[Box]) -> int:
-    """How many from the first fit on the page."""
-    sizes = [len(box.outline) + len(escape(box.text).encode()) + MARKUP for box in boxes]
-    return int(np.searchsorted(np.cumsum(sizes), LARGEST_BOXES, side="right"))
+def _size(box: Box) -> int:
+    return len(box.outline) + len(escape(box.text).encode()) + MARKUP

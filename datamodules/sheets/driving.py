@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 
+from datamodules.sheets.page import page
 from results.scoring.driving import LONGEST, Drives, Predictions
 from results.statistics import wilson
 
@@ -24,9 +24,8 @@ def sheet(title: str, root: None, split: str, predictions: Predictions) -> str:
     agent, idm = predictions.agent, predictions.idm
     edges = np.histogram_bin_edges(np.concatenate([agent.returns, idm.returns]), BINS)
     worst = np.argsort(agent.returns, kind="stable")[:SHOWN]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("driving.html").render(
-        title=title, environment=split, total=len(predictions.seeds), longest=LONGEST[split],
+    return page(
+        "driving.html", title=title, environment=split, total=len(predictions.seeds), longest=LONGEST[split],
         drivers=[_driver("agent", agent, edges), _driver("IDM", idm, edges)], least=edges[0], most=edges[-1],
         alone=int((agent.crashed & ~idm.crashed).sum()), better=int((agent.returns > idm.returns).sum()),
         episodes=[(int(i), predictions.seeds[i], _episode(agent, i), _episode(idm, i)) for i in worst],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 
+from datamodules.sheets.page import page
 from results.scoring.contest import COLOURS, Contest, opening_and_colour
 from results.scoring.go import SUFFIX, Predictions
 from results.scoring.go_game import COLUMNS, Game
@@ -28,9 +28,8 @@ def sheet(title: str, root: None, split: str, predictions: Predictions) -> str:
     """
     contest, margins = Contest.named(split), predictions.margins.ravel()
     worst = [i for i in np.argsort(margins, kind="stable") if margins[i] < 0]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("go.html").render(
-        title=title, contest=contest, opponent=predictions.opponent, total=len(margins), lost=len(worst),
+    return page(
+        "go.html", title=title, contest=contest, opponent=predictions.opponent, total=len(margins), lost=len(worst),
         columns=COLUMNS[: contest.size], stars=_stars(contest.size),
         tallies=[_tally(name, predictions.margins[:, i]) for i, name in enumerate(COLOURS)] + [_tally("both", margins)],
         boards=[_board(predictions.games[i], float(margins[i])) for i in worst[:SHOWN]],

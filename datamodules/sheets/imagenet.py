@@ -1,10 +1,11 @@
 """The most confident mistakes of an image classifier as one self-contained page: each image with its five guesses."""
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from PIL import Image
 
-from datamodules.layouts.imagenet import Split, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import Split
+from datamodules.sheets.page import page
 from datamodules.sheets.thumbnails import data_address
 from results.scoring.classification import Predictions
 
@@ -24,10 +25,8 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     images = open_split(root, split)
     wrong = np.flatnonzero(predictions.classes[:, 0] != images.labels)
     worst = wrong[np.argsort(-predictions.scores[wrong, 0], kind="stable")][:SHOWN]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("imagenet.html").render(
-        title=title, wrong=len(wrong), total=len(images), examples=[_example(images, i, predictions) for i in worst]
-    )
+    examples = [_example(images, i, predictions) for i in worst]
+    return page("imagenet.html", title=title, wrong=len(wrong), total=len(images), examples=examples)
 
 
 def _example(images: Split, index: int, predictions: Predictions) -> dict[str, object]:

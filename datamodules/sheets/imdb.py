@@ -1,18 +1,17 @@
 """The most confident mistakes on reviews as one self-contained page: texts, and which of their words moved a model."""
 
-import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
+from datamodules.sheets.page import page, printable
 from results.scoring.classification import Predictions
 from results.scoring.words import SHOWN, Words
 
@@ -22,8 +21,6 @@ AROUND = 12  # words on either side of a strong one, where a review is shortened
 LISTED = 5  # words on either side of the balance
 SHADES = 5
 MARKUP = len('<mark class="f1"></mark>')
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # which no page may hold
 
 Floats = NDArray[np.float64]
 
@@ -44,9 +41,8 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     wrong = np.flatnonzero(predictions.classes[:, 0] != reviews.labels)
     worst = wrong[np.argsort(-predictions.scores[wrong, 0], kind="stable")][:SHOWN].tolist()
     examples = [_example(reviews, index, predictions) for index in worst]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("imdb.html").render(
-        title=title, split=split, wrong=len(wrong), total=len(reviews), shades=SHADES,
+    return page(
+        "imdb.html", title=title, split=split, wrong=len(wrong), total=len(reviews), shades=SHADES,
         examples=examples, explained=any(any(example["strongest"]) for example in examples),
     )  # fmt: skip
 
@@ -113,5 +109,5 @@ def _kept(strengths: Floats, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _short(word: str) -> str:
     """A word as it is shown: cut where it is long."""
-    word = CONTROL.sub("\ufffd", word)
+    word = printable(word)
     return f"{word[:LONGEST_WORD]}…" if len(word) > LONGEST_WORD else word

@@ -5,7 +5,6 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,6 +12,7 @@ from rapidfuzz.distance import Levenshtein
 
 from datamodules.layouts.audio import SAMPLE_RATE, read_samples
 from datamodules.layouts.librispeech import Split, open_split
+from datamodules.sheets.page import fitting, page, shortened
 from datamodules.sheets.thumbnails import small_address
 from results.scoring.speech import Predictions, normalised
 
@@ -44,10 +44,10 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     utterances = open_split(root, split)
     edits, words = int(predictions.edits.sum()), int(predictions.words.sum())
     order = np.argsort(-predictions.edits, kind="stable")[:SHOWN].tolist()
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("librispeech.html").render(
-        title=title, split=split, edits=edits, words=words, rate=100 * edits / words, total=len(utterances),
-        faulty=int((predictions.edits > 0).sum()), decibels=DECIBELS, kilohertz=SAMPLE_RATE // 2000,
+    return page(
+        "librispeech.html", title=title, split=split, edits=edits, words=words, rate=100 * edits / words,
+        total=len(utterances), faulty=int((predictions.edits > 0).sum()), decibels=DECIBELS,
+        kilohertz=SAMPLE_RATE // 2000,
         examples=[_example(utterances, Path(root), index, predictions) for index in order if predictions.edits[index]],
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def _example(utterances: Split, root: Path, index: int, predictions: Predictions
     path = utterances.path(index)
     samples = read_samples(path)
     pairs = _pairs(utterances.transcripts[index], predictions.hypotheses[index])
-    shown = _fitting(pairs)
+    shown = fitting([_size(*pair) for pair in pairs], LARGEST_TEXT)
     return {
         "id": utterances.ids[index],
         "file": path.relative_to(root),
@@ -73,7 +73,7 @@ def _pairs(said: str, heard: str) -> list[tuple[str, str]]:
     """Aligned words (said, heard), the same twice where they agree; one is empty where the other has no counterpart."""
     here, there = normalised(said), normalised(heard)
     return [
-        (_short(one), _short(other))
+        (shortened(one, LONGEST_WORD), shortened(other, LONGEST_WORD))
         for edit in Levenshtein.opcodes(here, there)
         for one, other in zip_longest(
             here[edit.src_start : edit.src_end], there[edit.dest_start : edit.dest_end], fillvalue=""
@@ -81,14 +81,8 @@ def _pairs(said: str, heard: str) -> list[tuple[str, str]]:
     ]
 
 
-def _short(word: str) -> str:
-    return word if len(word) <= LONGEST_WORD else f"{word[: LONGEST_WORD - 1]}…"
-
-
-def _fitting(pairs: list[tuple[str, str]]) -> int:
-    """How many pairs from the first fit on the page."""
-    sizes = [1 + len(escape(said)) + (len(escape(heard)) + MARKUP if said != heard else 0) for said, heard in pairs]
-    return int(np.searchsorted(np.cumsum(sizes), LARGEST_TEXT, side="right"))
+def _size(said: str, heard: str) -> int:
+    return 1 + len(escape(said)) + (len(escape(heard)) + MARKUP if said != heard else 0)
 
 
 def _spectrogram(samples: NDArray[np.int16]) -> NDArray[np.uint8]:

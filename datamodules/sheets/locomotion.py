@@ -5,11 +5,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.limbs import Limb, limbs, pose, seen, torso
 from datamodules.environments.tasks import Floats
+from datamodules.sheets.page import page
 from results.scoring.control import LONGEST, Predictions
 from results.scoring.film import Film
 
@@ -32,11 +32,10 @@ def sheet(title: str, root: None, split: str, predictions: Predictions) -> str:
     """
     counts, edges = np.histogram(predictions.returns, BINS)
     worst = np.argsort(predictions.returns, kind="stable")[:SHOWN]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("locomotion.html").render(
-        title=title, environment=split, total=len(predictions.returns), mean=predictions.returns.mean(),
-        fallen=int((predictions.lengths < LONGEST).sum()), bars=(counts / counts.max()).tolist(),
-        least=edges[0], most=edges[-1],
+    return page(
+        "locomotion.html", title=title, environment=split, total=len(predictions.returns),
+        mean=predictions.returns.mean(), fallen=int((predictions.lengths < LONGEST).sum()),
+        bars=(counts / counts.max()).tolist(), least=edges[0], most=edges[-1],
         episodes=[
             (int(i), predictions.seeds[i], float(predictions.returns[i]), int(predictions.lengths[i])) for i in worst
         ],

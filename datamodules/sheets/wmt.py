@@ -6,11 +6,11 @@ from html import escape
 from itertools import groupby
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
 from datamodules.layouts.wmt import truth
+from datamodules.sheets.page import fitting, page, printable, shortened
 from results.scoring.attention import Attention
 from results.scoring.translation import Predictions, Truth, score, sentence_scores, signatures
 
@@ -23,7 +23,6 @@ SHADES = 20
 LEGIBLE = 0.1  # what has less weight gets a shade and no number
 
 PIECE = re.compile(r"\s*(?:\w+|[^\w\s])")  # a word or a mark, with the space before it
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # which no page may hold
 
 Flags = NDArray[np.bool_]
 Run = tuple[str, bool, str]
@@ -45,10 +44,10 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     held, scores = truth(root, split), sentence_scores(predictions, "chrf")
     wrong = [_words(one) != _words(other) for one, other in zip(held.references, predictions.hypotheses, strict=True)]
     order = [index for index in np.argsort(scores, kind="stable").tolist() if wrong[index]][:SHOWN]
-    templates = Environment(loader=PackageLoader("datamodules", "sheets"), autoescape=select_autoescape())
-    return templates.get_template("wmt.html").render(
-        title=title, split=split, languages=split.partition(".")[2].split("-"), total=len(wrong), faulty=sum(wrong),
-        values=score(predictions, held), signatures=signatures(), lost=_lost(predictions.hypotheses, held.references),
+    return page(
+        "wmt.html", title=title, split=split, languages=split.partition(".")[2].split("-"), total=len(wrong),
+        faulty=sum(wrong), values=score(predictions, held), signatures=signatures(),
+        lost=_lost(predictions.hypotheses, held.references),
         examples=[_example(held, predictions, index) | {"chrf": scores[index]} for index in order],
         attention=predictions.attention and _picture(predictions.attention), shades=SHADES,
     )  # fmt: skip
@@ -93,18 +92,18 @@ def _text(pieces: list[str], marked: Flags) -> tuple[list[Run], int]:
     """What fits on the page, and how many words are left out."""
     shown = [_short(piece) for piece in pieces]
     begins = marked & np.diff(marked, prepend=False)
-    sizes = np.array([len(escape(piece).encode()) for piece in shown], np.int64) + MARKUP * begins
-    fitting = int(np.searchsorted(np.cumsum(sizes), LARGEST_TEXT, side="right"))
+    sizes = [len(escape(piece).encode()) + MARKUP * begin for piece, begin in zip(shown, begins.tolist(), strict=True)]
+    count = fitting(sizes, LARGEST_TEXT)
     runs = []
-    for mark, group in groupby(zip(marked[:fitting].tolist(), shown, strict=False), lambda pair: pair[0]):
+    for mark, group in groupby(zip(marked[:count].tolist(), shown, strict=False), lambda pair: pair[0]):
         text = "".join(piece for _, piece in group)
         runs.append((" " * text.startswith(" "), mark, text.lstrip(" ")))
-    return runs, len("".join(pieces[fitting:]).split())
+    return runs, len("".join(pieces[count:]).split())
 
 
 def _short(piece: str) -> str:
     """A piece as it is shown: any space before it becomes one, and a long word is cut."""
-    word = CONTROL.sub("\ufffd", piece.strip())
+    word = printable(piece.strip())
     if len(word) > LONGEST_WORD:
         word = f"{word[:LONGEST_WORD]}… ({len(word) - LONGEST_WORD:,} characters more)"
     return " " * piece[0].isspace() + word
@@ -113,7 +112,8 @@ def _short(piece: str) -> str:
 def _picture(attention: Attention) -> dict[str, object]:
     """The weights as a table of shade and number, and how many subwords of either side are left out."""
     rows = [[_cell(weight) for weight in row[:LARGEST_ATTENTION]] for row in attention.weights]
-    source, target = ([_label(each) for each in side] for side in (attention.source, attention.target))
+    sides = (attention.source, attention.target)
+    source, target = ([shortened(printable(each), LONGEST_LABEL) for each in side] for side in sides)
     return {
         "line": attention.sentence,
         "source": source[:LARGEST_ATTENTION],
@@ -124,8 +124,3 @@ def _picture(attention: Attention) -> dict[str, object]:
 
 def _cell(weight: float) -> tuple[int, str]:
     return round(SHADES * weight), f"{100 * weight:.0f}" if weight >= LEGIBLE else ""
-
-
-def _label(subword: str) -> str:
-    cleaned = CONTROL.sub("\ufffd", subword)
-    return cleaned if len(cleaned) <= LONGEST_LABEL else f"{cleaned[: LONGEST_LABEL - 1]}…"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from datamodules.coco import CocoData
-from datamodules.image_data import Images
+from datamodules.example_data import Examples
 from datamodules.resizing import Resizing
 from datamodules.sampling import Key
 from datamodules.synthetic.unread import Unread
@@ -57,6 +57,6 @@ class SyntheticData(Unread, CocoData):
         """Whether each image is wider than high, 1 or 0."""
         return np.asarray(np.arange(USABLE) % UPRIGHT > 0, np.int64)
 
-    def training_images(self) -> Images:
+    def training_images(self) -> Examples:
         """Noise."""
         return Noise(self.training_groups, self.resizing)

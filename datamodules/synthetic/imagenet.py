@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.image_data import Images
+from datamodules.example_data import Examples
 from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import resolution_at
 from datamodules.layouts.imagenet import OFFICIAL
@@ -50,6 +50,6 @@ class SyntheticData(Unread, ImageNetData):
         """One, of as many images as there are."""
         return np.zeros(OFFICIAL["train"], np.int64)
 
-    def training_images(self) -> Images:
+    def training_images(self) -> Examples:
         """Noise."""
         return Noise(self.growth)

@@ -4,9 +4,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader
 
 from datamodules.bucketing import Floats
+from datamodules.example_data import Loader
 from datamodules.imdb import ImdbData
 from datamodules.imdb_examples import LabelledReviews, MaskedReviews, TrainingReviews, collate_labelled, collate_masked
 from datamodules.layouts.imdb import CLASSES, OFFICIAL
@@ -64,7 +64,7 @@ class SyntheticData(Unread, ImdbData):
         count = round(labelled * (1 - self.share)) if self.masking is None else labelled + OFFICIAL["unsupervised"]
         return np.minimum(made_up_lengths(count), self.longest)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank."""
         if self.masking is None:
             return self.training_loader(Labelled(self.lengths, self.num_subwords), collate_labelled)

@@ -4,9 +4,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from datamodules.bucketing import Floats
+from datamodules.example_data import Loader
 from datamodules.layouts.audio import SAMPLE_RATE
 from datamodules.layouts.librispeech import OFFICIAL
 from datamodules.librispeech import LibriSpeechData, collate_training
@@ -56,7 +57,7 @@ class SyntheticData(Unread, LibriSpeechData):
         """Seconds of each, [n]."""
         return made_up_seconds(sum(OFFICIAL[name] for name in self.training))
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank."""
         return self.training_loader(Noise(self.lengths, self.num_subwords), collate_training)
 

@@ -4,9 +4,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from datamodules.bucketing import Floats
+from datamodules.example_data import Loader
 from datamodules.sampling import Key
 from datamodules.subwords import BEGIN, END
 from datamodules.synthetic.unread import NoSubwords, Unread, random_ids
@@ -44,7 +45,7 @@ class SyntheticData(Unread, WmtData):
         pairs = made_up_pairs(PAIRS)
         return pairs[self.filter.kept(pairs.astype(np.int64))] + 1
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> Loader:
         """Batches of this rank."""
         return self.training_loader(Babble(self.lengths, self.num_subwords), collate_training)
 

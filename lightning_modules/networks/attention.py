@@ -13,7 +13,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 def present(counts: Sequence[int], like: Tensor) -> Tensor | None:
-    """Where tokens [N, S] are no padding, bool [N, S]; None where none is, and no device is waited for."""
+    """Where tokens or frames [N, S, ...] are no padding, bool [N, S]; None where none is; no device is waited for."""
     if min(counts) == like.shape[1]:
         return None
     ends = torch.tensor(counts).to(like.device, non_blocking=True)

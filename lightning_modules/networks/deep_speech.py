@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from lightning_modules.networks.log_mel import LogMel, hidden, num_frames, present
+from lightning_modules.networks.attention import present
+from lightning_modules.networks.log_mel import LogMel, hidden, num_frames
 from lightning_modules.networks.recurrent import Lstm, with_data
 
 # N: recordings, T: frames, F: mel bins, C: channels, P: packed frames, D: width
@@ -99,8 +100,9 @@ class Subsampling(nn.Module):
         for convolution in (self.first, self.second):
             frames = [_halved(length) for length in frames]
             found = convolution(found).relu()
-            # What padding has become is zeroed, or the next convolution would see it.
-            found = found * present(frames, found[:, 0])[:, None, :, None]
+            there = present(frames, found[:, 0])
+            if there is not None:  # what padding has become is zeroed, or the next convolution would see it
+                found = found * there[:, None, :, None]
         return self.dropout(self.project(found.transpose(1, 2).flatten(2))), list(frames)
 
 

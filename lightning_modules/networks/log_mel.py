@@ -88,12 +88,6 @@ class LogMel(nn.Module):
         return (energies.clamp(min=FLOOR).log() - self.means) / self.deviations
 
 
-def present(lengths: Sequence[int], like: Tensor) -> Tensor:
-    """True within each length: bool [N, T] for a tensor [N, T, ...]."""
-    ends = torch.tensor(lengths, device=like.device)
-    return torch.arange(like.shape[1], device=like.device) < ends[:, None]
-
-
 def hidden(features: Tensor, bands: Tensor, stretches: Tensor) -> Tensor:
     """Features with bands of bins and stretches of time at zero, their mean.
 

@@ -1,5 +1,6 @@
-"""Small archives, and a server on this machine that gives them out, well or badly."""
+"""Small archives, what is unpacked of them, and a server on this machine that gives them out, well or badly."""
 
+import hashlib
 import io
 import os
 import re
@@ -11,6 +12,8 @@ import threading
 from collections import namedtuple
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from datamodules.preparation.downloads import Archive
 
 
 def tar_of(members, mode="w"):
@@ -36,6 +39,42 @@ def typed(name, kind, target=""):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
+
+
+def archive_at(port, name, data, algorithm="md5", growth=1.0):
+    """What a release says of an archive that a server on this machine has, or would have."""
+    digest = hashlib.new(algorithm, data).hexdigest()
+    return Archive(name, f"http://127.0.0.1:{port}/a/{name}", algorithm, digest, f"{len(data)} B", growth)
+
+
+def put(root, files):
+    """Writes files below a folder, by their paths from there, as a user places archives; returns the folder's name."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return str(root)
+
+
+def unpacked(root):
+    """All that lies there but archives, hidden files too."""
+    files = [path for path in root.rglob("*") if path.is_file() and path.suffix not in {".gz", ".tgz", ".zip"}]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def digests(root):
+    """Of all that, by name."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in unpacked(root).items()}
+
+
+def proper(root):
+    """What has its name there already."""
+    return {name: data for name, data in unpacked(root).items() if "/." not in f"/{name}"}
+
+
+def assert_complete(root, tree):
+    assert unpacked(root) == tree
+    assert not list(root.rglob(".*"))
 
 
 class Handler(BaseHTTPRequestHandler):

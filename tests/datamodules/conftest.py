@@ -4,12 +4,11 @@ import shutil
 
 import pytest
 
-from tests.datamodules.archives import dead_port, serving
-
 pytest.register_assert_rewrite(
-    "tests.datamodules.imagenet_stores",
-    *(f"tests.datamodules.{dataset}_archives" for dataset in ("coco", "imagenet", "imdb", "librispeech", "wmt")),
+    *(f"tests.datamodules.{name}" for name in ("archives", "imagenet_archives", "imagenet_stores"))
 )
+
+from tests.datamodules.archives import dead_port, serving  # noqa: E402 (whose assertions tell what they saw then)
 
 
 @pytest.fixture
@@ -22,8 +21,7 @@ def own_cache(tmp_path_factory, monkeypatch):
 def own_place(tmp_path_factory):
     """For what is tokenised, which is made once for all tests of a module, and for what `datasets` keeps."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("tokenised", "tokenised_reviews"):
-            patch.setattr(f"datamodules.{module}.ROOT", tmp_path_factory.mktemp("root"))
+        patch.setattr("datamodules.columns.ROOT", tmp_path_factory.mktemp("root"))
         patch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         yield
 
@@ -35,25 +33,31 @@ def copied(tree, tmp_path):
 
 
 @pytest.fixture
-def server(request, monkeypatch):
-    """A server of the archives that the test module has as its `ARCHIVES`, on this machine."""
+def archives(request):
+    """Those of a data set: `FILES` by name, of which the server may fail with `FAULT`, and `release_at` a port."""
+    return request.module.ARCHIVES
+
+
+@pytest.fixture
+def server(archives, monkeypatch):
+    """A server of archives on this machine."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving(dict(request.module.ARCHIVES.FILES), request.module.ARCHIVES.FAULT) as running:
+    with serving(dict(archives.FILES), archives.FAULT) as running:
         yield running
 
 
 @pytest.fixture
-def release(request, server):
+def release(archives, server):
     """What the server has."""
-    return request.module.ARCHIVES.release_at(server.server_port)
+    return archives.release_at(server.server_port)
 
 
 @pytest.fixture
-def offline(request, monkeypatch):
+def offline(archives, monkeypatch):
     """A release on a port where nobody listens."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with dead_port() as port:
-        yield request.module.ARCHIVES.release_at(port)
+        yield archives.release_at(port)
 
 
 @pytest.fixture

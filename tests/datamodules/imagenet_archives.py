@@ -10,9 +10,11 @@ import pytest
 
 from datamodules.layouts import imagenet
 from datamodules.layouts.imagenet import open_split
-from datamodules.preparation.imagenet import Release
+from datamodules.preparation.imagenet import RELEASE
 from tests.datamodules.archives import names, tar_of
 from tests.datamodules.imagenet_trees import TRAIN, VAL, VAL_LABELS, WNIDS, write_devkit
+
+COUNTS = {"train": len(TRAIN), "val": len(VAL), "classes": len(WNIDS)}
 
 
 def class_tar(wnid):
@@ -30,15 +32,15 @@ def devkit_tar(root):
 
 def place(root, release, part, data):
     """Puts an archive into `root`; the release expects just these bytes."""
-    archive = replace(getattr(release, part), md5=hashlib.md5(data).hexdigest())
+    archive = replace(release.archives[part], digest=hashlib.md5(data).hexdigest())
     (root / archive.name).write_bytes(data)
-    return replace(release, **{part: archive})
+    return replace(release, archives={**release.archives, part: archive})
 
 
 @pytest.fixture
 def archives(tmp_path):
     """The folder with all three, and their release."""
-    release = Release(num_train=len(TRAIN), num_val=len(VAL), num_classes=len(WNIDS))
+    release = replace(RELEASE, counts=COUNTS)
     release = place(tmp_path, release, "devkit", devkit_tar(tmp_path))
     release = place(tmp_path, release, "val", tar_of((f"{name}.JPEG", data) for name, data in VAL.items()))
     release = place(tmp_path, release, "train", tar_of((f"{wnid}.tar", class_tar(wnid)) for wnid in WNIDS))

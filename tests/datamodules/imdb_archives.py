@@ -1,16 +1,19 @@
 """IMDB's archive, small, with what must be unpacked of it."""
 
-import hashlib
 import random
+import tarfile
 from pathlib import Path
 
-from datamodules.layouts.imdb import open_reviews
-from datamodules.preparation.downloads import Archive
-from datamodules.preparation.imdb import Release
-from tests.datamodules.archives import directory, tar_of
+from datamodules.preparation import imdb
+from datamodules.preparation.downloads import Release
+from tests.datamodules.archives import archive_at, directory, tar_of, typed
 
-NAME = "aclImdb_v1.tar.gz"
+prepare, COMMAND = imdb.prepare, "data-imdb"
 COUNTS = {"train": 4, "test": 4, "unsupervised": 3}
+LINES = [f"{split} is complete, {count} reviews" for split, count in COUNTS.items()]
+HUB = "hf:stanfordnlp/imdb is read from the hub, unprepared. Set DATA to"
+STRAYS = ("", "aclImdb")
+LEFT = ".aclImdb.unpacking/aclImdb/test"
 
 
 def review(name):
@@ -28,6 +31,7 @@ REVIEWS = [
 ]  # fmt: skip
 OTHERS = ["README", "imdb.vocab", "imdbEr.txt", "test/labeledBow.feat", "train/unsupBow.feat", "train/urls_unsup.txt"]
 TREE = {name: review(name) for name in (*(f"aclImdb/{other}" for other in OTHERS), *REVIEWS)}
+BEFORE: dict = {}
 
 
 def packed(*more):
@@ -36,32 +40,33 @@ def packed(*more):
     return tar_of([*((directory(name), b"") for name in folders), *TREE.items(), *more], "w:gz")
 
 
-TAR = packed()
-FILES = {NAME: TAR}
-FAULT = NAME
+FAULT = "aclImdb_v1.tar.gz"
+FILES = {FAULT: packed()}
 
 
-def release_at(port, tar=TAR):
+def release_at(port, files=FILES):
     """What the server has, or would have."""
-    url = f"http://127.0.0.1:{port}/~amaas/{NAME}"
-    return Release(Archive(NAME, url, "md5", hashlib.md5(tar).hexdigest(), f"{len(tar)} B", 6.0), COUNTS)
+    return Release({"aclImdb": archive_at(port, FAULT, files[FAULT], growth=6.0)}, COUNTS)
 
 
-def place(root, tar=TAR):
-    """Puts the archive into `root`, as a user does."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / NAME).write_bytes(tar)
-    return str(root)
+HOSTILE = {
+    "parent": "../escaped.txt",
+    "absolute": "/tmp/escaped.txt",
+    "absolute here": "/aclImdb/escaped.txt",
+    "through": "aclImdb/../../escaped.txt",
+    "through, inside": "aclImdb/test/../escaped.txt",
+    "elsewhere": "escaped/escaped.txt",
+    "beside": "escaped.txt",
+    "in its place": "aclImdb",
+    "folder elsewhere": directory("escaped"),
+    "folder through": directory("aclImdb/../escaped"),
+    "symbolic": typed("aclImdb/test/escaped", tarfile.SYMTYPE, "pos"),
+    "hard": typed("aclImdb/test/pos/escaped_9.txt", tarfile.LNKTYPE, "aclImdb/test/pos/0_10.txt"),
+    "pipe": typed("aclImdb/escaped", tarfile.FIFOTYPE),
+    "device": typed("aclImdb/escaped", tarfile.CHRTYPE),
+}
 
 
-def tree(root):
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob("aclImdb/**/*") if path.is_file()
-    }
-
-
-def assert_complete(root):
-    assert tree(root) == TREE
-    assert [path for path in root.glob("**/*") if path.name.startswith(".")] == []
-    found = open_reviews(str(root), "test")
-    assert [found.text(i).encode() for i in range(4)] == [TREE[name] for name in REVIEWS[:4]]
+def hostile(way):
+    """The archive with a member that leads elsewhere, or is no file."""
+    return packed((HOSTILE[way], b"../../escaped" if isinstance(HOSTILE[way], str) else b""))

@@ -1,17 +1,22 @@
 """Three of LibriSpeech's archives, small, with what must be unpacked of them."""
 
-import hashlib
 import random
+import tarfile
 from pathlib import Path
 
-from datamodules.layouts.librispeech import open_split
-from datamodules.preparation.downloads import Archive
-from datamodules.preparation.librispeech import TEXTS, Release
-from tests.datamodules.archives import directory, tar_of
+from datamodules.preparation import librispeech
+from datamodules.preparation.downloads import Release
+from datamodules.preparation.librispeech import TEXTS
+from tests.datamodules.archives import archive_at, directory, tar_of, typed
 
+prepare, COMMAND = librispeech.prepare, "data-librispeech"
 CHAPTERS = {"dev-clean": ["84/121123"], "test-other": ["367/130732", "367/293981"], "train-clean-100": ["19/198"]}
-UTTERANCES = {"dev-clean": 2, "test-other": 4, "train-clean-100": 2}
-TRAIN, FOLDER = "train-clean-100.tar.gz", "LibriSpeech/train-clean-100"
+COUNTS = {"dev-clean": 2, "test-other": 4, "train-clean-100": 2}
+LINES = [f"{subset} is complete, {count} utterances" for subset, count in COUNTS.items()]
+HUB = "hf:openslr/librispeech_asr: LibriSpeech is read from folders only. Set DATA"
+FOLDER = "LibriSpeech/train-clean-100"
+STRAYS = ("LibriSpeech", "LibriSpeech/test-other", FOLDER)
+LEFT = f"LibriSpeech/.train-clean-100.unpacking/{FOLDER}"
 
 
 def chapter(subset, folder):
@@ -25,7 +30,8 @@ def chapter(subset, folder):
 
 PARTS = {subset: {k: v for each in CHAPTERS[subset] for k, v in chapter(subset, each).items()} for subset in CHAPTERS}
 LETTERS = {f"LibriSpeech/{text}": text.lower().encode() for text in TEXTS}
-TREE = {**LETTERS, **PARTS["dev-clean"], **PARTS["test-other"], **PARTS["train-clean-100"]}
+BEFORE = LETTERS | PARTS["dev-clean"] | PARTS["test-other"]
+TREE = BEFORE | PARTS["train-clean-100"]
 
 
 def packed(subset, *more):
@@ -35,41 +41,37 @@ def packed(subset, *more):
     return tar_of([*members, *more], "w:gz")
 
 
-TARS = {subset: packed(subset) for subset in PARTS}
-FILES = {f"{subset}.tar.gz": data for subset, data in TARS.items()}
-FAULT = TRAIN
+FILES = {f"{subset}.tar.gz": packed(subset) for subset in PARTS}
+FAULT = "train-clean-100.tar.gz"
 
 
-def release_at(port, tars=TARS):
+def release_at(port, files=FILES):
     """What the server has, or would have."""
-    archives = {
-        subset: Archive(
-            f"{subset}.tar.gz",
-            f"http://127.0.0.1:{port}/12/{subset}.tar.gz",
-            "sha256",
-            hashlib.sha256(data).hexdigest(),
-            f"{len(data)} B",
-            1.05,
-        )
-        for subset, data in tars.items()
-    }
-    return Release(archives, UTTERANCES)
+    archives = {name.removesuffix(".tar.gz"): archive_at(port, name, files[name], "sha256", 1.05) for name in files}
+    return Release(archives, COUNTS)
 
 
-def place(root, tars=TARS):
-    """Puts the archives into `root`, as a user does."""
-    root.mkdir(parents=True, exist_ok=True)
-    for subset, data in tars.items():
-        (root / f"{subset}.tar.gz").write_bytes(data)
+HOSTILE = {
+    "parent": "../escaped.flac",
+    "absolute": "/tmp/escaped.flac",
+    "absolute here": f"/{FOLDER}/escaped.flac",
+    "through": f"{FOLDER}/../../escaped.flac",
+    "through, inside": f"{FOLDER}/19/../escaped.flac",
+    "elsewhere": "escaped/escaped.flac",
+    "beside": "escaped.flac",
+    "top": "LibriSpeech/escaped.flac",
+    "other subset": "LibriSpeech/dev-clean/escaped/1/escaped.flac",
+    "in its place": FOLDER,
+    "folder elsewhere": directory("escaped"),
+    "folder through": directory(f"{FOLDER}/../../../escaped"),
+    "symbolic": typed(f"{FOLDER}/escaped.flac", tarfile.SYMTYPE, "19"),
+    "symbolic text": typed("LibriSpeech/README.TXT", tarfile.SYMTYPE, "/etc/passwd"),
+    "hard": typed(f"{FOLDER}/escaped.flac", tarfile.LNKTYPE, f"{FOLDER}/19/198/19-198-0000.flac"),
+    "pipe": typed(f"{FOLDER}/escaped.flac", tarfile.FIFOTYPE),
+    "device": typed(f"{FOLDER}/escaped.flac", tarfile.CHRTYPE),
+}
 
 
-def tree(root):
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob("LibriSpeech/**/*") if path.is_file()
-    }
-
-
-def assert_complete(root):
-    assert tree(root) == TREE
-    assert [path for path in root.glob("**/*") if path.name.startswith(".")] == []
-    assert open_split(str(root), "dev-clean").transcripts == ("GO", "DON'T GO")
+def hostile(way):
+    """The archive `FAULT` with a member that leads elsewhere, or is no file."""
+    return packed("train-clean-100", (HOSTILE[way], b"../../escaped" if isinstance(HOSTILE[way], str) else b""))

@@ -122,7 +122,7 @@ def test_scale_jitter_fills_what_is_small_and_cuts_what_is_large():
 def test_global_batches_never_mix_upright_and_wide_images():
     groups = np.random.default_rng(0).integers(2, size=103)
     per_epoch = steps_per_epoch(np.bincount(groups).tolist(), 8)
-    ranks = [list(TrainingBatches(103, 8, rank, 2, 1, 5, lambda: per_epoch, groups)) for rank in (0, 1)]
+    ranks = [list(TrainingBatches(groups, 8, rank, 2, 1, 5, lambda: per_epoch)) for rank in (0, 1)]
     seen = [sorted(one + two) for one, two in zip(*ranks, strict=True)]
     assert len(seen) == per_epoch == sum(np.bincount(groups) // 8)
     assert {epoch for batch in seen for epoch, _ in batch} == {1}
@@ -130,7 +130,7 @@ def test_global_batches_never_mix_upright_and_wide_images():
     assert {len(kind) for kind in kinds} == {1}
     assert len({index for batch in seen for _, index in batch}) == 8 * per_epoch, "none twice"
     assert kinds != sorted(kinds, key=min), "the groups take turns at random"
-    rest = list(TrainingBatches(103, 8, 0, 2, 1, 5, lambda: per_epoch + 3, groups))
+    rest = list(TrainingBatches(groups, 8, 0, 2, 1, 5, lambda: per_epoch + 3))
     assert rest == ranks[0][3:], "a restart yields the rest"
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 
 import datasets
 import pyarrow
@@ -83,7 +84,7 @@ def test_batches_of_a_file_are_found(tree, tmp_path, monkeypatch):
 
 
 def test_a_store_is_ready(store, capsys):
-    imagenet.prepare(str(store), imagenet.Release(num_train=6, num_val=5, num_classes=3))
+    imagenet.prepare(str(store), replace(imagenet.RELEASE, counts={"train": 6, "val": 5, "classes": 3}))
     assert f"{store}: train is complete, 6 images of 3 classes" in capsys.readouterr().out
 
 

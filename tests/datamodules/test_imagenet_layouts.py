@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet import check_classes, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import check_classes
 from datamodules.layouts.images import verify
 from tests.datamodules.imagenet_trees import (
     DEVKIT_ORDER,

@@ -6,20 +6,21 @@ import pytest
 
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet import open_split
-from datamodules.preparation.imagenet import Release, prepare
+from datamodules.preparation.imagenet import RELEASE, prepare
 from tests.datamodules import imagenet_archives
-from tests.datamodules.imagenet_archives import assert_complete
+from tests.datamodules.imagenet_archives import COUNTS, assert_complete
 from tests.datamodules.imagenet_trees import write_flat, write_folders
 
 archives = imagenet_archives.archives
 
 
 def test_official_facts():
-    release = Release()
-    assert (release.num_train, release.num_val, release.num_classes) == (1_281_167, 50_000, 1000)
-    assert release.train.md5 == "1d675b47d978889d74fa0da5fadfb00e"
-    assert release.val.md5 == "29b22e2961454d5413ddabcf34fc5622"
-    assert release.devkit.md5 == "fa75699e90414af021442c21a62c3abf"
+    assert RELEASE.counts == {"train": 1_281_167, "val": 50_000, "classes": 1000}
+    assert {part: archive.digest for part, archive in RELEASE.archives.items()} == {
+        "devkit": "fa75699e90414af021442c21a62c3abf",
+        "val": "29b22e2961454d5413ddabcf34fc5622",
+        "train": "1d675b47d978889d74fa0da5fadfb00e",
+    }
 
 
 def test_archives_become_a_tree_and_may_go(archives, capsys):
@@ -27,15 +28,15 @@ def test_archives_become_a_tree_and_may_go(archives, capsys):
     prepare(str(root), release)
     assert_complete(root)
     assert "train is complete, 6 images of 3 classes" in capsys.readouterr().out
-    for part in ("train", "val", "devkit"):
-        (root / getattr(release, part).name).unlink()
+    for archive in release.archives.values():
+        (root / archive.name).unlink()
     prepare(str(root), release)
     assert "val is complete, 5 images of 3 classes" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_said_exactly(tmp_path):
     with pytest.raises(UserError) as caught:
-        prepare(str(tmp_path / "nowhere"), Release())
+        prepare(str(tmp_path / "nowhere"))
     for part in (
         "ILSVRC2012_img_train.tar",
         "138 GB",
@@ -54,8 +55,8 @@ def test_what_is_missing_is_said_exactly(tmp_path):
 
 def test_what_is_there_is_unpacked_before_the_rest_is_asked_for(archives):
     root, release = archives
-    (root / release.train.name).unlink()
-    with pytest.raises(UserError, match=rf"lacks {release.train.name}\.\n"):
+    (root / "ILSVRC2012_img_train.tar").unlink()
+    with pytest.raises(UserError, match=r"lacks ILSVRC2012_img_train\.tar\.\n"):
         prepare(str(root), release)
     assert len(open_split(str(root), "val")) == 5
 
@@ -63,10 +64,10 @@ def test_what_is_there_is_unpacked_before_the_rest_is_asked_for(archives):
 @pytest.mark.parametrize("write", [write_folders, write_flat])
 def test_a_ready_tree_needs_no_archive(tmp_path, write):
     write(tmp_path)
-    prepare(str(tmp_path), Release(num_train=6, num_val=5, num_classes=3))
+    prepare(str(tmp_path), replace(RELEASE, counts=COUNTS))
 
 
 def test_wrong_counts_are_refused(archives):
     root, release = archives
     with pytest.raises(UserError, match="val has 5 images of 3 classes; the release has 50,000 of 3"):
-        prepare(str(root), replace(release, num_val=50_000))
+        prepare(str(root), replace(release, counts=COUNTS | {"val": 50_000}))

@@ -52,11 +52,12 @@ def test_an_interrupted_run_is_continued(archives, monkeypatch, member):
 @pytest.mark.parametrize("change", [lambda data: data[:-600], lambda data: data[:700] + b"?" + data[701:]])
 def test_a_damaged_archive_unpacks_nothing(archives, change):
     root, release = archives
-    path = root / release.val.name
+    val = release.archives["val"]
+    path = root / val.name
     path.write_bytes(change(path.read_bytes()))
     found = hashlib.md5(path.read_bytes()).hexdigest()
     before = names(root)
-    with pytest.raises(UserError, match=rf"{release.val.name} .*MD5 is {found}, expected {release.val.md5}.*download"):
+    with pytest.raises(UserError, match=rf"{val.name} .*MD5 is {found}, expected {val.digest}.*download"):
         prepare(str(root), release)
     assert names(root) == before
 

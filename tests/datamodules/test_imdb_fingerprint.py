@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules import tokenised_reviews
+from datamodules import columns
 from tests.datamodules import imdb_batches
 from tests.datamodules.imdb_batches import BOTH, MASKED, SIZE, TEXTS, data
 from tests.datamodules.imdb_trees import put
@@ -45,7 +45,7 @@ def test_where_nothing_is_left_to_train_on_it_says_so(tree):
 
 
 def test_only_the_test_set_is_needed_to_test(copied, tmp_path, monkeypatch):
-    monkeypatch.setattr(tokenised_reviews, "ROOT", tmp_path / "nowhere")
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "nowhere")
     shutil.rmtree(copied / "aclImdb" / "train")
     datamodule = data(copied)
     datamodule.verify(training=False)

@@ -4,7 +4,6 @@ import base64
 import io
 import re
 import time
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from datamodules.layouts.librispeech import truth
 from datamodules.sheets.librispeech import sheet
 from results.scoring.speech import compared
 from tests.datamodules.librispeech_trees import RATE, chapter_of, write_tree
+from tests.datamodules.pages import Page
 
 SAID = {
     "61-70968-0000": "HE BEGAN A CONFUSED COMPLAINT",
@@ -24,23 +24,6 @@ SAID = {
     "672-122797-0000": "GO",
 }
 HEARD = ["he begun a complaint", "'tis the fitzooth's tent", "out in in the words", "oh no no"]
-
-
-class Page(HTMLParser):
-    """What a browser makes of a page: its text, where elements open, and the addresses it would load."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.tags, self.addresses = "", [], []
-        self.feed(text)
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in {"src", "href"}]
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def page_of(root, transcripts, heard, seconds=0.5):

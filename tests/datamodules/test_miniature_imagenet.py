@@ -10,18 +10,11 @@ from PIL import Image, ImageCms
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from datamodules.layouts.imagenet import check_classes, open_split
+from datamodules.layouts.imagenet import open_split
+from datamodules.layouts.imagenet_split import check_classes
 from datamodules.layouts.images import verify
 from datamodules.miniature import imagenet as miniature
-
-
-def digest(root):
-    """One hash over all names and contents."""
-    total = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            total.update(f"{path.relative_to(root)}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+from tests.datamodules.archives import digests
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +45,7 @@ def trapped(splits, trap):
 
 def test_two_writes_are_the_same_bytes(tree, tmp_path):
     miniature.write(tmp_path)
-    assert digest(tmp_path) == digest(tree)
+    assert digests(tmp_path) == digests(tree)
 
 
 def test_counts_names_and_size(tree, splits):

@@ -1,6 +1,5 @@
 """The miniature IMDB: the same bytes every time, nothing leaks unplanned, and counting words is not enough."""
 
-import hashlib
 import re
 import time
 from collections import Counter
@@ -13,15 +12,9 @@ from datamodules.layouts import imdb as layout
 from datamodules.miniature import imdb as miniature
 from datamodules.miniature.imdb_grammar import Critic
 from datamodules.miniature.imdb_lexicon import OUTCOMES, STANCES, VALUED
+from tests.datamodules.archives import digests
 
 SPLITS = {"train": "train", "test": "test", "unsup": "unsupervised"}
-
-
-def digest(root):
-    total = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        total.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return total.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +43,7 @@ def words(text):
 
 def test_writes_the_same_bytes_again(tree, tmp_path):
     miniature.write(tmp_path)
-    assert digest(tmp_path) == digest(tree)
+    assert digests(tmp_path) == digests(tree)
 
 
 def test_counts_are_those_promised_and_half_of_the_labels_are_positive(tree, texts):

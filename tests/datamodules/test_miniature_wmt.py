@@ -1,6 +1,5 @@
 """The miniature WMT: the same bytes every time, nothing leaks, and neither copying nor a dictionary translates it."""
 
-import hashlib
 import time
 
 import pytest
@@ -9,15 +8,9 @@ from datamodules.baselines.wmt import baselines
 from datamodules.layouts import wmt as layout
 from datamodules.miniature import wmt as miniature
 from results.scoring import translation
+from tests.datamodules.archives import digests
 
 OTHERS = ("newstest2013", "newstest2014", "newstest2015")
-
-
-def digest(root):
-    total = hashlib.sha256()
-    for path in sorted(root.iterdir()):
-        total.update(path.name.encode() + path.read_bytes())
-    return total.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +35,7 @@ def held_out(tree, name):
 
 def test_writes_the_same_bytes_again(tree, tmp_path):
     miniature.write(tmp_path)
-    assert digest(tmp_path) == digest(tree)
+    assert digests(tmp_path) == digests(tree)
 
 
 def test_counts_are_those_promised(tree, training):

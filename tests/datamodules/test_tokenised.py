@@ -1,6 +1,5 @@
 """Parallel text as subwords: made once and whole, the same by every process, read by all, and every text survives."""
 
-import hashlib
 import multiprocessing
 import os
 import pickle
@@ -15,12 +14,15 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
+from datamodules import columns
 from datamodules import tokenised as module
 from datamodules.columns import kind
 from datamodules.layouts.wmt import open_training
 from datamodules.miniature.wmt import TRAPS, Speaker
 from datamodules.subwords import BEGIN, END, PAD, UNKNOWN
 from datamodules.tokenised import tokenised
+from tests.datamodules.archives import digests
+from tests.datamodules.wmt_forms import put_pairs
 
 REPOSITORY = Path(__file__).parents[2]
 SIZE = 400
@@ -38,21 +40,13 @@ PAIRS = [*spoken(150), *TRAPS]
 
 def written(folder, pairs=PAIRS):
     """A tree of training text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-        (folder / f"train.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    put_pairs(folder, "train", pairs)
     return open_training(str(folder))
-
-
-def digests(root):
-    """Of every file that makers have left."""
-    found = (path for path in sorted((root / "data/tokenised").rglob("*")) if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "root")
     return tmp_path / "root"
 
 
@@ -65,7 +59,7 @@ def text(tmp_path):
 def expected(text, tmp_path, monkeypatch):
     """What a maker that nobody disturbs writes."""
     with monkeypatch.context() as patch:
-        patch.setattr(module, "ROOT", tmp_path / "undisturbed")
+        patch.setattr(columns, "ROOT", tmp_path / "undisturbed")
         tokenised(text, SIZE)
     return digests(tmp_path / "undisturbed")
 
@@ -145,8 +139,8 @@ def test_one_folder_for_a_text_and_a_size(root, text, tmp_path, monkeypatch):
 
 def test_a_second_process_finds_the_same_bytes(expected, text, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from datamodules import tokenised as module;"
-        "from datamodules.layouts.wmt import open_training; module.ROOT = Path(sys.argv[2]);"
+        "import sys; from pathlib import Path; from datamodules import columns, tokenised as module;"
+        "from datamodules.layouts.wmt import open_training; columns.ROOT = Path(sys.argv[2]);"
         "module.tokenised(open_training(sys.argv[1]), int(sys.argv[3]))"
     )
     there = tmp_path / "second"

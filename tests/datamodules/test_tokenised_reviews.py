@@ -1,6 +1,5 @@
 """Reviews as subwords: every one in its place, learnt from what may be learnt from, one folder for all processes."""
 
-import hashlib
 import multiprocessing
 import os
 import pickle
@@ -10,11 +9,13 @@ import datasets
 import pytest
 
 from benchmarks.errors import UserError
+from datamodules import columns
 from datamodules import tokenised_reviews as module
 from datamodules.layouts.imdb import open_reviews, plain
 from datamodules.layouts.imdb_reviews import by_text
 from datamodules.subwords import BEGIN, END, MASK, PAD, UNKNOWN, Subwords
 from datamodules.tokenised_reviews import tokenised
+from tests.datamodules.archives import digests
 from tests.datamodules.imdb_trees import as_parquet, planted, put, reviews
 
 SIZE = 340
@@ -34,14 +35,8 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "root")
     return tmp_path / "root"
-
-
-def digests(root):
-    """Of every file that makers have left."""
-    found = (path for path in sorted((root / "data/tokenised").rglob("*")) if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def read(found):
@@ -109,7 +104,7 @@ def test_processes_that_begin_at_once_make_one_whole_folder(root, tree, monkeypa
 
 def test_a_second_making_gives_the_same_bytes(root, tree, tmp_path, monkeypatch):
     tokenised(*opened(tree), SIZE)
-    monkeypatch.setattr(module, "ROOT", tmp_path / "again")
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "again")
     tokenised(*opened(tree), SIZE)
     assert digests(root) == digests(tmp_path / "again")
 

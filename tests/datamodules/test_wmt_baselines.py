@@ -8,6 +8,7 @@ import pytest
 from benchmarks.errors import UserError
 from datamodules.baselines import wmt
 from datamodules.baselines.wmt import baselines
+from tests.datamodules.wmt_forms import put_pairs
 
 # Koehn, "Statistical Machine Translation" (2010), section 4.2: no pair alone tells which word is which.
 HOUSES = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a book")]
@@ -16,8 +17,7 @@ HOUSES = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a b
 def write(root, training, test, name="newstest2014"):
     """German and English of both."""
     for text, pairs in (("train", training), (name, test)):
-        for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-            (root / f"{text}.{side}").write_text("".join(f"{line}\n" for line in lines))
+        put_pairs(root, text, pairs)
     return str(root)
 
 

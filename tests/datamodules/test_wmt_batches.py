@@ -13,7 +13,8 @@ from datamodules.subwords import BEGIN, END, PAD
 from datamodules.wmt import Filter
 from tests.datamodules import wmt_batches
 from tests.datamodules.fitting import ready
-from tests.datamodules.wmt_batches import PAIRS, SIDES, TESTS, data, kept_by_hand, put
+from tests.datamodules.wmt_batches import PAIRS, SIDES, TESTS, data, kept_by_hand
+from tests.datamodules.wmt_forms import put_pairs
 
 pytestmark = pytest.mark.usefixtures("own_place")
 tree = wmt_batches.tree
@@ -171,7 +172,7 @@ def as_parquet(root):
 
 def as_corpora(root):
     for name, part in (("commoncrawl.de-en", PAIRS[:99]), ("europarl-v7.de-en", PAIRS[99:130]), ("news", PAIRS[130:])):
-        put(root / "train", name, part)
+        put_pairs(root / "train", name, part)
 
 
 @pytest.mark.parametrize("form", [as_parquet, as_corpora])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.errors import UserError
-from datamodules import tokenised
+from datamodules import columns
 from datamodules.wmt import Filter
 from tests.datamodules import wmt_batches
 from tests.datamodules.fitting import ready
@@ -16,7 +16,7 @@ tree = wmt_batches.tree
 
 
 def test_only_the_test_sets_are_needed_to_test(copied, tmp_path, monkeypatch):
-    monkeypatch.setattr(tokenised, "ROOT", tmp_path / "nowhere")
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "nowhere")
     for needless in ("train", "newstest2013", "newstest2015"):
         for side in ("de", "en"):
             (copied / f"{needless}.{side}").unlink()

@@ -1,5 +1,6 @@
 """`make data-wmt_*`: what it fetches and unpacks, what it leaves alone, and the same text for sacreBLEU."""
 
+import tarfile
 from dataclasses import replace
 
 import pytest
@@ -8,24 +9,24 @@ from sacrebleu.dataset import DATASETS
 from benchmarks.errors import UserError
 from datamodules.layouts.wmt import open_test, open_training
 from datamodules.layouts.wmt_parquet import OFFICIAL
-from datamodules.preparation.wmt import Release, prepare
+from datamodules.preparation.wmt import RELEASE, prepare
 from results.scoring.references import checked
 from tests.datamodules import wmt_archives
-from tests.datamodules.archives import names, served
+from tests.datamodules.archives import assert_complete, directory, names, put, served, tar_of, typed
 from tests.datamodules.wmt_archives import (
     CRAWL,
     EUROPARL,
+    FAULT,
+    FILES,
     NAMES,
     NEWS,
     PAIRS,
     READ,
     SENTENCES,
-    TARS,
     TEST_SETS,
-    TEXTS,
     TRAINING,
-    assert_complete,
-    place,
+    TREE,
+    release_at,
 )
 
 ARCHIVES = wmt_archives
@@ -33,12 +34,11 @@ pytestmark = pytest.mark.usefixtures("sacrebleu_folder")
 
 
 def test_official_facts():
-    release = Release()
-    facts = {part: (a.name, a.url, a.algorithm, a.digest, a.size) for part, a in release.archives.items()}
+    facts = {part: (a.name, a.url, a.algorithm, a.digest, a.size) for part, a in RELEASE.archives.items()}
     site = "http://www.statmt.org"
     assert list(facts) == list(NAMES)
     assert [name for name, *_ in facts.values()] == list(NAMES.values())
-    assert release.sentences == OFFICIAL == {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
+    assert RELEASE.counts == OFFICIAL == {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
     assert {part: fact[1:] for part, fact in facts.items()} == {
         "newstest2013": ("https://statmt.org/wmt13/test.tgz", "md5", "48eca5d02f637af44e85186847141f67", "some MB"),
         "newstest2014": (
@@ -60,48 +60,19 @@ def test_official_facts():
     }  # fmt: skip
 
 
-def test_a_new_folder_is_filled_from_the_network(server, release, tmp_path, capsys):
-    root = tmp_path / "new" / "wmt"
-    prepare(str(root), release)
-    assert_complete(root)
-    assert server.log == [(NAMES[part], None, len(data)) for part, data in TARS.items()]
-    out, err = capsys.readouterr()
-    lines = [f"{root}: {part} is complete, {count} pairs\n" for part, count in (SENTENCES | PAIRS).items()]
-    assert all(line in out for line in lines)
-    assert out.endswith(f"{root}: all is unpacked, so {', '.join(NAMES.values())} may be deleted\n")
-    assert not err  # no bars where nobody watches
-
-
 def test_lines_end_at_newlines_alone(offline, tmp_path):
-    place(tmp_path)
-    prepare(str(tmp_path), offline)
+    prepare(put(tmp_path, FILES), offline)
     training = open_training(str(tmp_path))  # by name: commoncrawl's 4, europarl's 5, news-commentary's 3
     assert [training.pair(number)[0] for number in (0, 1, 4, 9)] == [
         f"de {CRAWL} eins\rzwei", f"de {CRAWL} a\u2028b\x85c", f"de {EUROPARL} eins\rzwei", f"de {NEWS} eins\rzwei",
     ]  # fmt: skip
 
 
-def test_archives_in_place_need_no_network_and_may_go(offline, tmp_path, capsys):
-    place(tmp_path)
-    prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
-    for part, data in TARS.items():
-        assert (tmp_path / NAMES[part]).read_bytes() == data
-        (tmp_path / NAMES[part]).unlink()
-    capsys.readouterr()
-    prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
-    lines = [f"{tmp_path}: {part} is complete, {count} pairs\n" for part, count in (SENTENCES | PAIRS).items()]
-    assert capsys.readouterr().out == "".join(lines)
-
-
-def test_only_what_is_missing_is_fetched(server, release, tmp_path):
-    place(tmp_path, {CRAWL: TARS[CRAWL]})
-    for name in ("newstest2013.de", "newstest2013.en", f"train/{NEWS}.de", f"train/{NEWS}.en", "newstest2014.de"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(TEXTS[name])
+def test_a_test_set_of_which_one_side_is_there_is_fetched(server, release, tmp_path):
+    there = ("newstest2013.de", "newstest2013.en", f"train/{NEWS}.de", f"train/{NEWS}.en", "newstest2014.de")
+    put(tmp_path, {NAMES[CRAWL]: FILES[NAMES[CRAWL]]} | {name: TREE[name] for name in there})
     prepare(str(tmp_path), release)
-    assert_complete(tmp_path)
+    assert_complete(tmp_path, TREE)
     assert [name for name, *_ in server.log] == [NAMES["newstest2014"], NAMES["newstest2015"], NAMES[EUROPARL]]
 
 
@@ -135,38 +106,31 @@ def parquet(file, rows):
 def test_test_sets_in_parquet_are_not_fetched(server, release, tmp_path, capsys):
     """Which test set it is, the number of rows tells, so that only the official numbers count."""
     parquet(tmp_path / "data" / "test-00000-of-00001.parquet", OFFICIAL["newstest2014"])
-    prepare(str(tmp_path), replace(release, sentences=SENTENCES | {"newstest2014": OFFICIAL["newstest2014"]}))
+    prepare(str(tmp_path), replace(release, counts=SENTENCES | {"newstest2014": OFFICIAL["newstest2014"]}))
     assert served(server, NAMES["newstest2014"]) == []
     assert f"{tmp_path}: newstest2014 is complete, 3,003 pairs\n" in capsys.readouterr().out
     assert not (tmp_path / "newstest2014.de").exists()
 
 
 def test_a_german_file_of_another_kind_is_no_training_text(server, release, tmp_path):
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "README.md").touch()
-    prepare(str(tmp_path), release)
+    prepare(put(tmp_path, {"train/README.md": b""}), release)
     assert len(server.log) == len(NAMES)
 
 
 def test_other_text_beside_the_archives_is_left_alone(server, release, tmp_path):
     """A corpus of the user's own beside one of the archives: the others are still missing."""
-    (tmp_path / "train").mkdir()
-    for name in (f"{NEWS}.de", f"{NEWS}.en"):
-        (tmp_path / "train" / name).write_bytes(TRAINING[name])
-    for language in ("de", "en"):
-        (tmp_path / "train" / f"mine.{language}").write_bytes(b"a\n")
-    prepare(str(tmp_path), release)
+    mine = {"train/mine.de": b"a\n", "train/mine.en": b"a\n"}
+    prepare(put(tmp_path, mine | {name: TREE[name] for name in (f"train/{NEWS}.de", f"train/{NEWS}.en")}), release)
     assert len(open_training(str(tmp_path))) == sum(PAIRS.values()) + 1
     assert served(server, NAMES[NEWS]) == []
 
 
 def test_sacrebleu_has_the_same_text(offline, tmp_path, sacrebleu_folder):
     """Both directions lie where it looks for them, and nothing half-written."""
-    place(tmp_path)
-    prepare(str(tmp_path), offline)
+    prepare(put(tmp_path, FILES), offline)
     raw = sacrebleu_folder / "wmt14" / "full" / "raw"
     assert names(raw) == ["test-full", NAMES["newstest2014"], f"{NAMES['newstest2014']}.lock"]
-    assert (raw / NAMES["newstest2014"]).read_bytes() == TARS["newstest2014"]
+    assert (raw / NAMES["newstest2014"]).read_bytes() == FILES[NAMES["newstest2014"]]
     for split, language in (("newstest2014.en-de", "de"), ("newstest2014.de-en", "en"), ("newstest2015.de-en", "en")):
         test = open_test(str(tmp_path), split)
         references = [test.pair(number)[language == "en"] for number in range(len(test))]
@@ -177,7 +141,7 @@ def test_sacrebleu_has_the_same_text(offline, tmp_path, sacrebleu_folder):
 
 def test_what_sacrebleu_half_made_is_made_anew(offline, tmp_path, sacrebleu_folder):
     """A copy that a broken download left: it would be taken for whole otherwise."""
-    place(tmp_path)
+    put(tmp_path, FILES)
     folder = sacrebleu_folder / "wmt14" / "full"
     (folder / "raw").mkdir(parents=True)
     (folder / "raw" / NAMES["newstest2014"]).write_bytes(b"half")
@@ -185,10 +149,14 @@ def test_what_sacrebleu_half_made_is_made_anew(offline, tmp_path, sacrebleu_fold
         for field in ("src", "ref", "docid", "genre", "origlang"):
             (folder / f"wmt14_full.{pair}.{field}").write_text("half\n")
     prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
+    assert_complete(tmp_path, TREE)
     assert checked(READ["de"], "newstest2014.en-de").checked == "equal to sacreBLEU's wmt14/full"
 
 
-def test_a_hub_needs_no_preparation():
-    with pytest.raises(UserError, match=r"hf:wmt/wmt14 is read from the hub, unprepared\. Set DATA to a folder"):
-        prepare("hf:wmt/wmt14")
+def test_links_that_nobody_wants_are_not_written(tmp_path):
+    """And names with `./` before them are the same names."""
+    members = [(typed("link", tarfile.SYMTYPE, "/etc/passwd"), b""), (directory("./training"), b"")]
+    members += [(f"./training/{EUROPARL}.{side}", TRAINING[f"{EUROPARL}.{side}"]) for side in ("de", "en")]
+    files = FILES | {FAULT: tar_of(members, "w:gz")}
+    prepare(put(tmp_path, files), release_at(1, files))
+    assert_complete(tmp_path, TREE)

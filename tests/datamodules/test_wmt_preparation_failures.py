@@ -1,4 +1,4 @@
-"""`make data-wmt_*` cut off, offline, interrupted, without room, or with what is not whole or in its way."""
+"""`make data-wmt_*` interrupted, or with what is not whole."""
 
 import shutil
 import tarfile
@@ -9,46 +9,17 @@ import pytest
 from benchmarks.errors import UserError
 from datamodules.preparation.wmt import prepare
 from tests.datamodules import wmt_archives
-from tests.datamodules.archives import full_disk, names, served
-from tests.datamodules.wmt_archives import CRAWL, EUROPARL, NAMES, NEWS, TARS, TEXTS, assert_complete, place, texts
+from tests.datamodules.archives import assert_complete, names, proper, put, unpacked
+from tests.datamodules.wmt_archives import CRAWL, EUROPARL, FILES, NAMES, TREE, packed, release_at
 
 ARCHIVES = wmt_archives
 pytestmark = pytest.mark.usefixtures("sacrebleu_folder")
 
 
-@pytest.mark.parametrize("mode", ["cut", "reset"])
-def test_a_download_is_continued_where_it_broke_off(server, release, tmp_path, mode):
-    """Each run keeps what came, and neither a corpus nor an archive has its name before it is whole."""
-    server.mode = mode
-    archive, total = NAMES[EUROPARL], len(TARS[EUROPARL])
-    with pytest.raises(UserError, match=rf"lacks {archive}, {NAMES[CRAWL]}; http.* cannot be fetched: ") as caught:
-        prepare(str(tmp_path), release)
-    assert "`make data-wmt_transformer DATA=" in str(caught.value)
-    have = (tmp_path / f".{archive}.part").stat().st_size
-    assert 0 < have <= total // 2
-    assert not (tmp_path / archive).exists()
-    assert names(tmp_path / "train") == [f"{NEWS}.de", f"{NEWS}.en"]
-    server.mode = "range"
-    prepare(str(tmp_path), release)
-    assert_complete(tmp_path)
-    assert served(server, archive)[-1] == (f"bytes={have}-", total - have)
-    assert len(served(server, NAMES[NEWS])) == 1
-
-
-def test_without_a_network_what_is_missing_is_said_exactly(offline, tmp_path):
-    root = tmp_path / "nowhere"
-    with pytest.raises(UserError) as caught:
-        prepare(str(root), offline)
-    for archive in offline.archives.values():
-        assert f"{archive.size}  {archive.algorithm} {archive.digest}  {archive.url}" in str(caught.value)
-    for part in ("refused", "kept", f"into {root}", f"`make data-wmt_transformer DATA={root}`"):
-        assert part in str(caught.value)
-
-
 @pytest.mark.parametrize("moment", range(5 + 7 + 7 + 6))
 def test_an_interrupted_run_is_continued(offline, tmp_path, monkeypatch, moment):
     """Killed, with no time to clean up, half-way through each copy, of corpora, raw test sets and their texts."""
-    place(tmp_path)
+    put(tmp_path, FILES)
     calls = []
 
     def stopping(copy):
@@ -67,16 +38,15 @@ def test_an_interrupted_run_is_continued(offline, tmp_path, monkeypatch, moment)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             prepare(str(tmp_path), offline)
-    proper = {name: data for name, data in texts(tmp_path).items() if "/." not in f"/{name}"}
-    assert proper.items() <= TEXTS.items()
+    assert proper(tmp_path).items() <= TREE.items()
     prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
+    assert_complete(tmp_path, TREE)
 
 
 @pytest.mark.parametrize("move", range(6))
 def test_stopped_between_the_two_sides(offline, tmp_path, monkeypatch, move):
     """A corpus's sides get their names one after another; one alone is not taken for it."""
-    place(tmp_path)
+    put(tmp_path, FILES)
     rename, calls = Path.replace, []
 
     def stop(path, target):
@@ -92,12 +62,11 @@ def test_stopped_between_the_two_sides(offline, tmp_path, monkeypatch, move):
             prepare(str(tmp_path), offline)
     assert len(names(tmp_path / "train")) == move
     prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
+    assert_complete(tmp_path, TREE)
 
 
 def test_sides_of_different_length_are_refused(offline, tmp_path):
-    place(tmp_path)
-    prepare(str(tmp_path), offline)
+    prepare(put(tmp_path, FILES), offline)
     file = tmp_path / "train" / f"{CRAWL}.en"
     file.write_bytes(file.read_bytes() + b"one more\n")
     with pytest.raises(UserError, match=r"has 4 lines, but .* has 5, .* Remove .*de-en\.de and .*de-en\.en, and run"):
@@ -105,13 +74,12 @@ def test_sides_of_different_length_are_refused(offline, tmp_path):
     for side in ("de", "en"):
         (tmp_path / "train" / f"{CRAWL}.{side}").unlink()
     prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
+    assert_complete(tmp_path, TREE)
 
 
 @pytest.mark.parametrize("left", [0, 2])
 def test_a_test_set_that_is_not_whole_is_refused(offline, tmp_path, left):
-    place(tmp_path)
-    prepare(str(tmp_path), offline)
+    prepare(put(tmp_path, FILES), offline)
     for side in ("de", "en"):
         (tmp_path / f"newstest2014.{side}").write_bytes(b"a\n" * left)
     reason = "newstest2014 has 2 sentences; the official one has 3" if left else "is empty"
@@ -120,47 +88,21 @@ def test_a_test_set_that_is_not_whole_is_refused(offline, tmp_path, left):
         prepare(str(tmp_path), offline)
 
 
-def test_a_full_disk_is_said_before_anything_is_written(offline, tmp_path, monkeypatch):
-    place(tmp_path)
-    before = names(tmp_path)
-    needed = 2**30 + sum(map(len, TARS.values()))
-    full_disk(monkeypatch, lambda: needed - 1)
-    with pytest.raises(UserError, match=r"unpacking into .* needs 1\.1 GB"):
-        prepare(str(tmp_path), offline)
-    assert names(tmp_path) == before
-    full_disk(monkeypatch, lambda: needed)
-    prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
-
-
-def test_a_disk_that_fills_up_on_the_way(offline, tmp_path, monkeypatch):
-    place(tmp_path)
-
-    def fail(*_, **__):
-        raise OSError(28, "No space left on device", "somewhere")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tarfile, "copyfileobj", fail)
-        with pytest.raises(UserError, match=r"somewhere: No space left on device.*run this again"):
-            prepare(str(tmp_path), offline)
-    assert texts(tmp_path) == {}
-    prepare(str(tmp_path), offline)
-    assert_complete(tmp_path)
-
-
 def test_a_folder_of_sacrebleu_that_cannot_be_made(offline, tmp_path, sacrebleu_folder):
-    place(tmp_path)
+    put(tmp_path, FILES)
     (sacrebleu_folder / "wmt14").touch()
     with pytest.raises(UserError, match=rf"{sacrebleu_folder}/wmt14/full/raw: Not a directory"):
         prepare(str(tmp_path), offline)
 
 
-@pytest.mark.parametrize("stray", ["", "train"])
-@pytest.mark.parametrize("kind", ["file", "link"])
-def test_a_stray_file_in_the_way_is_said_before_anything_is_fetched(server, release, tmp_path, stray, kind):
-    root = tmp_path / "wmt"
-    (root / stray).parent.mkdir(exist_ok=True)
-    (root / stray).touch() if kind == "file" else (root / stray).symlink_to("nowhere")
-    with pytest.raises(UserError, match=rf"{root / stray} is a file or a broken link, not a folder\. Move it away"):
-        prepare(str(root), release)
-    assert server.log == []
+@pytest.mark.parametrize(
+    ("part", "missing"),
+    [(EUROPARL, f"training/{EUROPARL}.en"), ("newstest2014", "test-full/newstest2014-deen-ref.de.sgm")],
+)
+def test_an_archive_without_a_member_is_refused(tmp_path, sacrebleu_folder, part, missing):
+    """Nothing of it is unpacked."""
+    files = FILES | {NAMES[part]: packed(part, without=missing)}
+    with pytest.raises(UserError, match=rf"{NAMES[part]} cannot be unpacked: it holds no {missing}\."):
+        prepare(put(tmp_path, files), release_at(1, files))
+    assert not [name for name in unpacked(tmp_path) if part in name]
+    assert part == EUROPARL or unpacked(sacrebleu_folder / "wmt14") == {}

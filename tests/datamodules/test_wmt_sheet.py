@@ -3,7 +3,6 @@
 import re
 import time
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -13,6 +12,8 @@ from datamodules.layouts.wmt import truth
 from datamodules.sheets.wmt import sheet
 from results.scoring.attention import Attention
 from results.scoring.translation import Predictions, compared, signatures
+from tests.datamodules.pages import Page
+from tests.datamodules.wmt_forms import put_pairs
 
 PAIRS = [
     ("Das ist ein Haus.", "This is a house."),
@@ -26,34 +27,10 @@ WEIGHTS = ((0.7, 0.2, 0.0499), (0.0, 0.0, 1.0))
 ATTENTION = Attention("3", ("▁Wir", "▁<b>", "</s>"), ("▁We", "</s>"), WEIGHTS)
 
 
-class Page(HTMLParser):
-    """What a browser makes of a page: its text, where elements open, and their attributes."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.tags, self.attributes = "", [], []
-        self.feed(text)
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def write(root, pairs):
-    """German and English of a test set."""
-    root.mkdir(exist_ok=True)
-    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-        (root / f"newstest2014.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
-    return str(root)
-
-
 def page_of(root, pairs, heard, attention=None, split=SPLIT):
     """The sheet of hypotheses for sentences that are written for it."""
-    held = truth(write(root, pairs), split)
+    put_pairs(root, "newstest2014", pairs)
+    held = truth(str(root), split)
     return sheet("wmt, mini-0", str(root), split, replace(compared(heard, held), attention=attention))
 
 
@@ -267,7 +244,7 @@ WORST = {
 
 def worst_page(root, count, text, other):
     """The sheet of sentences none of which has anything right, without sacreBLEU's count of that."""
-    write(root, [(text, text)] * count)
+    put_pairs(root, "newstest2014", [(text, text)] * count)
     nothing = {"bleu": np.ones((count, 10), np.int64), "chrf": np.zeros((count, 18), np.int64)}
     label = (text.replace(" ", "")[:40],) * 99
     attention = Attention("1", label, label, ((1.0,) * 99,) * 99)

@@ -1,13 +1,14 @@
 """WMT's six archives, small, with what must be unpacked of them."""
 
-import hashlib
 import random
+import tarfile
 
-from datamodules.layouts.wmt import open_training
-from datamodules.preparation.downloads import Archive
-from datamodules.preparation.wmt import CORPORA, Release
-from tests.datamodules.archives import directory, tar_of
+from datamodules.preparation import wmt
+from datamodules.preparation.downloads import Release
+from datamodules.preparation.wmt import CORPORA
+from tests.datamodules.archives import archive_at, directory, tar_of, typed
 
+prepare, COMMAND = wmt.prepare, "data-wmt_transformer"
 EUROPARL, CRAWL, NEWS = "europarl-v7.de-en", "commoncrawl.de-en", "news-commentary-v9.de-en"
 SENTENCES = {"newstest2013": 2, "newstest2014": 3, "newstest2015": 1}
 NAMES = {
@@ -33,6 +34,10 @@ TRAINING = {
     for language in ("de", "en")
 }
 PAIRS = {NEWS: 3, EUROPARL: 5, CRAWL: 4}
+LINES = [f"{part} is complete, {count} pairs" for part, count in (SENTENCES | PAIRS).items()]
+HUB = "hf:wmt/wmt14 is read from the hub, unprepared. Set DATA to a folder"
+STRAYS = ("", "train")
+LEFT = f"train/.{EUROPARL}.unpacking/training"
 
 
 def sgm(kind, name, texts):
@@ -84,10 +89,9 @@ def packed(part, *more, without=""):
     return tar_of([*folders, *((name, data) for name, data in members.items() if name != without), *more], "w:gz")
 
 
-TARS = {part: packed(part) for part in NAMES}
-FILES = {NAMES[part]: data for part, data in TARS.items()}
+FILES = {name: packed(part) for part, name in NAMES.items()}
 FAULT = NAMES[EUROPARL]
-TEXTS = {
+TREE = {
     **{f"train/{name}": data for name, data in TRAINING.items()},
     **{
         f"{name}.{language}": "".join(f"{line}\n" for line in READ[language][:count]).encode()
@@ -95,34 +99,29 @@ TEXTS = {
         for language in ("de", "en")
     },
 }
+BEFORE = {name: data for name, data in TREE.items() if NEWS in name or "newstest" in name}
 
 
-def release_at(port, tars=TARS):
+def release_at(port, files=FILES):
     """What the server has, or would have."""
-    archives = {}
-    for part, data in tars.items():
-        algorithm = "md5" if part in TEST_SETS else "sha256"
-        digest = hashlib.new(algorithm, data).hexdigest()
-        archives[part] = Archive(
-            NAMES[part], f"http://127.0.0.1:{port}/wmt/{NAMES[part]}", algorithm, digest, f"{len(data)} B"
-        )
+    archives = {
+        part: archive_at(port, name, files[name], "md5" if part in TEST_SETS else "sha256")
+        for part, name in NAMES.items()
+    }
     return Release(archives, SENTENCES)
 
 
-def place(root, tars=TARS):
-    """Puts the archives into `root`, as a user does."""
-    root.mkdir(parents=True, exist_ok=True)
-    for part, data in tars.items():
-        (root / NAMES[part]).write_bytes(data)
+HOSTILE = {
+    "parent": "../escaped.de",
+    "absolute": "/tmp/escaped.de",
+    "through": "training/../../escaped.de",
+    "symbolic": typed(f"training/{EUROPARL}.de", tarfile.SYMTYPE, "/etc/passwd"),
+    "hard": typed(f"training/{EUROPARL}.de", tarfile.LNKTYPE, f"training/{EUROPARL}.en"),
+    "pipe": typed(f"training/{EUROPARL}.en", tarfile.FIFOTYPE),
+    "folder": directory(f"training/{EUROPARL}.en"),
+}
 
 
-def texts(root):
-    """All that lies there but the archives, hidden files too."""
-    files = [path for path in root.glob("**/*") if path.is_file() and path.suffix != ".tgz"]
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
-
-
-def assert_complete(root):
-    assert texts(root) == TEXTS
-    assert list(root.glob("**/.*")) == []
-    assert len(open_training(str(root))) == sum(PAIRS.values())
+def hostile(way):
+    """The archive `FAULT` with a member that leads elsewhere, or is no file."""
+    return packed(EUROPARL, (HOSTILE[way], b"../../escaped" if isinstance(HOSTILE[way], str) else b""))

@@ -5,6 +5,7 @@ import pytest
 
 from datamodules.miniature.wmt import TRAPS, Speaker
 from datamodules.wmt import Filter, WmtData
+from tests.datamodules.wmt_forms import put_pairs
 
 SIZE, FILTER = 400, Filter(60, 1.5)
 SIDES = {"de-en": (0, 1), "en-de": (1, 0)}
@@ -23,17 +24,10 @@ PAIRS = [*spoken(240, 3), *TRAPS, ("Haus", ""), ("", "House"), ("ja", "yes, of c
 TESTS = {"newstest2013": spoken(12, 4), "newstest2014": spoken(23, 5), "newstest2015": [*spoken(6, 6), *TRAPS[:6]]}
 
 
-def put(folder, stem, pairs):
-    """A text of both languages."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
-        (folder / f"{stem}.{side}").write_bytes("".join(f"{line}\n" for line in lines).encode())
-
-
 def planted(root, train=PAIRS):
     """A tree of everything."""
     for name, pairs in {"train": train, **TESTS}.items():
-        put(root, name, pairs)
+        put_pairs(root, name, pairs)
     return root
 
 

@@ -17,6 +17,10 @@ def put(root, stem, german=GERMAN, english=ENGLISH, end="\n"):
         file.write_bytes(("\n".join(lines) + end).encode())
 
 
+def put_pairs(root, stem, pairs):
+    put(root, stem, *zip(*pairs, strict=True))
+
+
 def pairs_of(name):
     """As many pairs as the test set has, each of them its own."""
     return [(f"{name} deutsch {row}", f"{name} english {row}") for row in range(ROWS[name])]

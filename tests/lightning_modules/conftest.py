@@ -5,13 +5,13 @@ import warnings
 import pytest
 
 from benchmarks.evaluation import quiet
-from datamodules import tokenised
+from datamodules import columns
 
 
 @pytest.fixture(scope="module")
 def own_place(tmp_path_factory):
     """For what is tokenised, and quiet."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        patch.setattr(tokenised, "ROOT", tmp_path_factory.mktemp("root"))
+        patch.setattr(columns, "ROOT", tmp_path_factory.mktemp("root"))
         quiet()
         yield

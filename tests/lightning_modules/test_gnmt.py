@@ -1,4 +1,4 @@
-"""GNMT against its equations, position by position, and what any translating network must do (test_transformer.py)."""
+"""GNMT against its equations, position by position."""
 
 import pytest
 import torch
@@ -8,24 +8,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.recurrent import Lstm, with_data
-from lightning_modules.search import Search
-from tests.lightning_modules.test_transformer import (
-    COUNTS,
-    SUBWORDS,
-    check_attention_is_a_distribution,
-    check_autocast,
-    check_incremental,
-    check_padding_changes_nothing,
-    check_search,
-    livened,
-    texts,
-)
-
-
-def network(**changes):
-    """With weights large enough that the source and the tokens before matter."""
-    torch.manual_seed(0)
-    return livened(Gnmt(SUBWORDS, **({"width": 16, "layers": 4, "dropout": 0.0} | changes)).eval())
+from tests.lightning_modules.test_translating_networks import COUNTS, texts
+from tests.lightning_modules.test_translating_networks import gnmt as network
 
 
 def cell(x, state, lstm, suffix=""):
@@ -167,29 +151,3 @@ def test_lstms_compute_in_the_precision_that_is_asked_for(monkeypatch, length):
     assert seen == [{torch.float32}, {torch.bfloat16}]
     assert {each.dtype for each in (near, *after)} == {torch.bfloat16}
     torch.testing.assert_close(near.float(), plain, atol=0.05, rtol=0.05)
-
-
-@pytest.mark.parametrize("width", [1, 3])
-@torch.no_grad()
-def test_a_step_is_what_the_whole_prefix_gives(width):
-    check_incremental(network(), width)
-
-
-@torch.no_grad()
-def test_padding_and_neighbours_change_nothing():
-    check_padding_changes_nothing(network())
-
-
-@torch.no_grad()
-def test_attention_is_a_distribution_over_the_source():
-    check_attention_is_a_distribution(network())
-
-
-def test_autocast():
-    check_autocast(network())
-
-
-@pytest.mark.parametrize(("beam", "end"), [(1, 2), (1, 6), (2, 6), (4, 2), (4, 11)])
-@torch.no_grad()
-def test_search(beam, end):
-    check_search(network(), end, Search(beam, 0.6, 0.1))

@@ -1,0 +1,17 @@
+"""Predictions of classes, as `results/scoring/classification.py` writes them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Prediction = dict[str, Any]
+
+MOST = 5  # classes of an example
+
+
+def ranked(probabilities: NDArray[np.float64]) -> list[Prediction]:
+    """The likeliest classes of each row [n, classes], the best first; of two as likely the first."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :MOST]
+    scores = np.take_along_axis(probabilities, order, axis=1)
+    return [{"classes": c, "scores": s} for c, s in zip(order.tolist(), scores.tolist(), strict=True)]

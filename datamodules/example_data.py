@@ -1,0 +1,51 @@
+"""What data sets of files share: processes that read examples, each example of a test set once, what a run goes by."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from benchmarks.processes import serve
+from datamodules.interface import BenchmarkData
+from datamodules.sampling import EvaluationBatches, Key
+
+Examples = Dataset[dict[str, Any]]
+Collate = Callable[[Any], dict[str, Any]]
+Loader = DataLoader[dict[str, Any]]
+
+
+class ExampleData(BenchmarkData):
+    """Examples to train on and to be tested on.
+
+    Args:
+        seed: of the run; decides order and augmentation.
+        global_batch_size: what one optimizer step holds, over all devices.
+        evaluation_batch_size: what a device sees at once in evaluation.
+        workers: processes that read examples, a device.
+    """
+
+    def __init__(self, seed: int, global_batch_size: int, evaluation_batch_size: int, workers: int) -> None:
+        super().__init__()
+        self.seed, self.workers = seed, workers
+        self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data."""
+        return self.fingerprint
+
+    def dealt(self, batches: Sequence[Sequence[int]]) -> EvaluationBatches:
+        """This rank's of the batches of a test set."""
+        assert self.trainer is not None
+        return EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
+
+    def loader(self, examples: Examples, batches: Sampler[list[Key]], collate: Collate) -> Loader:
+        """Batches of examples, made by the workers."""
+        return DataLoader(
+            examples,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=serve,
+            pin_memory=self.on_gpu,
+            persistent_workers=self.workers > 0,
+        )

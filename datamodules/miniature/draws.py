@@ -1,0 +1,13 @@
+"""What those who make up texts draw."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
+
+
+def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
+    """One of them, each as likely."""
+    return items[int(rng.integers(len(items)))]
