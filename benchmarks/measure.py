@@ -120,14 +120,16 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
     if tested.references and tested.references.official is False:
         signature = signature | {"references": tested.references.checked}  # a protocol that no reading asks for
     predictions = task.read(path, tested.truth)
-    signature = signature | getattr(task, "protocol", _silent)(predictions)  # theirs, whoever made them
+    if hasattr(task, "protocol"):
+        signature = signature | task.protocol(predictions)  # theirs, whoever made them
     values = task.score(predictions, tested.truth)
     errors = task.standard_errors(predictions, tested.truth, values)
     found = {}
     for metric, value in values.items():
         half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
-    notes = tuple(f"{tested.split}: {each}" for each in getattr(task, "notes", _nothing)(predictions, tested.truth))
+    odd = task.notes(predictions, tested.truth) if hasattr(task, "notes") else ()
+    notes = tuple(f"{tested.split}: {each}" for each in odd)
     examples = Examples(count, predictions.scored, predictions.unique)
     if len(before) != len(files) or _as_they_are(files) != before:
         names = ", ".join(map(relative, files[:3]))
@@ -138,13 +140,3 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
 def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
     """Those that anyone can read again; what is missing or malformed, the reading of the predictions says."""
     return tuple(stored(file) for file in files if file.is_file())
-
-
-def _silent(predictions: Any) -> Signature:
-    """What most predictions say of the protocol."""
-    return {}
-
-
-def _nothing(predictions: Any, truth: Any) -> Iterable[str]:
-    """What is odd about predictions of most tasks."""
-    return ()

@@ -66,8 +66,6 @@ def test_scores_by_hand(tmp_path, truth):
     # Top-1 is right twice of four, top-5 once more.
     assert classification.score(predictions, truth) == {"top1": 50.0, "top5": 75.0}
     assert (predictions.scored, predictions.unique) == (4, 4)
-    assert classification.statistics(predictions, truth, "top5").tolist() == [[100, 1], [100, 1], [0, 1], [100, 1]]
-    assert classification.statistics(predictions, truth, "accuracy").tolist() == [[100, 1], [0, 1], [0, 1], [100, 1]]
 
 
 @pytest.mark.parametrize(("examples", "num_classes"), [(997, 20), (3_001, 7), (64, 5)])
@@ -81,8 +79,6 @@ def test_counts_are_those_of_scikit_learn(tmp_path, examples, num_classes):
         known = range(num_classes)
         counts["top5"] = int(top_k_accuracy_score(truth.labels, probabilities, k=5, normalize=False, labels=known))
     assert classification.score(predictions, truth) == {name: 100 * n / examples for name, n in counts.items()}
-    for metric, count in counts.items():
-        assert classification.statistics(predictions, truth, metric).sum(axis=0).tolist() == [100 * count, examples]
 
 
 def test_two_classes_have_two_columns_and_no_top5(tmp_path):
@@ -92,18 +88,14 @@ def test_two_classes_have_two_columns_and_no_top5(tmp_path):
     assert file.read_text() == "id,label,pred1,pred2,score1,score2\npos/1_7,1,1,0,0.75,0.25\nneg/0_2,0,1,0,0.5,0.5\n"
     predictions = classification.read(file, truth)
     assert classification.score(predictions, truth) == {"accuracy": 50.0}
-    with pytest.raises(ValueError, match="top5 needs 5 predictions"):
-        classification.statistics(predictions, truth, "top5")
 
 
 @pytest.mark.parametrize(("metric", "num_classes"), [("top1", 20), ("top5", 20), ("accuracy", 2)])
-def test_the_statistics_feed_the_bootstrap(tmp_path, metric, num_classes):
+def test_standard_errors_are_binomial(tmp_path, metric, num_classes):
     truth, _, rows = random_case(2_000, num_classes)
     classification.write(tmp_path, rows, truth)
     predictions = classification.read(tmp_path, truth)
-    total, count = classification.statistics(predictions, truth, metric).sum(axis=0)
     score = classification.score(predictions, truth)[metric]
-    assert total / count == score
     expected = np.sqrt(score * (100 - score) / 2_000)
     errors = classification.standard_errors(predictions, truth, [metric])
     assert errors == {metric: pytest.approx(expected, rel=0.05)}

@@ -36,10 +36,9 @@ def test_what_is_written_is_read_again(tmp_path, truth):
         control.write(tmp_path, played[:2], truth)
 
 
-def test_the_mean_and_its_statistics(tmp_path, truth):
+def test_the_mean(tmp_path, truth):
     read = control.read(file_of(tmp_path, GOOD[::-1]), truth)
     assert control.score(read, truth) == {"return": (10.5 - 2.25 + 3) / 3}
-    assert control.statistics(read, truth, "return").sum(axis=0).tolist() == [11.25, 3]
     assert read.lengths.tolist() == [1000, 17, 1]
 
 
