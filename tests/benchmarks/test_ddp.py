@@ -9,19 +9,8 @@ import pytest
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
-from tests.benchmarks.test_resume import (
-    INT,
-    KILL,
-    TERM,
-    Finished,
-    assert_same,
-    command,
-    differences,
-    disturb,
-    finish,
-    interrupt,
-    step_of_last,
-)  # fmt: skip
+from tests.benchmarks.ended import differences, finish, interrupt
+from tests.benchmarks.test_resume import INT, KILL, TERM, Finished, assert_same, command, disturb, step_of_last
 from tests.conftest import STEPS
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
