@@ -1,7 +1,5 @@
 """The predictions format and its scores, against scikit-learn and against every mistake a file can hold."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from benchmarks.errors import UserError
 from results.scoring import classification
+from tests.refusals import assert_told
 
 HEADER = "id,label,pred1,pred2,pred3,pred4,pred5,score1,score2,score3,score4,score5"
 ROWS = [
@@ -123,17 +122,6 @@ def test_scores_have_seven_significant_digits(tmp_path):
     assert file.read_text().splitlines()[1] == "a,1,1,0,2,1,0.0001234568,1.5e-12"
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, truth, monkeypatch):
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    file = saved(tmp_path, b"old")
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match="disk is full"):
-        classification.write(tmp_path, [{"classes": [0, 1, 2, 3, 4], "scores": [0.2] * 5}] * 4, truth)
-    assert file.read_bytes() == b"old"
-
-
 @pytest.mark.parametrize(("count", "depth"), [(3, 5), (5, 5), (4, 4), (4, 6)])
 def test_predictions_that_do_not_fit_are_refused(tmp_path, truth, count, depth):
     with pytest.raises(ValueError, match=r"zip\(\)|expected 12 fields for 'cat/a'"):
@@ -221,33 +209,7 @@ BAD = {
 def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, data, parts):
     file = saved(tmp_path, data)
     for path in (file, tmp_path):
-        with pytest.raises(UserError) as caught:
-            classification.read(path, truth)
-        message = str(caught.value)
-        assert "\n" not in message
-        assert len(message) < 500
-        for part in (str(file), *parts):
-            assert part in message
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("absent.csv", ["absent.csv", "No such file"]),
-        ("empty", ["empty/predictions.csv", "No such file"]),
-        ("nested", ["nested/predictions.csv", "Is a directory"]),
-        ("file/predictions.csv", ["file/predictions.csv", "Not a directory"]),
-        ("x" * 300, ["File name too long"]),
-    ],
-)
-def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "nested" / "predictions.csv").mkdir(parents=True)
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError) as caught:
-        classification.read(tmp_path / name, truth)
-    for part in (*parts, "name the predictions file or the folder that holds it"):
-        assert part in str(caught.value)
+        assert_told([str(file), *parts], classification.read, path, truth)
 
 
 def test_lines_are_counted_through_an_id_of_two_lines(tmp_path):
@@ -264,12 +226,3 @@ def test_fifty_thousand_rows_are_read_within_two_seconds(tmp_path):
     predictions = classification.read(tmp_path, truth)
     assert time.process_time() - start < 2
     assert predictions.scored == 50_000
-
-
-def test_scoring_and_statistics_import_neither_torch_nor_scipy_stats():
-    program = (
-        "import sys, results.statistics, results.scoring.classification; "
-        "print(sorted({'torch', 'scipy.stats'} & set(sys.modules)))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
