@@ -1,7 +1,4 @@
-"""Commands in this process, on a copy of the packages: what they write never lands in the checkout.
-
-And real processes that are killed, or that refuse.
-"""
+"""Commands in this process, on a copy of the packages: what they write never lands in the checkout."""
 
 import contextlib
 import os

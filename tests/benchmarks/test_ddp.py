@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -245,8 +246,6 @@ def test_devices_that_do_not_divide_the_batch_are_refused(workshop, small_tree):
 @pytest.mark.slow
 def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     """One that a look at its ends does not find."""
-    import shutil
-
     shutil.copytree(small_tree, tmp_path / "torn")
     path = sorted((tmp_path / "torn/train").glob("*/*"))[7]
     data = bytearray(path.read_bytes())

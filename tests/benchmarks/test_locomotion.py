@@ -6,7 +6,6 @@ import math
 import re
 import signal
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +14,7 @@ from benchmarks.errors import Failure
 from datamodules.environments.batched import BatchedMujoco
 from lightning_modules.flat import compiler
 from tests.benchmarks.ended import differences, finish, newest, refused
+from tests.benchmarks.test_driving import picture
 
 SMALL = (
     "--data.init_args.num_envs=8 --data.init_args.horizon=10 --data.init_args.rollouts=30 "
@@ -112,12 +112,6 @@ def test_its_policy_is_watched(trained):
         assert animation.n_frames == min(160, math.ceil(length * 0.008 * 20)), "8 s at most, 20 pictures a second"
         first, middle = (picture(animation, number) for number in (0, animation.n_frames // 2))
     assert (first != middle).any()
-
-
-def picture(animation, number):
-    """The pixels below its caption."""
-    animation.seek(number)
-    return np.asarray(animation.convert("RGB"))[30:]
 
 
 def test_a_run_that_cannot_go_on_says_where_and_keeps_the_state(workshop):
