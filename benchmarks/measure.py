@@ -1,7 +1,7 @@
 """From stored predictions to measurements: the one path by which any number of this suite comes about. No torch."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,12 @@ def together(parts: Iterable[Scored]) -> Scored:
 
 
 def is_official(
-    claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment, scored: Scored
-) -> bool:
+    claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment,
+    metrics: Mapping[str, Measurement],
+) -> bool:  # fmt: skip
     """Whether a record may settle the claim: the committed protocol and code, on all the examples it is about."""
-    about = [reading for reading in claim.testable if reading.metric in scored.metrics]
-    complete = bool(about) and all(reading.examples == scored.metrics[reading.metric].n for reading in about)
+    about = [reading for reading in claim.testable if reading.metric in metrics]
+    complete = bool(about) and all(reading.examples == metrics[reading.metric].n for reading in about)
     return profile == "full" and not deviations and not environment.dirty and complete
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from benchmarks.claim import Claim
 from benchmarks.config import Settings, config_hash, leaves, resolve_settings, stages
 from benchmarks.errors import UserError
-from benchmarks.measure import Scored, is_official
+from benchmarks.measure import is_official
 from benchmarks.runs import base_of
 from benchmarks.schema import Record
 
@@ -25,16 +25,12 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
         yield "contradicts", "it expected {}, scored {} and told apart {} examples".format(*counts)
     if not record.predictions:
         yield "contradicts", "it names no predictions"
-    if record.official != _may_settle(claim, record) and record.claim_hash == claim.hash:
+    official = is_official(claim, record.profile, record.deviations, record.environment, record.metrics)
+    if record.official != official and record.claim_hash == claim.hash:
         words = "official" if record.official else "unofficial"
         yield "contradicts", f"it is {words}, which its deviations, its code and its examples say otherwise"
     if record.mode == "train":
         yield from _of_training(record)
-
-
-def _may_settle(claim: Claim, record: Record) -> bool:
-    scored = Scored(record.metrics, record.examples, record.predictions, record.references)
-    return is_official(claim, record.profile, record.deviations, record.environment, scored)
 
 
 def _of_training(record: Record) -> Iterator[Finding]:
