@@ -138,10 +138,8 @@ def _variants(benchmark: str, claim: Claim, asked: str | None, profile: Profile)
 def _machine(options: Namespace) -> Settings:
     """DEVICES and NODES as settings."""
     trainer: Settings = {}
-    if options.devices is not None and options.devices != "auto":
-        trainer["devices"] = positive("DEVICES", options.devices)
-    elif options.devices == "auto":
-        trainer["devices"] = "auto"
+    if options.devices is not None:
+        trainer["devices"] = "auto" if options.devices == "auto" else positive("DEVICES", options.devices)
     if options.nodes is not None:
         trainer["num_nodes"] = positive("NODES", options.nodes)
         if trainer["num_nodes"] > 1 and not externally_launched():

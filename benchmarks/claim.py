@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from benchmarks.schema import STRICT, Profile, Signature, short_hash
+from benchmarks.schema import Profile, Signature, Strict, short_hash
 
 DEFAULT = "default"  # how a user names the variant of what `config.yaml` says by itself
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Strict):
     """What was said, and where; `value` is null where no number was."""
 
-    __pydantic_config__ = STRICT
     section: str
     statement: str
     value: float | None
@@ -23,13 +22,12 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbour(Strict):
     """A published result near the claim; `metric` in its makers' words.
 
     `beside` is the metric of ours on whose number line it stands, None where it is on no scale of ours.
     """
 
-    __pydantic_config__ = STRICT
     system: str
     value: float
     metric: str
@@ -38,19 +36,17 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Margin:
+class Margin(Strict):
     """How far below the target still counts as reproduced, fixed beforehand."""
 
-    __pydantic_config__ = STRICT
     value: float
     reason: str
 
 
 @dataclass(frozen=True)
-class Miniature:
+class Miniature(Strict):
     """What a miniature run must show: a value, and its least distance from every baseline that is not `spared`."""
 
-    __pydantic_config__ = STRICT
     target: float
     distance: float
     spared: tuple[str, ...] = ()
@@ -61,19 +57,17 @@ class Miniature:
 
 
 @dataclass(frozen=True)
-class SmallTest:
+class SmallTest(Strict):
     """What stands in for a test in miniature runs, where examples are made instead of read."""
 
-    __pydantic_config__ = STRICT
     split: str
     examples: int
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Strict):
     """One precise, testable meaning of the claim; `metric` is the key that a run logs, `<prefix>/<metric>`."""
 
-    __pydantic_config__ = STRICT
     name: str
     metric: str
     target: float
@@ -91,13 +85,12 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Strict):
     """A claim, its audit and its readings; `dataset` and `task` name the modules that read the data and score.
 
     `small_tests` says of some splits what stands in for them in a miniature run.
     """
 
-    __pydantic_config__ = STRICT
     dataset: str
     task: str
     source: Source

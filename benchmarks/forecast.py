@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmarks.files import write_atomically
-from benchmarks.schema import STRICT, Throughput
+from benchmarks.schema import Strict, Throughput
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,9 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Published:
+class Published(Strict):
     """What somebody published of the cost of a recipe like a variant's."""
 
-    __pydantic_config__ = STRICT
     variant: str | None
     gpu: str
     gpu_hours: float
@@ -61,10 +60,9 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Costs:
+class Costs(Strict):
     """The file `cost.yaml` of a benchmark."""
 
-    __pydantic_config__ = STRICT
     published: tuple[Published, ...]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.arguments import Request, locate_data, request
 from benchmarks.claim import DEFAULT
-from benchmarks.config import PROCESSES, Settings, overridden, resolve_settings
+from benchmarks.config import PROCESSES, Settings, machine_settings, merge, overridden, resolve_settings
 from benchmarks.errors import UserError
 from benchmarks.paths import relative, run_folder
 from benchmarks.schema import Identity
@@ -48,6 +48,22 @@ def load(options: Namespace) -> Loaded:
     asked = _asked_of(run, options, relative(path))
     committed = resolve_settings(run.benchmark, run.profile, run.variant, {})
     return Loaded(path, checkpoint, run, asked, overridden(_moved(run.settings, committed), asked.overrides))
+
+
+def revived(loaded: Loaded) -> tuple[Any, Any]:
+    """The module of a checkpoint with its weights, and its datamodule: for those who watch it, or play against it."""
+    import torch
+
+    from benchmarks.assembly import Assembly
+
+    assembly = Assembly(merge(loaded.settings, machine_settings(loaded.run.seed, None)))
+    torch.set_num_threads(assembly.threads)
+    learnt: Any = assembly.module
+    data: Any = assembly.datamodule
+    data.setup("test")
+    learnt.build(*data.sizes)
+    learnt.load_state_dict(loaded.checkpoint["state_dict"])
+    return learnt.eval(), data
 
 
 def _moved(settings: Settings, committed: Settings) -> Settings:

@@ -1,7 +1,7 @@
 """From stored predictions to measurements: the one path by which any number of this suite comes about. No torch."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,12 @@ def together(parts: Iterable[Scored]) -> Scored:
 
 
 def is_official(
-    claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment, scored: Scored
-) -> bool:
+    claim: Claim, profile: Profile, deviations: Sequence[str], environment: Environment,
+    metrics: Mapping[str, Measurement],
+) -> bool:  # fmt: skip
     """Whether a record may settle the claim: the committed protocol and code, on all the examples it is about."""
-    about = [reading for reading in claim.testable if reading.metric in scored.metrics]
-    complete = bool(about) and all(reading.examples == scored.metrics[reading.metric].n for reading in about)
+    about = [reading for reading in claim.testable if reading.metric in metrics]
+    complete = bool(about) and all(reading.examples == metrics[reading.metric].n for reading in about)
     return profile == "full" and not deviations and not environment.dirty and complete
 
 
@@ -120,14 +121,16 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
     if tested.references and tested.references.official is False:
         signature = signature | {"references": tested.references.checked}  # a protocol that no reading asks for
     predictions = task.read(path, tested.truth)
-    signature = signature | getattr(task, "protocol", _silent)(predictions)  # theirs, whoever made them
+    if hasattr(task, "protocol"):
+        signature = signature | task.protocol(predictions)  # theirs, whoever made them
     values = task.score(predictions, tested.truth)
     errors = task.standard_errors(predictions, tested.truth, values)
     found = {}
     for metric, value in values.items():
         half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
         found[f"{tested.prefix}/{metric}"] = Measurement(value, unit, (value - half, value + half), count, signature)
-    notes = tuple(f"{tested.split}: {each}" for each in getattr(task, "notes", _nothing)(predictions, tested.truth))
+    odd = task.notes(predictions, tested.truth) if hasattr(task, "notes") else ()
+    notes = tuple(f"{tested.split}: {each}" for each in odd)
     examples = Examples(count, predictions.scored, predictions.unique)
     if len(before) != len(files) or _as_they_are(files) != before:
         names = ", ".join(map(relative, files[:3]))
@@ -138,13 +141,3 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
 def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
     """Those that anyone can read again; what is missing or malformed, the reading of the predictions says."""
     return tuple(stored(file) for file in files if file.is_file())
-
-
-def _silent(predictions: Any) -> Signature:
-    """What most predictions say of the protocol."""
-    return {}
-
-
-def _nothing(predictions: Any, truth: Any) -> Iterable[str]:
-    """What is odd about predictions of most tasks."""
-    return ()

@@ -22,7 +22,7 @@ from benchmarks.config import (
 from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.paths import run_folder
-from benchmarks.runs import choose_run, recorded, require_same_data
+from benchmarks.runs import base_of, choose_run, recorded, require_same_data
 from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_claim
 
@@ -147,8 +147,8 @@ def work_out(order: Order) -> Plan:
         where = set_where(order.benchmark, order.profile, order.variant, order.overrides, str(error))
         raise UserError(f"{str(error).rstrip('.')}. {where}") from None
     hashed = config_hash(settings, [each.resolved for each in assemblies.values()])
-    middle = "" if order.variant is None else f"{order.variant}-"
-    run_id = choose_run(order.benchmark, f"{order.profile}-{middle}s{order.seed}-{hashed}", order.fresh)
+    base = base_of(order.profile, order.variant, order.seed, hashed)
+    run_id = choose_run(order.benchmark, base, order.fresh)
     folder = run_folder(order.benchmark, run_id)
     claim = load_claim(order.benchmark).within(order.profile)
     return Plan(order, claim, settings, assemblies, hashed, run_id, folder)

@@ -5,7 +5,7 @@ from argparse import Namespace
 from contextlib import redirect_stdout
 
 from benchmarks.errors import UserError
-from benchmarks.loaded import load
+from benchmarks.loaded import load, revived
 from benchmarks.strict import load_claim
 
 
@@ -24,7 +24,6 @@ def play(options: Namespace) -> None:
     with redirect_stdout(sys.stderr):  # there is to be nothing on stdout but answers
         loaded = load(options)
         from benchmarks.gtp import serve
-        from benchmarks.revived import revived
 
         player, data = revived(loaded)
         name = f"{options.benchmark} {loaded.run.run_id}"

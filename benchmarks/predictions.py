@@ -59,11 +59,7 @@ def merge_shards(folder: Path, expected: int) -> tuple[list[Any], Examples]:
     require_exactly_once(examples)
     for shard in shards:
         shard.unlink()
-    return _ordered(scored), examples
-
-
-def _ordered(scored: Sequence[tuple[int, Any]]) -> list[Any]:
-    return [prediction for _, prediction in sorted(scored, key=lambda pair: pair[0])]
+    return [prediction for _, prediction in sorted(scored, key=lambda pair: pair[0])], examples
 
 
 def require_exactly_once(examples: Examples) -> None:

@@ -184,7 +184,7 @@ def make_record(
         predictions=scored.predictions,
         config=plan.together([stage.assembly.portable() for stage in plan.stages]),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
-        official=is_official(claim, order.profile, changed, around, scored), environment=around,
+        official=is_official(claim, order.profile, changed, around, scored.metrics), environment=around,
         throughput=trained.meter.measured(assembly.datamodule.unit), curves=curves_of(plan),
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),

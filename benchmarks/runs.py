@@ -14,11 +14,16 @@ from benchmarks.environment import Code
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, lock, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
-from benchmarks.schema import StoredFile
+from benchmarks.schema import Profile, StoredFile
 from datamodules.layouts.digest import DIGEST
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
+
+
+def base_of(profile: Profile, variant: str | None, seed: int | None, config_hash: str | None) -> str:
+    """The id of a training run, but for the counter of those that FRESH adds."""
+    return "-".join([profile, *([] if variant is None else [variant]), f"s{seed}", str(config_hash)])
 
 
 def choose_run(benchmark: str, base: str, fresh: bool) -> str:

@@ -12,10 +12,15 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 SCHEMA = 1
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 Profile = Literal["full", "mini"]
 Signature = dict[str, str | int | float | bool | None]
+
+
+class Strict:
+    """Dataclasses that `strict.py` reads and writes: of the right types, with no other keys and finite numbers."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def short_hash(value: Any) -> str:
@@ -24,10 +29,9 @@ def short_hash(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Strict):
     """A value with the interval of a bootstrap over `n` examples; `signature` is the protocol it was measured by."""
 
-    __pydantic_config__ = STRICT
     value: float
     unit: str
     ci95: tuple[float, float]
@@ -36,51 +40,46 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class Baseline(Strict):
     """What a trivial system scores on the same test set."""
 
-    __pydantic_config__ = STRICT
     value: float
     metric: str
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(Strict):
     """What the data hold, what was scored, and how many different ones that were."""
 
-    __pydantic_config__ = STRICT
     expected: int
     scored: int
     unique: int
 
 
 @dataclass(frozen=True)
-class StoredFile:
+class StoredFile(Strict):
     """A file that the record vouches for."""
 
-    __pydantic_config__ = STRICT
     path: str
     sha256: str
 
 
 @dataclass(frozen=True)
-class References:
+class References(Strict):
     """What hypotheses were held against: the SHA-256 of `ref.txt`, and how it was checked to be the official one.
 
     `official` is None where no official copy was at hand to compare it with.
     """
 
-    __pydantic_config__ = STRICT
     sha256: str
     official: bool | None
     checked: str
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Strict):
     """The code and the machine; `compiled`: whether the updates of an agent were, None where there is no agent."""
 
-    __pydantic_config__ = STRICT
     commit: str | None
     dirty: bool
     python: str
@@ -94,36 +93,33 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class Throughput:
+class Throughput(Strict):
     """Speed of training: `value` in `unit`, `data_wait` the share of time spent waiting for data."""
 
-    __pydantic_config__ = STRICT
     unit: str
     value: float
     data_wait: float
 
 
 @dataclass(frozen=True)
-class Tracking:
+class Tracking(Strict):
     """The Weights & Biases run."""
 
-    __pydantic_config__ = STRICT
     id: str | None
     mode: str
 
 
 @dataclass(frozen=True)
-class StageRecord:
+class StageRecord(Strict):
     """A stage that ended: its weights, with which the next one began, and what its training took."""
 
-    __pydantic_config__ = STRICT
     checkpoint: StoredFile
     seconds: float
     throughput: Throughput | None
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Strict):
     """What one run measured; written once, never edited.
 
     `initialised_from` are the weights that training began with, None where it began from scratch. `references` are
@@ -134,7 +130,6 @@ class Record:
     stages, such as `world_size: 2, then 1`.
     """
 
-    __pydantic_config__ = STRICT
     schema: int
     benchmark: str
     profile: Profile
@@ -168,13 +163,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(Strict):
     """What a checkpoint says of its run: enough to build it again; `stage` is one before the last.
 
     `remarks` say why nothing that comes of the run is official, beside what its settings say.
     """
 
-    __pydantic_config__ = STRICT
     benchmark: str
     profile: Profile
     variant: str | None

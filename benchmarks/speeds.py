@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.paths import ROOT
-from benchmarks.schema import STRICT
+from benchmarks.schema import Strict
 
 OURS = "ours"
 """The way that training takes."""
@@ -21,10 +21,9 @@ Spread = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Way:
+class Way(Strict):
     """One way: how fast, and how many times as fast as the first way with as many processes, round by round."""
 
-    __pydantic_config__ = STRICT
     name: str
     processes: int
     """That load side by side; 0 where the one that measures does all on one core."""
@@ -33,10 +32,9 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Speeds:
+class Speeds(Strict):
     """Of a benchmark's ways, in `unit`, on a machine."""
 
-    __pydantic_config__ = STRICT
     unit: str
     cpu: str
     inputs: str

@@ -276,7 +276,7 @@ def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) ->
         metrics=scored.metrics, baselines={}, examples=scored.examples, checkpoint=subject.checkpoint,
         predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash,
         claim_hash=asked.claim.hash, deviations=changed,
-        official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored),
+        official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored.metrics),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
         references=scored.references, data=outcome.data,
     )  # fmt: skip

@@ -2,7 +2,10 @@
 
 import importlib
 from argparse import Namespace
+from dataclasses import dataclass
 from typing import Any
+
+from PIL import Image
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
@@ -12,6 +15,20 @@ from benchmarks.strict import load_claim
 
 MOVING = {"control": "gait", "driving": "drive"}
 """Task -> the module that animates its episodes."""
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Pictures, so many a second, for a file called `name`.
+
+    `told` is a line on the episode, `how` says in a few words which part of it is shown, and in which way.
+    """
+
+    name: str
+    pictures: list[Image.Image]
+    a_second: int
+    told: str
+    how: str
 
 
 def watch(options: Namespace) -> None:
@@ -26,7 +43,8 @@ def watch(options: Namespace) -> None:
     if task not in MOVING:
         raise UserError(f"{options.benchmark} has nothing that moves; the sheet.html of a run shows what went wrong.")
     loaded = load(options)
-    shown: Any = importlib.import_module(f"benchmarks.{MOVING[task]}").animate(loaded)  # which imports torch
+    moving: Any = importlib.import_module(f"benchmarks.{MOVING[task]}")  # which imports torch
+    shown: Animation = moving.animate(loaded)
     path = run_folder(options.benchmark, loaded.run.run_id) / shown.name
     first, *rest = shown.pictures
     with replacing(path) as file:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from benchmarks.claim import Claim
 from benchmarks.config import Settings, config_hash, leaves, resolve_settings, stages
 from benchmarks.errors import UserError
-from benchmarks.measure import Scored, is_official
+from benchmarks.measure import is_official
+from benchmarks.runs import base_of
 from benchmarks.schema import Record
 
 Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "noted"]
@@ -24,24 +25,19 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
         yield "contradicts", "it expected {}, scored {} and told apart {} examples".format(*counts)
     if not record.predictions:
         yield "contradicts", "it names no predictions"
-    if record.official != _may_settle(claim, record) and record.claim_hash == claim.hash:
+    official = is_official(claim, record.profile, record.deviations, record.environment, record.metrics)
+    if record.official != official and record.claim_hash == claim.hash:
         words = "official" if record.official else "unofficial"
         yield "contradicts", f"it is {words}, which its deviations, its code and its examples say otherwise"
     if record.mode == "train":
         yield from _of_training(record)
 
 
-def _may_settle(claim: Claim, record: Record) -> bool:
-    scored = Scored(record.metrics, record.examples, record.predictions, record.references)
-    return is_official(claim, record.profile, record.deviations, record.environment, scored)
-
-
 def _of_training(record: Record) -> Iterator[Finding]:
     for what, missing in (("weights", record.checkpoint is None), ("configuration", record.config is None)):
         if missing and record.profile == "full":
             yield "contradicts", f"it was trained and names no {what}"
-    middle = "" if record.variant is None else f"{record.variant}-"
-    base = f"{record.profile}-{middle}s{record.seed}-{record.config_hash}"
+    base = base_of(record.profile, record.variant, record.seed, record.config_hash)
     if not re.fullmatch(rf"{re.escape(base)}(-\d+)?", record.run_id):  # FRESH counts
         yield "contradicts", f"its run id is not {base}, of its variant, seed and configuration"
     if not record.deviations:
@@ -50,7 +46,7 @@ def _of_training(record: Record) -> Iterator[Finding]:
 
 def _by_the_recipe(record: Record) -> Iterator[Finding]:
     """Whether its configuration is that of its hash, which covers the keys that the recipe sets."""
-    resolved = [*(record.config or {}).get("stages", {"": record.config or {}}).values()]
+    resolved = [*stages(record.config or {}).values()]
     try:
         settings = resolve_settings(record.benchmark, record.profile, record.variant, {})
         hashes = [config_hash(settings, each) for each in (resolved, _as_set(settings, resolved))]

@@ -1,7 +1,5 @@
 """Rows -> Markdown and CSV, and one record -> the lines that its run ends with. Pure code."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +8,7 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
+from results.scoring.rows import csv_of
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
@@ -79,13 +78,6 @@ def comma_separated(rows: Sequence[Row]) -> str:
              reading.margin.value, reading.unit, *numbers, row.verdict, row.note, " ".join(row.run_ids))
         )  # fmt: skip
     return csv_of(lines)
-
-
-def csv_of(lines: Iterable[Sequence[str | float]]) -> str:
-    """Lines of cells as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
 
 
 def seeds_markdown(rows: Sequence[Row]) -> str:

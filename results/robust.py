@@ -7,11 +7,8 @@ task. They decide no verdict.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from results.statistics import BOOTSTRAP_SEED
-
-Floats = NDArray[np.float64]
+from results.statistics import BOOTSTRAP_SEED, Floats
 
 REPLICATES = 2_000
 

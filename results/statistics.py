@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 BOOTSTRAP_SEED = 20_250_101
 """Constant, so that one set of predictions has one standard error, on every machine and for ever."""
 
+RESAMPLES = 2000
+"""Of a bootstrap, where a task does not choose fewer."""
+
 MOST_SEEDS = 1_000_000
 """Where the search for a number of seeds stops: more are no advice to anybody."""
 
@@ -63,7 +66,7 @@ class Interval:
     covers_training: bool
 
 
-def bootstrap(statistics: Floats, combine: Callable[[Floats], Floats], resamples: int = 2000) -> Floats:
+def bootstrap(statistics: Floats, combine: Callable[[Floats], Floats], resamples: int = RESAMPLES) -> Floats:
     """Draw examples with replacement and combine each resample's sums into a metric: replicates [resamples].
 
     Args:
@@ -97,13 +100,19 @@ def standard_error(replicates: Floats) -> float:
     return float(np.std(replicates, ddof=1))
 
 
-def ratio_error(statistics: Floats) -> float:
-    """Return the standard error of a ratio of sums over examples, such as their mean, by a bootstrap over them.
+def ratio_error(statistics: Floats, resamples: int = RESAMPLES) -> float:
+    """Return the standard error of a ratio of sums over examples, by a bootstrap over them.
 
     Args:
         statistics: what each example counts for, and how many it counts as, [n, 2].
+        resamples: how many.
     """
-    return standard_error(bootstrap(statistics, lambda sums: sums[:, 0] / sums[:, 1]))
+    return standard_error(bootstrap(statistics, lambda sums: sums[:, 0] / sums[:, 1], resamples))
+
+
+def mean_error(values: Floats, resamples: int = RESAMPLES) -> float:
+    """Return the standard error of the mean over examples [n], by a bootstrap over them."""
+    return ratio_error(np.stack([values, np.ones_like(values)], axis=1), resamples)
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

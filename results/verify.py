@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.claim import Claim
+from benchmarks.config import last_stage
 from benchmarks.errors import UserError
 from benchmarks.files import sha256
 from benchmarks.measure import HeldOut, measure
@@ -127,18 +128,15 @@ def check(claim: Claim, record: Record) -> Iterator[Finding]:
     with TemporaryDirectory() as scratch:
         tests = [*_test_sets(claim, record, Path(scratch))]
         for prefix in dict.fromkeys(key.partition("/")[0] for key in record.metrics):
-            of_it = [tested for tested in tests if tested.prefix == prefix]
-            found = [each for tested in of_it for each in _scored_again(claim, record, tested)]
+            found: list[Finding] = []
+            for tested in tests:
+                if tested.prefix == prefix:
+                    found += [*_by_foreign_tool(claim, record, tested), *_by_us(claim, record, tested)]
             yield from found
             if not any(kind in ("agrees", "contradicts") for kind, _ in found):
                 yield "unscored", f"nothing of {prefix} was scored again"
     if record.claim_hash != claim.hash and measured_by(claim, record):
         yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
-
-
-def _scored_again(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
-    yield from _by_foreign_tool(claim, record, tested)
-    yield from _by_us(claim, record, tested)
 
 
 def _files(record: Record) -> Iterator[Finding]:
@@ -229,9 +227,7 @@ def _resets(record: Record, task: Any, predictions: Any) -> Iterator[Finding]:
 
 def _root(record: Record) -> str | None:
     """Where the run's data lie, if they still do."""
-    config: dict[str, Any] = record.config or {}
-    *_, last = config.get("stages", {"": config}).values()
-    root = last.get("data", {}).get("init_args", {}).get("root")
+    root = last_stage(record.config or {}).get("data", {}).get("init_args", {}).get("root")
     return str(ROOT / root) if root is not None and (ROOT / root).is_dir() else None
 
 

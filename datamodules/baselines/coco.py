@@ -3,8 +3,8 @@
 import numpy as np
 
 from datamodules.layouts.coco import TRAIN, open_split
-from results.scoring.average_precision import Floats
 from results.scoring.detection import Truth
+from results.statistics import Floats
 
 Rows = list[list[float]]
 

@@ -18,7 +18,7 @@ from matplotlib.ticker import EngFormatter
 from matplotlib.transforms import blended_transform_factory
 
 from benchmarks.schema import short_hash
-from results.render import csv_of
+from results.scoring.rows import csv_of
 
 INCH = 72  # points; the units of matplotlib's SVG
 WIDTH = 360  # points, about a phone's

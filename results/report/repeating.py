@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.claim import DEFAULT
 from benchmarks.modules import needs_data
 from benchmarks.paths import ROOT
 from benchmarks.schema import Record
@@ -38,7 +39,7 @@ def kept(record: Record) -> Iterator[Kept]:
 
 def reproduce(row: Row) -> str:
     """To run what the row is about, with the claim's own seeds."""
-    return f"make reproduce-{_named(row)} VARIANT={row.reading.variant or 'default'}"
+    return f"make reproduce-{_named(row)} VARIANT={row.reading.variant or DEFAULT}"
 
 
 def repeat(row: Row) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from results.statistics import Floats
+
 Integers = NDArray[np.int64]
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

@@ -5,8 +5,6 @@ The names are those of every task (the package lists them).
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
+from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
 from results.scoring.words import Words, read_words, write_words
-from results.statistics import ratio_error
-
-Floats = NDArray[np.float64]
+from results.statistics import Floats, mean_error
 
 METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
 """`accuracy` is what top-1 is called where there are two classes only, as in sentiment data."""
@@ -75,17 +71,15 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         UserError: the disk is full, or the folder may not be written to.
     """
     columns = _columns(truth)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    rows: list[list[Any]] = [columns]
     for example, label, prediction in zip(truth.ids, truth.labels, predictions, strict=True):
         scores = [f"{float(score):.7g}" for score in prediction["scores"]]
         row = [example, int(label), *map(int, prediction["classes"]), *scores]
         if len(row) != len(columns):
             raise ValueError(f"expected {len(columns)} fields for {example!r}, got {len(row)}")
-        writer.writerow(row)
+        rows.append(row)
     words = write_words(folder, predictions, truth.ids)
-    write_atomically(folder / FILE_NAME, text.getvalue().encode())
+    write_atomically(folder / FILE_NAME, csv_of(rows).encode())
     return [folder / FILE_NAME, *words]
 
 
@@ -121,19 +115,9 @@ def read(path: Path, truth: Truth) -> Predictions:
     return Predictions(classes, scores, scored=len(lines), unique=len(places), words=words)
 
 
-def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [n, 2]: 100 for each example that is right and 0 for others, and 1 to count it.
-
-    Raises:
-        ValueError: the metric needs more predictions an example than there are.
-    """
-    right = _right(predictions, truth, metric)
-    return np.stack([100.0 * right, np.ones(len(right))], axis=1)
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over images."""
-    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
+    return {metric: mean_error(np.where(_right(predictions, truth, metric), 100.0, 0.0)) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
@@ -146,10 +130,8 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
 
 def _right(predictions: Predictions, truth: Truth, metric: str) -> NDArray[np.bool_]:
     """Return [n]: whether the label is among the metric's first predictions."""
-    depth, given = _DEPTHS[metric], predictions.classes.shape[1]
-    if depth > given:
-        raise ValueError(f"{metric} needs {depth} predictions an example, there are {given}")
-    found: NDArray[np.bool_] = (predictions.classes[:, :depth] == truth.labels[:, None]).any(axis=1)
+    first = predictions.classes[:, : _DEPTHS[metric]]
+    found: NDArray[np.bool_] = (first == truth.labels[:, None]).any(axis=1)
     return found
 
 

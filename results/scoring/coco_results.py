@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from benchmarks.errors import UserError
-from results.scoring.average_precision import Floats, Integers, Objects
+from results.scoring.average_precision import Integers, Objects
 from results.scoring.rows import refuse_other_forms
+from results.statistics import Floats
 
 FORM = 'a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}'
 SHOWN = 3

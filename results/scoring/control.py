@@ -7,8 +7,6 @@ which environment a file is about, and `evaluation_seeds` which resets a run's e
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +19,8 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.film import Film, read_film, write_film
-from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
-from results.statistics import ratio_error
-
-Floats = NDArray[np.float64]
+from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
+from results.statistics import Floats, mean_error
 
 METRICS: dict[str, str] = {"return": "reward"}
 
@@ -87,13 +83,12 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         ValueError: an episode too many or too few, or a film that is none.
         UserError: the disk is full, or the folder may not be written to.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for episode, played in zip(truth.ids, predictions, strict=True):
-        writer.writerow((truth.environment, played["seed"], episode, repr(played["return"]), played["length"]))
+    rows = [
+        (truth.environment, played["seed"], episode, repr(played["return"]), played["length"])
+        for episode, played in zip(truth.ids, predictions, strict=True)
+    ]
     film = write_film(folder, predictions)
-    write_atomically(folder / FILE_NAME, text.getvalue().encode())
+    write_atomically(folder / FILE_NAME, csv_of([COLUMNS, *rows]).encode())
     return [folder / FILE_NAME, *film]
 
 
@@ -143,15 +138,9 @@ def read(path: Path, truth: Truth) -> Predictions:
     return Predictions(ordered, np.array(totals), np.array(lengths), len(ordered), len(seeds), film)
 
 
-def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [n, 2]: the return of each episode, and 1 to count it."""
-    assert metric in METRICS, metric
-    return np.stack([predictions.returns, np.ones_like(predictions.returns)], axis=1)
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over episodes."""
-    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
+    return {metric: mean_error(predictions.returns) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.files import write_atomically
-from results.scoring.average_precision import Floats, Integers, Matches, Objects, match, precisions, weighted_precisions
+from results.scoring.average_precision import Integers, Matches, Objects, match, precisions, weighted_precisions
 from results.scoring.coco_results import read_results
 from results.scoring.rows import locate
-from results.statistics import draws
+from results.statistics import Floats, draws
 
 METRICS: dict[str, str] = dict.fromkeys(
     ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl", "AP_voc20"), "%"

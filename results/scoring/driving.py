@@ -11,8 +11,6 @@ the episodes begin from, and `protocol` whether the yardstick is IDM as everybod
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +23,8 @@ from numpy.typing import NDArray
 from benchmarks import paths
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import decimal, locate, read_rows, shown, whole_number
-from results.statistics import ratio_error
-
-Floats = NDArray[np.float64]
+from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
+from results.statistics import Floats, mean_error
 
 METRICS: dict[str, str] = {
     "crash_above_idm": "points", "return_above_idm": "reward", "crash": "%", "return": "reward", "length": "steps",
@@ -119,15 +115,13 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         ValueError: an episode too many or too few.
         UserError: the disk is full, or the folder may not be written to.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[Sequence[object]] = [COLUMNS]
     for episode, driven in zip(truth.ids, predictions, strict=True):
         for driver in DRIVERS:
             by = driven[driver]
             result = (repr(float(by["return"])), int(by["length"]), int(by["crashed"]))
-            writer.writerow((truth.environment, driven["seed"], episode, driver, *result))
-    write_atomically(folder / FILE_NAME, text.getvalue().encode())
+            rows.append((truth.environment, driven["seed"], episode, driver, *result))
+    write_atomically(folder / FILE_NAME, csv_of(rows).encode())
     return [folder / FILE_NAME]
 
 
@@ -166,15 +160,10 @@ def measured(predictions: Predictions) -> dict[str, Floats]:
     return above | agent | {f"idm_{name}": values for name, values in idm.items()}
 
 
-def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [n, 2]: what each episode counts for, and 1 to count it; differences are those within an episode."""
-    values = measured(predictions)[metric]
-    return np.stack([values, np.ones_like(values)], axis=1)
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over episodes, in which the drivers stay paired."""
-    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
+    values = measured(predictions)
+    return {metric: mean_error(values[metric]) for metric in metrics}
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, write_atomically
@@ -21,9 +20,7 @@ from results.scoring import sgf
 from results.scoring.contest import COLOURS, Contest, ids
 from results.scoring.replays import margin_of, opponent_of, replayed
 from results.scoring.rows import NAME_IT
-from results.statistics import ratio_error
-
-Floats = NDArray[np.float64]
+from results.statistics import Floats, ratio_error
 
 METRICS: dict[str, str] = {"score": "%"}
 
@@ -144,15 +141,14 @@ def protocol(predictions: Predictions) -> dict[str, str]:
     return {"opponent": predictions.opponent}
 
 
-def statistics(predictions: Predictions, truth: Truth, metric: str) -> Floats:
-    """Return [openings, 2]: 100 times the points of the games that the metric is about, and how many these are."""
-    points = 100 * predictions.points[:, _PARTS[metric]]
-    return np.stack([points.sum(axis=1), np.full(len(points), float(points.shape[1]))], axis=1)
-
-
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over openings, whose two games stay together."""
-    return {metric: ratio_error(statistics(predictions, truth, metric)) for metric in metrics}
+    found = {}
+    for metric in metrics:
+        points = 100 * predictions.points[:, _PARTS[metric]]
+        games = np.full(len(points), float(points.shape[1]))
+        found[metric] = ratio_error(np.stack([points.sum(axis=1), games], axis=1))
+    return found
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.errors import UserError
@@ -102,6 +102,13 @@ def _rows(file: Path, text: str, columns: list[str]) -> Iterator[tuple[int, list
     except csv.Error as error:
         remedy = "close each quotation mark, and write one inside a field twice"
         raise UserError(f"{file}, line {line}: not CSV ({error}); {remedy}") from None
+
+
+def csv_of(lines: Iterable[Iterable[object]]) -> str:
+    """Lines of cells as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 def shown(text: str) -> str:

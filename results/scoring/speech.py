@@ -20,7 +20,7 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import locate, read_text, shown
-from results.statistics import draws
+from results.statistics import mean_error, ratio_error
 
 METRICS: dict[str, str] = {"wer": "%", "word_accuracy": "%", "sentence_error_rate": "%"}
 
@@ -138,15 +138,10 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
 
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
     """Return the standard error of each metric, by a bootstrap over utterances."""
-    columns = np.stack([predictions.edits, predictions.words, predictions.edits > 0], axis=1).astype(np.float64)
-    sums = np.stack([drawn @ columns for drawn in draws(len(truth.ids), RESAMPLES)])
-    rate = 100 * sums[:, 0] / sums[:, 1]
-    spread = {
-        "wer": rate.std(ddof=1),
-        "word_accuracy": rate.std(ddof=1),
-        "sentence_error_rate": (100 * sums[:, 2] / len(truth.ids)).std(ddof=1),
-    }
-    return {metric: float(spread[metric]) for metric in metrics}
+    rate = ratio_error(np.stack([100.0 * predictions.edits, predictions.words], axis=1), RESAMPLES)
+    wrong = np.where(predictions.edits > 0, 100.0, 0.0)
+    spread = {"wer": rate, "word_accuracy": rate, "sentence_error_rate": mean_error(wrong, RESAMPLES)}
+    return {metric: spread[metric] for metric in metrics}
 
 
 def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:

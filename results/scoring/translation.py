@@ -30,7 +30,7 @@ from benchmarks.schema import References
 from results.scoring.attention import Attended, Attention, read_attention, write_attention
 from results.scoring.references import checked, one_spaced
 from results.scoring.rows import locate, read_text, shown
-from results.statistics import draws, standard_error
+from results.statistics import Floats, draws, standard_error
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -58,7 +58,6 @@ OFTENER = 10  # times as many lines as of the references, some of which may end 
 _NOT_IN_A_LINE = str.maketrans("\n\0", "  ")
 _BYTE_ORDER_MARK = "\ufeff"
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

@@ -1,7 +1,4 @@
-"""Commands in this process, on a copy of the packages: what they write never lands in the checkout.
-
-And real processes that are killed, or that refuse.
-"""
+"""Commands in this process, on a copy of the packages: what they write never lands in the checkout."""
 
 import contextlib
 import os
@@ -135,23 +132,3 @@ def mounted(folder, options):
         yield folder
     finally:
         os.system(f"umount -l '{folder}'")
-
-
-def refused(workshop, *arguments, message, rest=""):
-    """A user's mistake: exit code 2, a message of one line and maybe `rest`, and nothing half-done."""
-    code, out, err = workshop.call(*arguments)
-    assert code == 2, (out, err)
-    first, _, others = err.partition("\n")
-    assert (first[:7], first.count("error: "), others) == ("error: ", 1, rest), err
-    assert message in first
-    for folder, kind in (("records", "*.json"), ("runs", "*.ckpt")):
-        assert not list((workshop.root / "results" / folder).rglob(kind))
-
-
-def kill(workshop, moment, *arguments):
-    """Starts a command and kills it at a moment."""
-    process = workshop.start(*arguments, pause=moment)
-    process.until_paused()
-    process.kill_group(signal.SIGKILL)
-    process.wait()
-    (workshop.root / "paused").unlink()

@@ -9,7 +9,7 @@ import functools
 import pytest
 import torch
 
-from tests.benchmarks.test_resume import finish
+from tests.benchmarks.ended import finish
 from tests.datamodules.imdb_trees import planted, put, reviews
 
 NETWORK_OF = "model.init_args.network.init_args"

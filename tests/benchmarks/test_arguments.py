@@ -5,6 +5,7 @@ import pytest
 from benchmarks import commands
 from benchmarks.strict import load_record
 from tests.benchmarks.conftest import write_predictions
+from tests.benchmarks.ended import finish
 
 
 @pytest.fixture
@@ -18,8 +19,7 @@ def home(desk, monkeypatch):
 
 
 def test_a_tilde_is_the_home_of_the_user(desk, home):
-    code, _, err = desk.call("validate", "imagenet", "--profile=mini", "--data=~/tree", "--predictions=~/mine.csv")
-    assert (code, err) == (0, "")
+    finish(desk, "validate", "imagenet", "--profile=mini", "--data=~/tree", "--predictions=~/mine.csv")
     (path,) = desk.records()
     assert load_record(path).predictions[0].path == str(home / "mine.csv")
 

@@ -1,7 +1,13 @@
 """Disks that are full or may not be written to: one message, exit code 2, and nothing half-written."""
 
-import pytest
+import errno
 
+import pytest
+import torch
+
+from benchmarks.checkpointing import AtomicCheckpointIO
+from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
 from tests.benchmarks.conftest import mounted, write_predictions
 
 
@@ -39,8 +45,6 @@ def test_a_run_on_a_read_only_folder(desk):
 
 @pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS"])
 def test_a_disk_that_refuses_what_libraries_write(desk, monkeypatch, number):
-    import errno
-
     def refuse(*_):
         raise OSError(getattr(errno, number), "no")
 
@@ -59,11 +63,6 @@ def test_other_errors_of_the_system_are_no_mistake_of_the_user(desk, monkeypatch
 
 
 def test_a_checkpoint_on_a_full_disk(desk):
-    import torch
-
-    from benchmarks.checkpointing import AtomicCheckpointIO
-    from benchmarks.errors import UserError
-
     with mounted(desk.tmp / "small", "size=1m") as folder:
         AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(1000)}, folder / "last.ckpt")
         before = (folder / "last.ckpt").read_bytes()
@@ -75,8 +74,6 @@ def test_a_checkpoint_on_a_full_disk(desk):
 
 def test_a_file_that_cannot_be_synced(tmp_path, monkeypatch):
     """The same without the right to mount: what the file system says when the bytes should reach the disk."""
-    from benchmarks.errors import UserError
-    from benchmarks.files import write_atomically
 
     def full(_):
         raise OSError(28, "No space left on device")

@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-import signal
 
 import pytest
 import torch
 
 from lightning_modules.networks.resnet import ResNet
 from results.foreign import detection as by_pycocotools
-from tests.benchmarks.test_resume import differences, finish
+from tests.benchmarks.ended import STATE, assert_same_checkpoint, assert_scored_as_recorded, finish, kill, refused
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -53,8 +52,7 @@ def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, c
 
 
 def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_tree):
-    code, out, err = trained.call("verify")
-    assert (code, err) == (0, ""), (out, err)
+    out = finish(trained, "verify")
     assert out.startswith("ok     coco mini-s0-")
     assert re.search(r"test/AP [\d.]+, test/AP50 [^;]* by pycocotools 2\.", out)
     elsewhere = coco_tree.rename(coco_tree.with_name("elsewhere"))
@@ -69,35 +67,23 @@ def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_t
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):
     (record,) = records_of(trained, "mini-s0-*")
     results = folder_of(trained) / "predictions/results.json"
-    for subject in (
+    again = assert_scored_as_recorded(
+        trained, "coco", coco_tree, record,
         [f"--predictions={results}", "--profile=mini"],
         [f"--checkpoint={folder_of(trained) / 'last.ckpt'}", f"--args={SMALL}"],
         [f"--checkpoint={folder_of(trained) / 'weights.ckpt'}", f"--args={SMALL}", "--devices=2"],
-    ):
-        finish(trained, "validate", "coco", f"--data={coco_tree}", *subject)
-    again = records_of(trained, "mini-validate-*")
-    assert len(again) == 3
+    )  # fmt: skip
     for each in again:
-        assert each["examples"] == record["examples"]
-        for key, measured in record["metrics"].items():
-            assert each["metrics"][key]["value"] == measured["value"], key
         (stored,) = each["predictions"]
         assert (trained.root / stored["path"]).read_text() == results.read_text()
-    assert {each["environment"]["world_size"] for each in again} == {1, 2}
 
 
 def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, coco_tree, trained):
     workshop = workshops("killed")
-    process = workshop.start(*command(coco_tree), pause="step:3")
-    process.until_paused()
-    process.kill_group(signal.SIGKILL)
-    process.wait()
-    (workshop.root / "paused").unlink()
+    kill(workshop, "step:3", *command(coco_tree))
     assert torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)["global_step"] == 2
     assert "continuing from" in finish(workshop, *command(coco_tree))
-    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (workshop, trained))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
-        assert differences(one[key], other[key]) == [], key
+    assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE)
     (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
@@ -123,11 +109,7 @@ def test_a_record_names_the_weights_that_training_began_with(workshops, coco_tre
     torch.save({"state_dict": {f"network.{k}": v for k, v in body.state_dict().items()}, "suite": {}}, path)
     arguments = [*command(coco_tree)]
     arguments[-1] += f" --model.init_args.init_from={path}"
-    process = workshop.start(*arguments, pause="step:3")
-    process.until_paused()
-    process.kill_group(signal.SIGKILL)
-    process.wait()
-    (workshop.root / "paused").unlink()
+    kill(workshop, "step:3", *arguments)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     path.unlink()
     assert "continuing from" in finish(workshop, *arguments)
@@ -150,10 +132,7 @@ def test_a_record_names_the_weights_that_training_began_with(workshops, coco_tre
 def test_results_that_contradict_the_data_are_refused(workshop, coco_tree, tmp_path, content, message):
     file = tmp_path / "theirs.json"
     file.write_text(content)
-    code, out, err = workshop.call("validate", "coco", f"--data={coco_tree}", f"--predictions={file}")
-    assert (code, err.count("\n")) == (2, 1), (out, err)
-    assert message in err
-    assert records_of(workshop, "*") == []
+    refused(workshop, "validate", "coco", f"--data={coco_tree}", f"--predictions={file}", message=message)
 
 
 def test_images_without_detections_are_a_note(workshop, coco_tree, tmp_path):

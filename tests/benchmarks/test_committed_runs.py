@@ -3,10 +3,9 @@
 import pytest
 
 from benchmarks.cli import parser
-from benchmarks.loaded import load
+from benchmarks.loaded import load, revived
 from benchmarks.paths import ROOT, benchmarks
 from benchmarks.plan import Order, work_out
-from benchmarks.revived import revived
 from results.collect import newest_group, records_of
 
 

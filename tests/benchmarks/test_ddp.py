@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -9,19 +10,8 @@ import pytest
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
-from tests.benchmarks.test_resume import (
-    INT,
-    KILL,
-    TERM,
-    Finished,
-    assert_same,
-    command,
-    differences,
-    disturb,
-    finish,
-    interrupt,
-    step_of_last,
-)  # fmt: skip
+from tests.benchmarks.ended import differences, finish, interrupt
+from tests.benchmarks.test_resume import INT, KILL, TERM, Finished, assert_same, command, disturb, step_of_last
 from tests.conftest import STEPS
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
@@ -256,8 +246,6 @@ def test_devices_that_do_not_divide_the_batch_are_refused(workshop, small_tree):
 @pytest.mark.slow
 def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     """One that a look at its ends does not find."""
-    import shutil
-
     shutil.copytree(small_tree, tmp_path / "torn")
     path = sorted((tmp_path / "torn/train").glob("*/*"))[7]
     data = bytearray(path.read_bytes())

@@ -8,10 +8,9 @@ import signal
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from tests.benchmarks.test_resume import differences
+from tests.benchmarks.ended import assert_same_checkpoint, finish, newest, refused
 
 SMALL = (
     "--data.init_args.num_envs=2 --data.init_args.horizon=4 --data.init_args.rollouts=10 "
@@ -49,8 +48,7 @@ def trained(workshops):
     """A miniature run, cut short."""
     workshop = workshops("driving")
     few_episodes(workshop)
-    code, out, err = workshop.call(*COMMAND)
-    assert (code, err) == (0, ""), (out, err)
+    finish(workshop, *COMMAND)
     return workshop
 
 
@@ -92,9 +90,7 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
         [f"--checkpoint={run / 'weights.ckpt'}"],
         [f"--predictions={run / 'predictions'}", "--profile=mini", "--variant=default"],
     ):
-        code, out, err = trained.call("validate", "driving", *option)
-        assert (code, err) == (0, ""), (out, err)
-        assert f"measured {value:.2f} reward" in out, option
+        assert f"measured {value:.2f} reward" in finish(trained, "validate", "driving", *option), option
 
 
 def test_a_whole_test_is_asked_of_predictions(trained, tmp_path):
@@ -109,8 +105,7 @@ def test_a_whole_test_is_asked_of_predictions(trained, tmp_path):
 
 
 def test_its_policy_is_watched(trained):
-    code, out, err = trained.call("watch", "driving", f"--checkpoint={folder_of(trained) / 'weights.ckpt'}")
-    assert (code, err) == (0, ""), (out, err)
+    out = finish(trained, "watch", "driving", f"--checkpoint={folder_of(trained) / 'weights.ckpt'}")
     said = re.search(rf"^{NAME}, seed 1: (\d+) steps, return ([\d.]+), (a crash|the time was over)$", out, re.MULTILINE)
     with (folder_of(trained) / "predictions/episodes.csv").open() as file:
         row = next(csv.DictReader(file))
@@ -134,18 +129,15 @@ def test_killed_and_stopped_it_ends_with_the_same_bits_in_whatever_processes(tra
     (workshop.root / "data").symlink_to(trained.root / "data")  # what others drove on this machine
     for step, number, workers in ((3, signal.SIGKILL, 2), (12, signal.SIGTERM, 0)):
         process = workshop.start(*with_workers(workers))
-        process.until(lambda step=step: newest(workshop) >= step)
+        process.until(lambda step=step: newest(workshop, "driving") >= step)
         os.kill(process.popen.pid, number)  # it alone: those that simulate for it end with it
         code, _, err = process.wait()
         assert code == (-number if number == signal.SIGKILL else 128 + number), err
         assert not process.members()
         assert not list((workshop.root / "results/records").glob("driving/*.json"))
-    code, out, err = workshop.call(*with_workers(2))
-    assert (code, err) == (0, ""), (out, err)
-    assert "continuing from" in out
-    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
-    for key in ("state_dict", "optimizer_states", "DrivingData", "global_step", "loops", "learning"):
-        assert differences(one[key], other[key]) == [], key
+    assert "continuing from" in finish(workshop, *with_workers(2))
+    keys = ("state_dict", "optimizer_states", "DrivingData", "global_step", "loops", "learning")
+    assert_same_checkpoint("last.ckpt", map(folder_of, (trained, workshop)), *keys)
     for name in ("metrics.csv", "predictions/episodes.csv"):
         assert (folder_of(trained) / name).read_text() == (folder_of(workshop) / name).read_text(), name
 
@@ -153,12 +145,6 @@ def test_killed_and_stopped_it_ends_with_the_same_bits_in_whatever_processes(tra
 def with_workers(count):
     """The command, with other processes that simulate: a key of the machine."""
     return (*COMMAND[:-1], f"{COMMAND[-1]} --data.init_args.workers={count}")
-
-
-def newest(workshop):
-    """The step of the newest checkpoint."""
-    paths = (workshop.root / "results/runs/driving").glob("*/step-*.ckpt")
-    return max((int(path.stem.removeprefix("step-")) for path in paths), default=0)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +160,7 @@ def newest(workshop):
     ],
 )
 def test_mistakes_end_with_one_message(workshop, arguments, message):
-    code, _, err = workshop.call(*arguments)
-    assert code == 2, err
-    assert err.startswith("error: ")
-    assert message in err
-    assert err.count("\n") == 1
+    refused(workshop, *arguments, message=message)
 
 
 def test_a_checkpoint_of_another_benchmark_is_refused(trained):

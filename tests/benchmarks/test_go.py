@@ -5,9 +5,8 @@ import shutil
 import signal
 
 import pytest
-import torch
 
-from tests.benchmarks.test_resume import differences
+from tests.benchmarks.ended import assert_same_checkpoint, finish, newest
 from tests.datamodules.gnugo import needs_gnugo, remove
 
 SMALL = (
@@ -37,8 +36,7 @@ def trained(request, workshops):
     """A short run of the miniature, which is unofficial for its overrides."""
     workshop = workshops(request.param)
     workshop.command = command(request.param)
-    code, out, err = workshop.call(*workshop.command)
-    assert (code, err) == (0, ""), (out, err)
+    finish(workshop, *workshop.command)
     return workshop
 
 
@@ -60,39 +58,26 @@ def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
     workshop = workshops(f"disturbed_{trained.command[3]}")
     for step, number in ((2, signal.SIGKILL), (4, signal.SIGTERM)):
         process = workshop.start(*trained.command)
-        process.until(lambda step=step: newest(workshop) >= step)
+        process.until(lambda step=step: newest(workshop, "go") >= step)
         process.kill_group(number)
         process.wait()
         assert not list((workshop.root / "results/records").glob("go/*.json"))
-    code, out, err = workshop.call(*trained.command)
-    assert (code, err) == (0, ""), (out, err)
-    assert "continuing from" in out
-    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
-    for key in ("state_dict", "optimizer_states", "GoData", "global_step", "loops", "learning"):
-        assert differences(one[key], other[key]) == [], key
+    assert "continuing from" in finish(workshop, *trained.command)
+    keys = ("state_dict", "optimizer_states", "GoData", "global_step", "loops", "learning")
+    assert_same_checkpoint("last.ckpt", map(folder_of, (trained, workshop)), *keys)
     for file in (folder_of(trained) / "predictions/games").iterdir():
         assert (folder_of(workshop) / "predictions/games" / file.name).read_text() == file.read_text()
-
-
-def newest(workshop):
-    """The step of the newest checkpoint of the run, 0 while there is none."""
-    found = [int(path.stem[5:]) for path in (workshop.root / "results/runs/go").glob("mini-*s3-*/step-*.ckpt")]
-    return max(found, default=0)
 
 
 @needs_gnugo
 def test_games_and_checkpoint_are_scored_again(trained):
     record, run = record_of(trained), folder_of(trained)
     score = record["metrics"]["7x7/score"]["value"]
-    code, out, err = trained.call(
-        "validate", "go", "--profile=mini", f"--variant={trained.command[3].partition('=')[2]}",
-        f"--predictions={run / 'predictions/games'}",
-    )  # fmt: skip
-    assert code == 0, err
-    assert f"measured {score:.2f} %" in out
-    code, out, err = trained.call("validate", "go", f"--checkpoint={run / 'last.ckpt'}")
-    assert code == 0, err
-    assert f"measured {score:.2f} %" in out
+    for option in (
+        ["--profile=mini", trained.command[3], f"--predictions={run / 'predictions/games'}"],
+        [f"--checkpoint={run / 'last.ckpt'}"],
+    ):
+        assert f"measured {score:.2f} %" in finish(trained, "validate", "go", *option), option
 
 
 @needs_gnugo

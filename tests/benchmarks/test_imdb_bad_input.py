@@ -5,9 +5,8 @@ import shutil
 import pytest
 
 from tests.benchmarks import imdb_runs
-from tests.benchmarks.conftest import refused
+from tests.benchmarks.ended import finish, refused
 from tests.benchmarks.imdb_runs import ALONE, NETWORK_OF, TEST, command, folder_of, records_of, validate
-from tests.benchmarks.test_resume import finish
 
 tree, trained = imdb_runs.tree, imdb_runs.trained
 

@@ -7,8 +7,8 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from tests.benchmarks import imdb_runs
-from tests.benchmarks.imdb_runs import STEPS, TEST, checkpoint, folder_of, records_of, rows_of, validate
-from tests.benchmarks.test_resume import finish
+from tests.benchmarks.ended import assert_scored_as_recorded
+from tests.benchmarks.imdb_runs import STEPS, TEST, checkpoint, folder_of, rows_of
 
 tree, trained, record = imdb_runs.tree, imdb_runs.trained, imdb_runs.record
 
@@ -79,20 +79,14 @@ def test_the_page_shows_the_words_of_mistakes(trained):
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, record, tree):
     folder = folder_of(trained)
     smaller = "--args=--data.init_args.evaluation_batch_size=400"  # so that no review has the same neighbours
-    for subject in (
+    again = assert_scored_as_recorded(
+        trained, "imdb", tree, record,
         [f"--predictions={folder / 'predictions/predictions.csv'}", "--profile=mini", "--variant=default"],
         [f"--checkpoint={folder / 'weights.ckpt'}"],
         [f"--checkpoint={folder / 'best.ckpt'}", "--devices=2", smaller],
-    ):
-        finish(trained, *validate(tree, *subject))
-    again = records_of(trained, "mini-validate-*")
-    assert len(again) == 3
+    )  # fmt: skip
     for each in again:
-        assert each["examples"] == record["examples"]
-        theirs, ours = (one["metrics"]["test/accuracy"] for one in (each, record))
-        assert theirs | {"signature": 0} == ours | {"signature": 0}
         moment = [line for line in each["deviations"] if line.startswith("checkpoint: best val/accuracy -> ")]
         named = Path(each["checkpoint"]["path"]).name if each["checkpoint"] else None
         assert len(moment) == (named == "best.ckpt"), "which anybody may have chosen"
         assert (each["deviations"] == []) == (named is None)
-    assert {each["environment"]["world_size"] for each in again} == {1, 2}

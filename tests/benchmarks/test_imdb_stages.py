@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.benchmarks import imdb_runs
-from tests.benchmarks.conftest import kill
+from tests.benchmarks.ended import STATE, assert_same_checkpoint, finish, kill
 from tests.benchmarks.imdb_runs import (
     ALONE,
     COMMON,
@@ -22,7 +22,6 @@ from tests.benchmarks.imdb_runs import (
     records_of,
     rows_of,
 )
-from tests.benchmarks.test_resume import differences, finish
 from tests.datamodules.imdb_trees import planted, put, reviews
 
 tree, trained, record = imdb_runs.tree, imdb_runs.trained, imdb_runs.record
@@ -45,9 +44,7 @@ def test_a_run_killed_in_either_stage_ends_the_same(workshops, trained, record, 
     out = finish(workshop, *command(tree))
     assert "pretraining: " not in out, "a stage that has ended is not fitted again"
     for name in ("pretraining/last.ckpt", "last.ckpt", "best.ckpt"):
-        one, other = (checkpoint(folder_of(each) / name) for each in (workshop, trained))
-        for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords"):
-            assert differences(one[key], other[key]) == [], (name, key)
+        assert_same_checkpoint(name, map(folder_of, (workshop, trained)), *STATE, "subwords")
     (again,) = records_of(workshop, "mini-s0-*")
     for key in ("metrics", "curves", "examples", "baselines", "left_out", "config_hash"):
         assert again[key] == record[key], key
@@ -152,8 +149,7 @@ def test_weights_of_another_run_may_be_fine_tuned(workshops, trained, tree):
     (record,) = records_of(workshop, "mini-s0-*")
     assert record["initialised_from"]["path"] == str(path)
     assert record["stages"] == {}
-    one, other = (checkpoint(folder_of(each) / "last.ckpt")["state_dict"] for each in (workshop, trained))
-    assert differences(one, other) == []
+    assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), "state_dict")
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-import signal
 
 import jiwer
 import pytest
@@ -10,7 +9,7 @@ import soundfile
 import torch
 
 from datamodules.layouts.librispeech import open_split, truth
-from tests.benchmarks.test_resume import differences, finish
+from tests.benchmarks.ended import STATE, assert_same_checkpoint, assert_scored_as_recorded, finish, kill, refused
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -72,22 +71,16 @@ def test_a_record_says_what_jiwer_says_of_its_hypotheses(trained, librispeech_tr
 def test_its_checkpoint_and_its_hypotheses_score_the_same_by_one_and_by_two(trained, librispeech_tree):
     (record,) = records_of(trained, "mini-s0-*")
     predictions = folder_of(trained) / "predictions"
-    for subject in (
+    again = assert_scored_as_recorded(
+        trained, "librispeech", librispeech_tree, record,
         [f"--predictions={predictions}", "--profile=mini"],
         [f"--checkpoint={folder_of(trained) / 'last.ckpt'}"],
         [f"--checkpoint={folder_of(trained) / 'weights.ckpt'}", "--devices=2"],
-    ):
-        finish(trained, "validate", "librispeech", f"--data={librispeech_tree}", *subject)
-    again = records_of(trained, "mini-validate-*")
-    assert len(again) == 3
+    )  # fmt: skip
     for each in again:
-        assert each["examples"] == record["examples"]
-        for key, measured in record["metrics"].items():
-            assert each["metrics"][key]["value"] == measured["value"], key
         for stored in each["predictions"]:
             path = trained.root / stored["path"]
             assert path.read_text() == (predictions / path.parent.name / path.name).read_text()
-    assert {each["environment"]["world_size"] for each in again} == {1, 2}
 
 
 def test_a_file_of_hypotheses_is_scored_on_the_test_set_that_its_ids_are_of(
@@ -106,16 +99,10 @@ def test_a_file_of_hypotheses_is_scored_on_the_test_set_that_its_ids_are_of(
 def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, librispeech_tree, trained):
     workshop = workshops("killed")
     for moment, last in ((f"step:{STEPS + 3}", STEPS + 2), ("test", 3 * STEPS)):
-        process = workshop.start(*command(librispeech_tree), pause=moment)
-        process.until_paused()
-        process.kill_group(signal.SIGKILL)
-        process.wait()
-        (workshop.root / "paused").unlink()
+        kill(workshop, moment, *command(librispeech_tree))
         assert torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)["global_step"] == last
     assert "continuing from" in finish(workshop, *command(librispeech_tree))
-    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (workshop, trained))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords"):
-        assert differences(one[key], other[key]) == [], key
+    assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE, "subwords")
     (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
@@ -125,8 +112,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, librispe
 def test_workers_change_nothing(workshops, librispeech_tree, trained):
     workshop = workshops("workers")
     finish(workshop, *command(librispeech_tree, more="--data.init_args.workers=2"))
-    one, other = (torch.load(folder_of(each) / "weights.ckpt", weights_only=True) for each in (workshop, trained))
-    assert differences(one["state_dict"], other["state_dict"]) == []
+    assert_same_checkpoint("weights.ckpt", map(folder_of, (workshop, trained)), "state_dict")
 
 
 @pytest.mark.slow
@@ -208,10 +194,8 @@ def test_hypotheses_that_contradict_the_data_are_refused(workshop, librispeech_t
     )
     file = tmp_path / "hyp.trn"
     file.write_text(content.format(all="".join(lines), other="".join(others)))
-    code, out, err = workshop.call("validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
-    assert (code, err.count("\n")) == (2, 1), (out, err)
-    assert message.format(id=ids[0]) in err
-    assert records_of(workshop, "*") == []
+    arguments = ("validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
+    refused(workshop, *arguments, message=message.format(id=ids[0]))
 
 
 def test_punctuation_that_nobody_says_is_a_note_and_changes_no_score(workshop, librispeech_tree, tmp_path):
@@ -253,11 +237,7 @@ def hurry(tree):
 def test_broken_data_end_a_run_before_it_begins(workshop, librispeech_tree, tmp_path, damage, message):
     tree = shutil.copytree(librispeech_tree, tmp_path / "tree")
     damage(tree)
-    code, out, err = workshop.call(*command(tree))
-    assert (code, err.count("\n")) == (2, 1), (out, err)
-    assert message in err
-    assert records_of(workshop, "*") == []
-    assert not list((workshop.root / "results/runs/librispeech").glob("*/*.ckpt"))
+    refused(workshop, *command(tree), message=message)
 
 
 @pytest.mark.parametrize(
@@ -272,13 +252,8 @@ def test_a_language_model_that_is_none_is_refused(workshop, trained, librispeech
     model = tmp_path / "model.arpa"
     if content is not None:
         model.write_text(content)
-    code, out, err = workshop.call(
-        "validate", "librispeech", f"--data={librispeech_tree}", beam(model),
-        f"--checkpoint={folder_of(trained) / 'weights.ckpt'}",
-    )  # fmt: skip
-    assert (code, err.count("\n")) == (2, 1), (out, err)
-    assert message in err
-    assert records_of(workshop, "*") == []
+    weights = f"--checkpoint={folder_of(trained) / 'weights.ckpt'}"
+    refused(workshop, "validate", "librispeech", f"--data={librispeech_tree}", beam(model), weights, message=message)
 
 
 def test_one_test_set_is_enough(workshop, trained, librispeech_tree, tmp_path):

@@ -6,7 +6,6 @@ import math
 import re
 import signal
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -14,7 +13,8 @@ from PIL import Image
 from benchmarks.errors import Failure
 from datamodules.environments.batched import BatchedMujoco
 from lightning_modules.flat import compiler
-from tests.benchmarks.test_resume import differences
+from tests.benchmarks.ended import differences, finish, newest, refused
+from tests.benchmarks.test_driving import picture
 
 SMALL = (
     "--data.init_args.num_envs=8 --data.init_args.horizon=10 --data.init_args.rollouts=30 "
@@ -53,8 +53,7 @@ def trained(request, workshops):
     workshop = workshops(request.param)
     workshop.command = command(request.param)
     workshop.machine = MACHINES[request.param]
-    code, out, err = workshop.call(*workshop.command, **workshop.machine)
-    assert (code, err) == (0, ""), (out, err)
+    finish(workshop, *workshop.command, **workshop.machine)
     return workshop
 
 
@@ -97,8 +96,7 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
     record = record_of(trained)
     kept = trained.root / "results/records/locomotion_walk" / record["run_id"]
     for option in ([f"--checkpoint={kept / 'weights.ckpt'}"], [f"--predictions={kept}", trained.command[2]]):
-        code, out, err = trained.call("validate", "locomotion_walk", *option, **EAGER)
-        assert (code, err) == (0, ""), (out, err)
+        out = finish(trained, "validate", "locomotion_walk", *option, **EAGER)
         assert f"measured {record['metrics']['Hopper-v5/return']['value']:.2f} reward" in out, option
     for path in (trained.root / "results/records/locomotion_walk").glob("full-validate-*.json"):
         assert json.loads(path.read_text())["metrics"]["Hopper-v5/return"]["n"] == 100
@@ -107,20 +105,13 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
 def test_its_policy_is_watched(trained):
     record = record_of(trained)
     weights = trained.root / "results/records/locomotion_walk" / record["run_id"] / "weights.ckpt"
-    code, out, err = trained.call("watch", "locomotion_walk", f"--checkpoint={weights}", MUJOCO_GL="disable")
-    assert (code, err) == (0, ""), (out, err)
+    out = finish(trained, "watch", "locomotion_walk", f"--checkpoint={weights}", MUJOCO_GL="disable")
     # One robot alone is another matrix product than a hundred, so its chaos may part from the record's.
     length = int(re.search(r"^Hopper-v5, seed 6001: (\d+) steps, return -?[\d.]+$", out, re.MULTILINE)[1])
     with Image.open(folder_of(trained) / "gait.gif") as animation:
         assert animation.n_frames == min(160, math.ceil(length * 0.008 * 20)), "8 s at most, 20 pictures a second"
         first, middle = (picture(animation, number) for number in (0, animation.n_frames // 2))
     assert (first != middle).any()
-
-
-def picture(animation, number):
-    """The pixels below its caption."""
-    animation.seek(number)
-    return np.asarray(animation.convert("RGB"))[30:]
 
 
 def test_a_run_that_cannot_go_on_says_where_and_keeps_the_state(workshop):
@@ -148,14 +139,12 @@ def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
     workshop = workshops(f"disturbed_{trained.command[2]}")
     for step, number in ((8, signal.SIGKILL), (24, signal.SIGTERM), (44, signal.SIGKILL)):
         process = workshop.start(*trained.command, **trained.machine)
-        process.until(lambda step=step: any(newest(workshop) >= step for _ in (0,)))
+        process.until(lambda step=step: newest(workshop, "locomotion_walk") >= step)
         process.kill_group(number)
         code, _, err = process.wait()
         assert code == (-number if number == signal.SIGKILL else 128 + number), err
         assert not list((workshop.root / "results/records").glob("locomotion_walk/*.json"))
-    code, out, err = workshop.call(*trained.command, **trained.machine)
-    assert (code, err) == (0, ""), (out, err)
-    assert "continuing from" in out
+    assert "continuing from" in finish(workshop, *trained.command, **trained.machine)
     one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (trained, workshop))
     for key in ("state_dict", "optimizer_states", "LocomotionData", "global_step", "loops", "learning"):
         if key not in one:
@@ -164,12 +153,6 @@ def test_killed_and_stopped_it_ends_with_the_same_bits(trained, workshops):
         assert differences(one[key], other[key]) == [], key
     for name in ("metrics.csv", "predictions/episodes.csv"):
         assert (folder_of(trained) / name).read_text() == (folder_of(workshop) / name).read_text(), name
-
-
-def newest(workshop):
-    """The step of the newest checkpoint."""
-    paths = (workshop.root / "results/runs/locomotion_walk").glob("*/step-*.ckpt")
-    return max((int(path.stem.removeprefix("step-")) for path in paths), default=0)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +175,7 @@ def newest(workshop):
     ],
 )
 def test_mistakes_end_with_one_message(workshop, arguments, message):
-    code, _, err = workshop.call(*arguments, **EAGER)
-    assert code == 2, err
-    assert err.startswith("error: ")
-    assert message in err
-    assert err.count("\n") == 1
+    refused(workshop, *arguments, message=message, **EAGER)
 
 
 @pytest.mark.parametrize(

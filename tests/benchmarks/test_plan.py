@@ -14,6 +14,7 @@ from benchmarks.schema import Throughput
 from benchmarks.strict import load_claim, load_published
 from benchmarks.throughput import EvaluationMeter
 from datamodules.locomotion import LocomotionData
+from tests.benchmarks.ended import finish
 from tests.conftest import short
 
 
@@ -23,8 +24,7 @@ def cells_of(out, name):
 
 
 def test_what_others_published_is_scaled_to_the_machine(desk):
-    code, out, err = desk.call("plan", "wmt_rnn", "--gpu=H200", "--devices=8", "--price=3.5")
-    assert (code, err) == (0, "")
+    out = finish(desk, "plan", "wmt_rnn", "--gpu=H200", "--devices=8", "--price=3.5")
     _, steps, time, seeds, gpu_hours, _, _, cost, by = cells_of(out, "wmt_rnn")
     # 3 A100-hours * 312 / 989 = 0.946 H200-hours; by 8 GPUs, for 3 seeds, at 3.50 an hour
     assert (steps, time, seeds, gpu_hours, cost) == ("", "7.1 min", "3", "2.8", "9.94")
@@ -135,10 +135,9 @@ def test_robots_take_one_process_however_many_devices_there_are(workshop):
 
 @pytest.mark.slow
 def test_a_run_whose_data_are_here_is_rehearsed(workshop, small_tree):
-    code, out, err = workshop.call(
-        "plan", "imagenet", "--profile=mini", f"--data={small_tree}", short(**{"trainer.max_epochs": 40})
+    out = finish(
+        workshop, "plan", "imagenet", "--profile=mini", f"--data={small_tree}", short(**{"trainer.max_epochs": 40})
     )
-    assert (code, err) == (0, "")
     _, steps, time, seeds, gpu_hours, memory, disk, _, by = cells_of(out, "imagenet")
     assert int(steps.replace(",", "")) % 40 == 0
     assert re.fullmatch(r"\d+\.\d min", time)

@@ -7,26 +7,20 @@ import pytest
 
 from benchmarks import commands, launch
 from benchmarks.launch import MISTAKE, Children, Job
-from benchmarks.paths import record_file
-from benchmarks.strict import write_record
-from tests.results.records import record
+from tests.benchmarks.ended import finish
+from tests.results.records import put, record
 
 
 @pytest.fixture
 def finished(desk, monkeypatch):
     """Two seeds whose records are there, and children that have nothing left to do."""
-    for seed in (0, 1):
-        made = record(seed, top5=92.0 + seed)
-        path = record_file("imagenet", made.run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_record(made, path)
+    put(desk.root, record(0, top5=92.0), record(1, top5=93.0))
     monkeypatch.setattr(launch.Children, "run", lambda children: 0)
     return desk
 
 
 def test_the_verdict_over_all_seeds_is_the_last_that_one_reads(finished):
-    code, out, err = finished.call("reproduce", "imagenet", f"--data={finished.tree}", "--seeds=0,1")
-    assert (code, err) == (0, "")
+    out = finish(finished, "reproduce", "imagenet", f"--data={finished.tree}", "--seeds=0,1")
     *_, row, literal = out.rstrip("\n").split("\n")
     assert row.startswith("| imagenet | top-5 | trained | 91.3 % | 92.50 % |")
     assert "| 2 | inconclusive |" in row, "seeds 92 and 93 are far apart"

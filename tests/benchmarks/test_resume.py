@@ -8,6 +8,7 @@ import time
 import pytest
 import torch
 
+from tests.benchmarks.ended import differences, finish, interrupt
 from tests.conftest import STEPS, cut, short
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
@@ -31,18 +32,6 @@ class Finished:
         self.files = sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
 
 
-def differences(a, b, where=""):
-    """Where two nested values differ; tensors bit for bit."""
-    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        return [found for key in a for found in differences(a[key], b[key], f"{where}.{key}")]
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
-        pairs = enumerate(zip(a, b, strict=True))
-        return [found for key, pair in pairs for found in differences(*pair, f"{where}.{key}")]
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return [] if a.dtype == b.dtype and torch.equal(a, b) else [where]
-    return [] if type(a) is type(b) and a == b else [f"{where}: {a!r} and {b!r}"]
-
-
 def assert_same(one, other):
     assert one.run_id == other.run_id
     assert one.metrics == other.metrics
@@ -52,25 +41,6 @@ def assert_same(one, other):
     for key in ("metrics", "curves", "baselines", "examples", "config", "config_hash"):
         assert one.record[key] == other.record[key], key
     assert one.files == other.files
-
-
-def finish(workshop, *arguments, **options):
-    code, out, err = workshop.call(*arguments, **options)
-    assert (code, err) == (0, ""), (out, err)
-    return out
-
-
-def interrupt(workshop, moment, number, *arguments, **environment):
-    """Starts a command, sends its group a signal at a moment, and lets go of it."""
-    process = workshop.start(*arguments, pause=moment, **environment)
-    process.until_paused()
-    process.kill_group(number)
-    if number != signal.SIGKILL:
-        time.sleep(0.2)  # the signal is there before the step ends
-        process.go_on()
-    code, out, err = process.wait()
-    (workshop.root / "paused").unlink(missing_ok=True)
-    return code, out, err
 
 
 def step_of_last(workshop):

@@ -15,6 +15,7 @@ from benchmarks import paths, tracking
 from benchmarks.schema import StoredFile, Tracking
 from benchmarks.strict import load_claim, load_record, write_record
 from results.collect import verdicts
+from tests.benchmarks.ended import finish
 from tests.benchmarks.wandb_server import Wandb
 from tests.conftest import short
 from tests.results.records import record
@@ -129,8 +130,7 @@ def test_predictions_that_are_kept_with_the_record(finished, tmp_path, home, ser
 
 def test_a_real_run_is_the_same_when_it_is_synced(workshop, small_tree, home, server):
     command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=3")
-    code, out, err = workshop.call(*command, short(**{"trainer.max_epochs": 1}), WANDB_MODE="offline")
-    assert (code, err) == (0, ""), (out, err)
+    finish(workshop, *command, short(**{"trainer.max_epochs": 1}), WANDB_MODE="offline")
     (path,) = workshop.records()
     made = load_record(path)
     run = sync(server, workshop.only_run(), home)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.strict import load_record
-from tests.benchmarks.test_resume import interrupt
+from tests.benchmarks.ended import finish, interrupt
 from tests.conftest import short
 
 TINY = {
@@ -45,10 +45,7 @@ def test_a_run_says_so_when_it_starts_and_in_its_record(trained):
 
 
 def test_whoever_asks_for_it_again_is_told_how_to_get_an_official_one(trained, small_tree):
-    code, out, err = trained.call(
-        "run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY)
-    )
-    assert (code, err) == (0, ""), (out, err)
+    out = finish(trained, "run", "imagenet", "--profile=full", f"--data={small_tree}", "--seeds=0", short(**TINY))
     (line,) = (line for line in out.splitlines() if "is finished" in line)
     assert "is finished, but unofficial (" in line
     assert line.endswith(f"; {UNKNOWN}; {LESS}); once that is mended, FRESH=1 SEEDS=0 makes an official one.")
@@ -63,8 +60,7 @@ def test_so_is_a_run_that_went_on_with_another_torch(workshop, small_tree):
     now = state["packages"]["torch"]
     state["packages"] |= {"torch": "1.0", "pillow": "1.0"}
     begun.write_text(json.dumps(known))
-    code, out, err = workshop.call(*command)
-    assert (code, err) == (0, ""), (out, err)
+    out = finish(workshop, *command)
     remark = f"packages: torch: 1.0, then {now} between starts"
     assert out.index(f"note: unofficial ({remark})") < out.index(": continuing from")
     found = record_of(workshop, "train")
@@ -80,8 +76,7 @@ def test_whoever_validates_its_checkpoint_is_told_too(trained, small_tree, tmp_p
     checkpoint = torch.load(trained.only_run() / name, weights_only=True)
     checkpoint["suite"]["settings"]["trainer"] |= {"devices": 16, "num_nodes": 2, "accumulate_grad_batches": 3}
     torch.save(checkpoint, tmp_path / name)
-    code, out, err = trained.call("validate", "imagenet", f"--data={small_tree}", f"--checkpoint={tmp_path / name}")
-    assert (code, err) == (0, ""), (out, err)
+    finish(trained, "validate", "imagenet", f"--data={small_tree}", f"--checkpoint={tmp_path / name}")
     found = record_of(trained, "validate")
     shutil.move(trained.root / f"results/records/imagenet/{found.run_id}.json", tmp_path)
     any_moment = "checkpoint: last -> one of any moment; give the weights.ckpt of its run"

@@ -23,6 +23,7 @@ from benchmarks.strict import load_record
 from datamodules.layouts import imagenet
 from results.scoring import classification, control
 from tests.benchmarks.conftest import CHECKOUT, write_predictions
+from tests.benchmarks.ended import finish
 
 SHORT = (
     "--args=--trainer.max_epochs=2 --checkpoint_every_n_steps=5 --model.init_args.network.init_args.width=4 "
@@ -40,8 +41,7 @@ def only_record(desk):
 
 def test_predictions_for_the_miniature(desk):
     path = write_predictions(desk.tmp / "mine.csv", desk.tree)
-    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
-    assert (code, err) == (0, "")
+    out = finish(desk, "validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
     assert out.startswith("imagenet: scoring predictions")
     assert "profile mini, as asked by PROFILE" in out
     assert f"measured {100 * 25 / 37:.2f} %" in out
@@ -123,8 +123,7 @@ def test_a_claim_about_what_nobody_measures_has_no_verdict_and_says_so(desk):
     claim.write_text(claim.read_text().replace("beside: test/top5", "beside: test/accuracy"))
     claim.write_text(claim.read_text().replace("beside: test/top1", "beside: test/accuracy"))
     path = write_predictions(desk.tmp / "mine.csv", desk.tree)
-    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
-    assert (code, err) == (0, "")
+    out = finish(desk, "validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
     assert "note: no reading of the claim is about any of these metrics, so there is no verdict; they are about " in out
     assert "verdict  " not in out
 
@@ -139,8 +138,7 @@ def test_a_validation_that_another_overtakes_takes_the_next_number(desk, monkeyp
         return write(record, path)
 
     monkeypatch.setattr(validate, "write_new_record", overtaken)
-    code, out, err = desk.call("validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
-    assert (code, err) == (0, "")
+    out = finish(desk, "validate", "imagenet", "--profile=mini", f"--data={desk.tree}", f"--predictions={path}")
     theirs, ours = sorted((load_record(path) for path in desk.records()), key=lambda record: len(record.run_id))
     assert ours.run_id == f"{theirs.run_id}-2"
     assert f"{ours.run_id}.json" in out.splitlines()[-1]
@@ -167,15 +165,13 @@ def test_what_predictions_are_said_to_be_of_is_part_of_the_name(desk):
 def test_predictions_need_no_training_data(desk, copied_tree):
     path = write_predictions(desk.tmp / "mine.csv", copied_tree)
     shutil.rmtree(copied_tree / "train")
-    code, _, err = desk.call("validate", "imagenet", f"--data={copied_tree}", f"--predictions={path}")
-    assert (code, err) == (0, "")
+    finish(desk, "validate", "imagenet", f"--data={copied_tree}", f"--predictions={path}")
 
 
 def test_predictions_are_held_against_the_variant_that_is_named(desk):
     played = [{"seed": 2 * i, "return": 2600.0 + i, "length": 1000} for i in range(100)]
     control.write(desk.tmp, played, control.truth("Hopper-v5", 100))
-    code, out, err = desk.call("validate", "locomotion_walk", f"--predictions={desk.tmp}", "--variant=hopper-decqn")
-    assert (code, err) == (0, "")
+    out = finish(desk, "validate", "locomotion_walk", f"--predictions={desk.tmp}", "--variant=hopper-decqn")
     assert "reading    Hopper by DecQN: Hopper-v5/return" in out
     assert "measured 2649.50 reward" in out
     assert "verdict  exceeded" in out

@@ -7,7 +7,7 @@ import pytest
 
 from datamodules.layouts.wmt import FORMS
 from tests.benchmarks import wmt_runs
-from tests.benchmarks.conftest import refused
+from tests.benchmarks.ended import refused
 from tests.benchmarks.wmt_runs import COUNTS, LANGUAGES, NETWORK, command, tokenised_in
 
 no_copy = wmt_runs.no_copy

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from tests.benchmarks import wmt_runs
-from tests.benchmarks.conftest import kill
-from tests.benchmarks.test_resume import differences, finish
+from tests.benchmarks.ended import STATE, assert_same_checkpoint, differences, finish, kill
 from tests.benchmarks.wmt_runs import (
     BENCHMARKS,
     COUNTS,
@@ -44,9 +43,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, wmt_tree
     assert (code, err.count("\n")) == (2, 1), err
     assert "was begun on other data than DATA now holds" in err
     assert "continuing from" in finish(workshop, *command(wmt_tree))
-    one, other = (torch.load(folder_of(each) / "last.ckpt", weights_only=True) for each in (workshop, trained))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords", "average"):
-        assert differences(one[key], other[key]) == [], key
+    assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE, "subwords", "average")
     (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
     for key in ("metrics", "curves", "examples", "baselines"):
         assert record[key] == undisturbed[key], key
@@ -62,12 +59,9 @@ def test_a_killed_recurrent_network_too(workshops, wmt_tree, trained):
     kill(workshop, "step:15", *arguments)
     assert torch.load(folder_of(workshop, "wmt_rnn") / "last.ckpt", weights_only=True)["global_step"] == 14
     finish(workshop, *arguments)
-    one, other = (
-        torch.load(folder_of(each, "wmt_rnn") / "last.ckpt", weights_only=True) for each in (workshop, trained)
-    )
-    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "subwords"):
-        assert differences(one[key], other[key]) == [], key
-    assert "average" not in one
+    folders = [folder_of(each, "wmt_rnn") for each in (workshop, trained)]
+    assert_same_checkpoint("last.ckpt", folders, *STATE, "subwords")
+    assert "average" not in torch.load(folders[0] / "last.ckpt", weights_only=True)
     (record,), (undisturbed,) = (records_of(each, "mini-s0-*", "wmt_rnn") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
@@ -98,10 +92,7 @@ def test_the_mean_of_the_last_weights_is_kept_and_tested(workshop, trained, wmt_
 def test_workers_change_nothing(workshops, wmt_tree, trained, benchmark):
     workshop = workshops("workers")
     finish(workshop, *command(wmt_tree, benchmark=benchmark, more="--data.init_args.workers=2"))
-    one, other = (
-        torch.load(folder_of(each, benchmark) / "weights.ckpt", weights_only=True) for each in (workshop, trained)
-    )
-    assert differences(one["state_dict"], other["state_dict"]) == []
+    assert_same_checkpoint("weights.ckpt", [folder_of(each, benchmark) for each in (workshop, trained)], "state_dict")
     (record,), (alone,) = (records_of(each, "mini-s0-*", benchmark) for each in (workshop, trained))
     assert (record["metrics"], record["curves"]) == (alone["metrics"], alone["curves"])
 

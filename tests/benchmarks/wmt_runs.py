@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks.test_resume import finish
+from tests.benchmarks.ended import finish
 
 LANGUAGES = ("de", "en")
 BENCHMARKS = {"wmt_transformer": "en-de", "wmt_rnn": "de-en"}

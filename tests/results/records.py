@@ -1,8 +1,11 @@
-"""Records made by hand, for the tests of what reads them."""
+"""Records made by hand, and copies of committed ones, for the tests of what reads them."""
+
+import shutil
 
 from benchmarks.schema import SCHEMA, Baseline, Environment, Examples, Measurement, Record, StoredFile, Tracking
 from benchmarks.strict import load_claim, write_record
 from results.statistics import NORMAL_QUANTILE
+from tests.conftest import ROOT
 
 FULL = {"resize": 256, "crop": 224, "interpolation": "bilinear", "views": 1}
 SMALL = {"resize": 72, "crop": 64, "interpolation": "bilinear", "views": 1}
@@ -50,3 +53,11 @@ def put(repository, *records):
     """Writes records where a repository keeps ImageNet's."""
     for each in records:
         write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
+
+
+def copy_committed(workshop, benchmark, run_id):
+    """Copies a committed record, and what is kept beside it, into a workshop; returns the folder of both."""
+    source, folder = ROOT / "results/records" / benchmark, workshop.root / "results/records" / benchmark
+    shutil.copytree(source / run_id, folder / run_id)
+    shutil.copy(source / f"{run_id}.json", folder)
+    return folder

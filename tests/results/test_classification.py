@@ -1,7 +1,5 @@
 """The predictions format and its scores, against scikit-learn and against every mistake a file can hold."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from benchmarks.errors import UserError
 from results.scoring import classification
+from tests.refusals import assert_told
 
 HEADER = "id,label,pred1,pred2,pred3,pred4,pred5,score1,score2,score3,score4,score5"
 ROWS = [
@@ -66,8 +65,6 @@ def test_scores_by_hand(tmp_path, truth):
     # Top-1 is right twice of four, top-5 once more.
     assert classification.score(predictions, truth) == {"top1": 50.0, "top5": 75.0}
     assert (predictions.scored, predictions.unique) == (4, 4)
-    assert classification.statistics(predictions, truth, "top5").tolist() == [[100, 1], [100, 1], [0, 1], [100, 1]]
-    assert classification.statistics(predictions, truth, "accuracy").tolist() == [[100, 1], [0, 1], [0, 1], [100, 1]]
 
 
 @pytest.mark.parametrize(("examples", "num_classes"), [(997, 20), (3_001, 7), (64, 5)])
@@ -81,8 +78,6 @@ def test_counts_are_those_of_scikit_learn(tmp_path, examples, num_classes):
         known = range(num_classes)
         counts["top5"] = int(top_k_accuracy_score(truth.labels, probabilities, k=5, normalize=False, labels=known))
     assert classification.score(predictions, truth) == {name: 100 * n / examples for name, n in counts.items()}
-    for metric, count in counts.items():
-        assert classification.statistics(predictions, truth, metric).sum(axis=0).tolist() == [100 * count, examples]
 
 
 def test_two_classes_have_two_columns_and_no_top5(tmp_path):
@@ -92,18 +87,14 @@ def test_two_classes_have_two_columns_and_no_top5(tmp_path):
     assert file.read_text() == "id,label,pred1,pred2,score1,score2\npos/1_7,1,1,0,0.75,0.25\nneg/0_2,0,1,0,0.5,0.5\n"
     predictions = classification.read(file, truth)
     assert classification.score(predictions, truth) == {"accuracy": 50.0}
-    with pytest.raises(ValueError, match="top5 needs 5 predictions"):
-        classification.statistics(predictions, truth, "top5")
 
 
 @pytest.mark.parametrize(("metric", "num_classes"), [("top1", 20), ("top5", 20), ("accuracy", 2)])
-def test_the_statistics_feed_the_bootstrap(tmp_path, metric, num_classes):
+def test_standard_errors_are_binomial(tmp_path, metric, num_classes):
     truth, _, rows = random_case(2_000, num_classes)
     classification.write(tmp_path, rows, truth)
     predictions = classification.read(tmp_path, truth)
-    total, count = classification.statistics(predictions, truth, metric).sum(axis=0)
     score = classification.score(predictions, truth)[metric]
-    assert total / count == score
     expected = np.sqrt(score * (100 - score) / 2_000)
     errors = classification.standard_errors(predictions, truth, [metric])
     assert errors == {metric: pytest.approx(expected, rel=0.05)}
@@ -129,17 +120,6 @@ def test_scores_have_seven_significant_digits(tmp_path):
     row = {"classes": [1, 0, 2], "scores": [np.float32(1.0000001), 0.000123456789, 1.5e-12]}
     (file,) = classification.write(tmp_path, [row], truth)
     assert file.read_text().splitlines()[1] == "a,1,1,0,2,1,0.0001234568,1.5e-12"
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, truth, monkeypatch):
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    file = saved(tmp_path, b"old")
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match="disk is full"):
-        classification.write(tmp_path, [{"classes": [0, 1, 2, 3, 4], "scores": [0.2] * 5}] * 4, truth)
-    assert file.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize(("count", "depth"), [(3, 5), (5, 5), (4, 4), (4, 6)])
@@ -229,33 +209,7 @@ BAD = {
 def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, data, parts):
     file = saved(tmp_path, data)
     for path in (file, tmp_path):
-        with pytest.raises(UserError) as caught:
-            classification.read(path, truth)
-        message = str(caught.value)
-        assert "\n" not in message
-        assert len(message) < 500
-        for part in (str(file), *parts):
-            assert part in message
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("absent.csv", ["absent.csv", "No such file"]),
-        ("empty", ["empty/predictions.csv", "No such file"]),
-        ("nested", ["nested/predictions.csv", "Is a directory"]),
-        ("file/predictions.csv", ["file/predictions.csv", "Not a directory"]),
-        ("x" * 300, ["File name too long"]),
-    ],
-)
-def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "nested" / "predictions.csv").mkdir(parents=True)
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError) as caught:
-        classification.read(tmp_path / name, truth)
-    for part in (*parts, "name the predictions file or the folder that holds it"):
-        assert part in str(caught.value)
+        assert_told([str(file), *parts], classification.read, path, truth)
 
 
 def test_lines_are_counted_through_an_id_of_two_lines(tmp_path):
@@ -272,12 +226,3 @@ def test_fifty_thousand_rows_are_read_within_two_seconds(tmp_path):
     predictions = classification.read(tmp_path, truth)
     assert time.process_time() - start < 2
     assert predictions.scored == 50_000
-
-
-def test_scoring_and_statistics_import_neither_torch_nor_scipy_stats():
-    program = (
-        "import sys, results.statistics, results.scoring.classification; "
-        "print(sorted({'torch', 'scipy.stats'} & set(sys.modules)))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

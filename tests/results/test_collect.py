@@ -10,7 +10,7 @@ from benchmarks.schema import StoredFile
 from benchmarks.strict import load_claim, write_record
 from results import collect
 from results.collect import judge, measured_by, miniature_rows_of, newest_group, rows_of, trained_row, verdicts
-from tests.results.records import FULL, measurement, miniature_record, record
+from tests.results.records import FULL, measurement, miniature_record, put, record
 
 CLAIM = load_claim("imagenet")
 TOP5, TOP1 = CLAIM.readings  # target 91.3, margin 0.2, rounding 0.05: the floor is 91.05, the ceiling 91.55
@@ -174,14 +174,9 @@ def test_no_records_are_no_group():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The records of ImageNet, in a folder of the test's own."""
+    """A folder of the test's own, whose records count."""
     monkeypatch.setattr(collect, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
-    return tmp_path / "results/records/imagenet"
-
-
-def put(folder, *records):
-    for each in records:
-        write_record(each, folder / f"{each.run_id}.json")
+    return tmp_path
 
 
 def validation(run_id, top5, checkpoint=None, **changes):
@@ -263,13 +258,13 @@ def test_a_record_in_the_folder_of_another_benchmark_is_named(folder):
 
 def test_a_record_under_the_name_of_another_run_is_named(folder):
     put(folder, record(0))
-    write_record(record(0, 99.0), folder / "full-copy.json")
+    write_record(record(0, 99.0), folder / "results/records/imagenet/full-copy.json")
     with pytest.raises(UserError, match=r"imagenet/full-copy\.json is the record of full-s0-aaaaaaaaaaaa\. Move it"):
         rows_of("imagenet")
 
 
 def test_a_folder_in_the_place_of_a_record_is_named_with_its_remedy(folder):
-    (folder / "full-x.json").mkdir(parents=True)
+    (folder / "results/records/imagenet/full-x.json").mkdir(parents=True)
     with pytest.raises(UserError, match=r"full-x\.json cannot be read: Is a directory\. .*restore the file, or move"):
         rows_of("imagenet")
 

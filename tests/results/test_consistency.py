@@ -1,7 +1,6 @@
 """A record that contradicts itself, its recipe or another record is found; honest ones are left alone."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from benchmarks.strict import load_claim, load_record
 from results.collect import records_of
 from results.consistency import consistent, twins
 from tests.conftest import ROOT
-from tests.results.records import record
+from tests.results.records import copy_committed, record
 
 RECORDS = ROOT / "results/records/locomotion_walk"
 RUN = "full-hopper-ppo-s2-de3eff10c1ff"
@@ -110,10 +109,7 @@ def copied(folder, seed, change=lambda content: None):
     ],
 )
 def test_a_seed_under_another_number_is_no_seed_more(workshop, how, words):
-    folder = workshop.root / "results/records/locomotion_walk"
-    shutil.copytree(RECORDS / RUN, folder / RUN)
-    shutil.copy(RECORDS / f"{RUN}.json", folder)
-    name = copied(folder, 7, lambda content: content.update(how))
+    name = copied(copy_committed(workshop, "locomotion_walk", RUN), 7, lambda content: content.update(how))
     code, out, err = workshop.call("verify")
     assert (code, err) == (1, "")
     (line,) = (line for line in out.splitlines() if f" {name}: " in line)

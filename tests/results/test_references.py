@@ -11,15 +11,11 @@ from sacrebleu.dataset import DATASETS
 
 from benchmarks.schema import References
 from results.scoring.references import checked
+from tests.results.translations import sgm
 
 GERMAN = ["Ein Satz &amp; mehr.", "Zwei Leerzeichen", "„Schluß“", "Ende\u00a0gut"]
 ENGLISH = ["A sentence &amp; more.", "Two spaces", "“End”", "Ends well"]
 SPLIT = "newstest2014.en-de"
-
-
-def sgm(texts):
-    segments = "".join(f'<seg id="{number}"> {text} </seg>\n' for number, text in enumerate(texts, 1))
-    return f'<srcset>\n<doc docid="welt.de/1" genre="news" origlang="de">\n<p>\n{segments}</p>\n</doc>\n</srcset>\n'
 
 
 @pytest.fixture(scope="module")

@@ -256,12 +256,9 @@ sys.exit(code)
 """
 
 
-def test_the_command_loads_no_training_code(tmp_path):
-    for package in ("benchmarks", "datamodules", "results"):
-        ignored = shutil.ignore_patterns("__pycache__", "runs", "records", "tables")
-        shutil.copytree(CHECKOUT / package, tmp_path / package, ignore=ignored)
+def test_the_command_loads_no_training_code(workshop):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-c", WITHOUT_TORCH], cwd=workshop.root, env=os.environ | {"PYTHONPATH": str(workshop.root)},
         text=True, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -94,9 +94,3 @@ def test_no_name_beside_an_axis_is_cut_off(opened):
             .map(each => each.textContent)
     })""")
     assert cut == []
-
-
-def test_names_in_the_page_are_unique(opened):
-    tab, *_ = opened
-    names = tab.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
-    assert len(names) == len(set(names))

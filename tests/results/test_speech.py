@@ -1,10 +1,7 @@
 """Word error rate, against other people's tools, a hand and a resampling."""
 
 import math
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jiwer
 import numpy as np
@@ -177,10 +174,3 @@ def test_standard_errors_of_a_whole_test_set_take_no_time():
     found = compared(hypotheses, truth)
     standard_errors(found, truth, speech.METRICS)
     assert time.perf_counter() - start < 5  # 0.1 s on one core
-
-
-def test_scoring_loads_nothing_slow():
-    # Every call of `make tables` would wait for it.
-    code = "import sys, results.scoring.speech; print(*{'torch', 'numba', 'jiwer', 'soundfile'} & set(sys.modules))"
-    root = Path(__file__).parents[2]
-    assert not subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True).stdout.strip()

@@ -8,7 +8,7 @@ import pytest
 from results.scoring import translation
 from results.scoring.attention import Attention
 from results.scoring.translation import compared, read, score, write
-from tests.refusals import refusal
+from tests.refusals import assert_told, refusal
 from tests.results.translations import GOOD, REFERENCES, numbered, saved
 
 
@@ -111,9 +111,6 @@ def test_a_malformed_attention_is_named_with_its_remedy(tmp_path, truth, content
     write(tmp_path, GOOD, truth)
     file = saved(tmp_path, content if isinstance(content, bytes) else json.dumps(content).encode(), "attention.json")
     for path in (tmp_path, tmp_path / "hyp.txt"):
-        message = refusal(read, path, truth)
-        assert str(file) in message
-        assert message.endswith("; remove the file.")
-        assert "\n" not in message
+        assert_told([str(file), "; remove the file."], read, path, truth)
     (tmp_path / "hyp.txt").rename(tmp_path / "another.txt")
     assert read(tmp_path / "another.txt", truth).attention is None

@@ -17,7 +17,7 @@ from results.foreign import runs
 from results.render import several
 from results.verify import check, interquartile_means, verify
 from tests.conftest import ROOT
-from tests.results.records import record
+from tests.results.records import copy_committed, record
 
 RUN = "full-hopper-ppo-s2-de3eff10c1ff"
 RECORDS = "results/records/locomotion_walk"
@@ -45,10 +45,7 @@ def test_every_record_of_this_clone_agrees(monkeypatch):
 @pytest.fixture
 def kept(workshop):
     """A workshop with one record and what is stored beside it."""
-    folder = workshop.root / RECORDS
-    shutil.copytree(ROOT / RECORDS / RUN, folder / RUN)
-    shutil.copy(ROOT / RECORDS / f"{RUN}.json", folder)
-    return folder
+    return copy_committed(workshop, "locomotion_walk", RUN)
 
 
 def edit(path, change):
@@ -125,10 +122,8 @@ def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):
 
 def test_a_yardstick_that_was_made_worse_contradicts_its_record(workshop):
     """With the hash of the file set right, nothing else would tell."""
-    name, folder = "full-s0-e32402ef0a1f", workshop.root / "results/records/driving"
-    shutil.copytree(ROOT / "results/records/driving" / name, folder / name)
-    shutil.copy(ROOT / "results/records/driving" / f"{name}.json", folder)
-    file = folder / name / "episodes.csv"
+    name = "full-s0-e32402ef0a1f"
+    file = copy_committed(workshop, "driving", name) / name / "episodes.csv"
     file.write_text(re.sub(r"idm,[\d.]+", "idm,20.5", file.read_text(), count=1))
     code, out, err = workshop.call("verify")
     assert (code, err) == (1, "")
@@ -172,10 +167,7 @@ def test_a_record_that_no_reading_is_about_has_no_verdict():
 def test_a_game_that_openspiel_refuses_contradicts_its_record_and_ends_nothing(workshop):
     pytest.importorskip("pyspiel")
     run = next((ROOT / "results/records/go").glob("full-dqn-s0-*.json"))
-    folder = workshop.root / "results/records/go"
-    shutil.copytree(run.with_suffix(""), folder / run.stem)
-    shutil.copy(run, folder)
-    game = min((folder / run.stem).rglob("*.sgf"))
+    game = min((copy_committed(workshop, "go", run.stem) / run.stem).rglob("*.sgf"))
     text = game.read_text()
     game.write_text(re.sub(r";[BW]\[[a-z]*\]\s*\)\s*$", ")", text))
     assert game.read_text() != text

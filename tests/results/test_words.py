@@ -10,6 +10,7 @@ import pytest
 from benchmarks.errors import UserError
 from results.scoring import classification
 from results.scoring.classification import read, write
+from tests.refusals import assert_told
 
 WORDS = [["a", 0.12345678], ['"ü,', -1], ["a", 0]]
 STORED = {"neg/1_2": [["a", 0.1235], ['"ü,', -1.0], ["a", 0.0]]}
@@ -98,9 +99,4 @@ def test_no_change_that_is_none_is_written(tmp_path, truth, change):
 def test_malformed_words_are_named_with_their_remedy(tmp_path, truth, content):
     write(tmp_path, predicted(), truth)
     (tmp_path / "words.json").write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        read(tmp_path, truth)
-    message = str(caught.value)
-    assert str(tmp_path / "words.json") in message
-    assert message.endswith("remove the file.")
-    assert "\n" not in message
+    assert_told([str(tmp_path / "words.json"), "remove the file."], read, tmp_path, truth)

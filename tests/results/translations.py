@@ -81,3 +81,9 @@ def saved(folder, content, name="hyp.txt"):
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode())
     return file
+
+
+def sgm(texts):
+    """A file of WMT's archive."""
+    segments = "".join(f'<seg id="{number}"> {text} </seg>\n' for number, text in enumerate(texts, 1))
+    return f'<srcset>\n<doc docid="welt.de/1" genre="news" origlang="de">\n<p>\n{segments}</p>\n</doc>\n</srcset>\n'
