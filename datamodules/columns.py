@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,7 +13,6 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.files import make_once, sha256, sync
 from benchmarks.paths import ROOT
@@ -124,9 +122,3 @@ def blocks(examples: Iterable[T], size: int) -> Iterator[list[T]]:
     source = iter(examples)
     while block := list(islice(source, size)):
         yield block
-
-
-def progress(examples: Iterable[T], count: int, what: str, unit: str) -> Iterable[T]:
-    """The examples, with a bar where somebody watches."""
-    bar: Iterable[T] = tqdm(examples, what, count, unit=f" {unit}", disable=not sys.stderr.isatty())
-    return bar

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, Corpus, blocks, made_once, progress, seal, written
+from datamodules.columns import MODEL, Corpus, blocks, made_once, seal, written
 from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
+from datamodules.progress import progress
 from datamodules.subwords import TRANSLATION, Subwords
 
 BLOCK = 50_000  # pairs that are encoded at once

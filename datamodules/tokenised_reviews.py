@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, progress, seal, written
+from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, seal, written
 from datamodules.layouts.imdb import BREAK, overlap, plain
 from datamodules.layouts.imdb_reviews import Reviews
+from datamodules.progress import progress
 from datamodules.subwords import REVIEWS, Subwords
 
 COLUMN, IN_TEST = "reviews", "in_test.npy"

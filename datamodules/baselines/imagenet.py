@@ -1,15 +1,13 @@
 """What trivial systems make of an image set: always the commonest class, and a linear model on 8x8 thumbnails."""
 
-import sys
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from datamodules.baselines.ranked import Prediction, ranked
 from datamodules.layouts.imagenet import open_split
 from datamodules.layouts.imagenet_split import Split
+from datamodules.progress import progress
 
 SIDE = 8
 MOST_TRAINING_IMAGES = 20_000  # a linear model of 192 inputs learns nothing from more
@@ -42,8 +40,7 @@ def _linear(train: Split, test: Split) -> NDArray[np.float64]:
 def _thumbnails(split: Split, indices: range) -> NDArray[np.float32]:
     """Pixels [n, 8 * 8 * 3], 0-1."""
     pixels = np.empty((len(indices), SIDE * SIDE * 3), np.float32)
-    bar = tqdm(indices, f"thumbnails of {split.name}", disable=not sys.stderr.isatty())
-    for row, index in enumerate(bar):
+    for row, index in enumerate(progress(indices, len(indices), f"thumbnails of {split.name}", "image")):
         with split.open(index) as stream, Image.open(stream) as image:
             image.draft("RGB", (64, 64))  # lets libjpeg scale while decoding
             pixels[row] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)).ravel() / 255

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.experience import Environments
+from datamodules.progress import bar
 
 Policy = Callable[[NDArray[Any]], NDArray[Any]]
 """Actions [n, a] (or [n], where an action is a number) for observations [n, o]."""
@@ -54,12 +55,15 @@ def play(episodes: Episodes, policy: Policy) -> Played:
     observations, _ = environments.reset(seed=episodes.seeds)
     returns, lengths, running = np.zeros(count), np.zeros(count, np.int64), np.ones(count, bool)
     fatal = np.zeros(count, bool)
-    while running.any():
-        observations, rewards, terminated, truncated, _ = environments.step(
-            policy(observations).clip(environments.least, environments.most)
-        )
-        returns[running] += rewards[running]
-        lengths[running] += 1
-        fatal |= running & terminated
-        running &= ~(terminated | truncated)
+    with bar(count, "playing", "episode") as shown:
+        while running.any():
+            observations, rewards, terminated, truncated, _ = environments.step(
+                policy(observations).clip(environments.least, environments.most)
+            )
+            returns[running] += rewards[running]
+            lengths[running] += 1
+            fatal |= running & terminated
+            running &= ~(terminated | truncated)
+            shown.set_postfix(steps=int(lengths.max()), refresh=False)  # most end together, at the time limit
+            shown.update(count - shown.n - int(running.sum()))
     return Played(episodes.seeds, returns, lengths, fatal)

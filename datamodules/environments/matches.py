@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.errors import Failure
 from datamodules.environments.gnugo import EngineError, GnuGo, known
+from datamodules.progress import bar
 from results.scoring.contest import COLOURS as OF_THE_AGENT
 from results.scoring.contest import Contest, ids, opening_and_colour
 from results.scoring.go_game import COLOURS, Game
@@ -59,6 +60,7 @@ def play_matches(matches: Matches, choose: Choose) -> list[dict[str, Any]]:
     engine = known()
     # However this ends, GNU Go's processes go first, so that no thread waits for one; then the threads, then the pipes.
     with ExitStack() as closing, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads, ExitStack() as killing:
+        shown = closing.enter_context(bar(len(matches.ids), "playing GNU Go", "game"))
         tables = []
         for name in matches.ids:
             tables.append(closing.enter_context(_Table(matches.contest, name, engine)))
@@ -68,6 +70,7 @@ def play_matches(matches: Matches, choose: Choose) -> list[dict[str, Any]]:
             if waiting:
                 _answer(waiting, choose([table.game for table in waiting]))
             list(threads.map(_Table.reply, [table for table in running if not table.agent_moves]))
+            shown.update(sum(table.game.over for table in running))
     return [{"moves": table.game.moves, "engine": engine} for table in tables]
 
 

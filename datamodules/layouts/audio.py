@@ -1,7 +1,6 @@
 """Audio files, whatever data set they belong to: measured and checked without decoding them whole, and read."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.errors import UserError
+from datamodules.progress import bar
 
 SAMPLE_RATE = 16_000
 THREADS = 8  # the files may lie on a network
@@ -65,11 +64,10 @@ def verify(name: str, paths: Sequence[Path], whole: bool) -> None:
 def _each(title: str, work: Callable[[Path], Found], paths: Sequence[Path]) -> Iterator[Found]:
     """What `work` finds in each file, in the order of the paths; jobs wait in memory, so each is of many files."""
     jobs = [paths[start : start + FILES_A_JOB] for start in range(0, len(paths), FILES_A_JOB)]
-    bar = tqdm(total=len(paths), desc=title, unit="file", disable=not sys.stderr.isatty())
-    with ThreadPoolExecutor(THREADS) as pool, bar:
+    with ThreadPoolExecutor(THREADS) as pool, bar(len(paths), title, "file") as shown:
         for found in pool.map(lambda job: list(map(work, job)), jobs):
             yield from found
-            bar.update(len(found))
+            shown.update(len(found))
 
 
 def _refuse(faults: list[str], name: str, total: int) -> None:

@@ -2,16 +2,15 @@
 
 import io
 import os
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, Protocol
 
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.errors import UserError
+from datamodules.progress import bar
 
 JPEG_MAGIC, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 PNG_MAGIC, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
@@ -64,11 +63,10 @@ def verify(split: Split, workers: int) -> None:
     """
     starts = range(0, len(split), FILES_A_JOB)
     broken: list[tuple[int, str]] = []
-    bar = tqdm(total=len(split), desc=f"checking {split.name}", unit="file", disable=not sys.stderr.isatty())
-    with ThreadPoolExecutor(max(1, workers)) as pool, bar:
+    with ThreadPoolExecutor(max(1, workers)) as pool, bar(len(split), f"checking {split.name}", "file") as shown:
         for start, found in zip(starts, pool.map(partial(_broken, split), starts), strict=True):
             broken += found
-            bar.update(min(FILES_A_JOB, len(split) - start))
+            shown.update(min(FILES_A_JOB, len(split) - start))
     if broken:
         index, reason = broken[0]
         raise UserError(

@@ -7,7 +7,6 @@ and are striped, so that they look alike. Ids have gaps and go up to 90, as COCO
 
 import colorsys
 import json
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from datamodules.miniature.imagenet_shapes import SHAPES
+from datamodules.progress import progress
 
 NAMES = {
     1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 9: "boat", 16: "bird",
@@ -47,8 +46,7 @@ def write(root: Path) -> None:
     for split, count in SCENES.items():
         (root / split).mkdir()
         content: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": _categories()}
-        numbers = tqdm(range(count), f"drawing {split}", disable=not sys.stderr.isatty())
-        for number in numbers:
+        for number in progress(range(count), count, f"drawing {split}", "scene"):
             _scene(root / split, split, number, content)
         order = np.random.default_rng(STREAMS[split]).permutation(count)  # ids do not ascend in the real files
         content["images"] = [content["images"][place] for place in order]

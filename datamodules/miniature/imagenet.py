@@ -6,7 +6,6 @@ on 8x8 thumbnails has at most 12 % top-1 and 32 % top-5 (chance is 5 and 25), a 
 trained for 25 seconds on two cores at 64 pixels, 90 and 99.
 """
 
-import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from tqdm import tqdm
 
 from datamodules.miniature.imagenet_shapes import SHAPES
+from datamodules.progress import progress
 
 CLASSES = tuple(f"n{90000001 + label}" for label in range(len(SHAPES)))
 PER_CLASS = {"train": 60, "val": 20}
@@ -62,7 +61,7 @@ def write(root: Path) -> None:
     """
     trap_of = {place: trap for trap, places in TRAPS.items() for place in places}
     jobs = list(_jobs())
-    for split, label, index in tqdm(jobs, "writing ImageNet's miniature", disable=not sys.stderr.isatty()):
+    for split, label, index in progress(jobs, len(jobs), "writing ImageNet's miniature", "image"):
         name = identity(split, label, index)
         path = root / split / f"{name}.JPEG"
         path.parent.mkdir(parents=True, exist_ok=True)

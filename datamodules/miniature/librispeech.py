@@ -5,14 +5,13 @@ tells them. It has what the real trees are known for: chapters of their own numb
 utterances of one word, and files beside the subsets.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from datamodules.miniature.librispeech_voice import RATE, Voice, spoken
+from datamodules.progress import progress
 
 # subset: speakers, utterances of each, share of noise in their recordings
 SUBSETS = {
@@ -41,7 +40,7 @@ def write(root: Path) -> None:
     lines = ["; a made-up corpus in LibriSpeech's form", ";ID  |SEX| SUBSET           |MINUTES| NAME"]
     speaker = 100
     for number, (subset, (speakers, utterances, noise)) in enumerate(SUBSETS.items()):
-        for _ in tqdm(range(speakers), f"speaking {subset}", disable=not sys.stderr.isatty()):
+        for _ in progress(range(speakers), speakers, f"speaking {subset}", "speaker"):
             speaker += 7
             rng = np.random.Generator(np.random.PCG64([STREAM, number, speaker]))
             voice = Voice.drawn(rng, noise)

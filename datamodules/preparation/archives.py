@@ -4,29 +4,19 @@ import gzip
 import hashlib
 import re
 import shutil
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
-
-from tqdm import tqdm
 
 from benchmarks.errors import UserError
+from datamodules.progress import bar
 
 CHUNK = 1 << 22
 SPARE = 1 << 30  # bytes left free on the disk
 ALGORITHMS = {"md5": "MD5", "sha256": "SHA-256"}  # as hashlib and as people call them
 PLAIN = re.compile(r"(\./)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
-
-
-def bar(total: int, title: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
-    """A progress bar that is quiet where nobody watches; `total` and `done` count units, such as B for bytes."""
-    return tqdm(
-        total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty()
-    )
 
 
 def check_digest(path: Path, algorithm: str, expected: str, remedy: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from datamodules.layouts.coco import OFFICIAL, TRAIN, VAL
-from datamodules.preparation.archives import PLAIN, bar, disk_faults, fresh, require_folders, unsafe
+from datamodules.preparation.archives import PLAIN, disk_faults, fresh, require_folders, unsafe
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
+from datamodules.progress import bar
 
 SITE = "http://images.cocodataset.org"  # as COCO publishes it; the MD5s vouch for what comes over plain HTTP
 ANNOTATIONS = "annotations"

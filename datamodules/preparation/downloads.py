@@ -14,7 +14,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from benchmarks.errors import UserError
-from datamodules.preparation.archives import bar, check_digest, check_room
+from datamodules.preparation.archives import check_digest, check_room
+from datamodules.progress import bar
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte

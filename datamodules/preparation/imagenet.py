@@ -16,7 +16,6 @@ from benchmarks.errors import UserError
 from datamodules.layouts import imagenet
 from datamodules.preparation.archives import (
     PLAIN,
-    bar,
     check_digest,
     check_room,
     disk_faults,
@@ -25,6 +24,7 @@ from datamodules.preparation.archives import (
     unsafe,
 )
 from datamodules.preparation.downloads import Archive, Release
+from datamodules.progress import bar
 
 WEBSITE = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
 CLASSES = "classes"  # which a release counts beside the images of its splits

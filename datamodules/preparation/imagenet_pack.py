@@ -24,7 +24,8 @@ from benchmarks.files import replacing
 from benchmarks.runs import occupied
 from datamodules.layouts import imagenet, imagenet_arrow, imagenet_parquet
 from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes
-from datamodules.preparation.archives import bar, check_room, disk_faults, is_no_folder
+from datamodules.preparation.archives import check_room, disk_faults, is_no_folder
+from datamodules.progress import bar
 
 SHARD_BYTES = 2**30
 BATCH_BYTES = 2**28  # 2**31 is Arrow's limit; opening touches each batch, and with it what the system reads ahead
