@@ -30,6 +30,7 @@ help:
 	@echo "make report                   results/report.html: one page with plots, from the records alone"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
+	@echo "make peers                    what speeds are compared with, and rliable for make verify; no run needs it"
 	@echo "make lock                     both lock files, from pyproject.toml and requirements-peers.in (UPGRADE=1: all newest)"
 	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
 
