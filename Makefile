@@ -27,7 +27,7 @@ help:
 	@echo "make plan                     hours, memory, disk and cost of full runs; DATA=/path DEVICES=8 GPU=H200 PRICE=3.5"
 	@echo "make bench-imagenet           how fast its input is read beside torchvision and DALI; DATA=/path takes its images"
 	@echo "make tables                   results/tables/ from the records alone"
-	@echo "make report                   results/report.html: one page with plots, of records and what lies beside them"
+	@echo "make report                   results/report.html: one page with plots, of records and their sheets"
 	@echo "make verify                   every record scored again from what is stored, by foreign tools too"
 	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long proofs too"
 	@echo "make peers                    what speeds are compared with, and rliable for make verify; no run needs it"

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _checkpoints(commands)
     _machines(commands)
     _command(commands, "tables", do.tables, "results/tables/ from the records alone")
-    _command(commands, "report", do.report, "results/report.html: one page with plots, of records and what lies beside them")
+    _command(commands, "report", do.report, "results/report.html: one page with plots, of records and their sheets")
     _command(commands, "verify", do.verify, "score every record again from what is stored, by foreign tools too")
     return main_parser
 
