@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.animation import Animation
 from benchmarks.loaded import Loaded, revived
-from benchmarks.watch import Animation
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.environments.film import Filmed
 from datamodules.environments.pictures import painter

@@ -2,11 +2,9 @@
 
 import importlib
 from argparse import Namespace
-from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
+from benchmarks.animation import Animation
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from benchmarks.loaded import load
@@ -15,20 +13,6 @@ from benchmarks.strict import load_claim
 
 MOVING = {"control": "gait", "driving": "drive"}
 """Task -> the module that animates its episodes."""
-
-
-@dataclass(frozen=True)
-class Animation:
-    """Pictures, so many a second, for a file called `name`.
-
-    `told` is a line on the episode, `how` says in a few words which part of it is shown, and in which way.
-    """
-
-    name: str
-    pictures: list[Image.Image]
-    a_second: int
-    told: str
-    how: str
 
 
 def watch(options: Namespace) -> None:
