@@ -21,6 +21,7 @@ from benchmarks.errors import Failure, UserError
 from benchmarks.files import give_name
 from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
+from lightning_modules.awaited import Awaited
 
 
 class Checkpoints(Callback):
@@ -141,6 +142,8 @@ class EndTogether(Callback):
 class StopOnSignal(EndTogether):
     """SIGTERM and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
 
+    Several ranks hear of it a step later, as none waits for its GPU to ask the others.
+
     Args:
         checkpoints: what saves.
     """
@@ -148,6 +151,7 @@ class StopOnSignal(EndTogether):
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
         self.received = 0
+        self.asked: Awaited | None = None
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         raise_on_signal()
@@ -175,14 +179,20 @@ class StopOnSignal(EndTogether):
             raise Stopped(self.received)
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
-        number = self.received
-        if trainer.world_size > 1:
-            received = torch.tensor(float(number), device=trainer.strategy.root_device)
-            number = int(trainer.strategy.reduce(received, reduce_op="max"))
+        number = self._agreed(trainer)
         if number:
             if save:
                 self.checkpoints.save(trainer)
             raise Stopped(number, everywhere=True)
+
+    def _agreed(self, trainer: Trainer) -> int:
+        """A signal that this rank has received, or of several ranks any had received at the last call; else 0."""
+        if trainer.world_size == 1:
+            return self.received
+        received = torch.tensor(self.received, device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX)
+        before, self.asked = self.asked, Awaited(received)
+        return 0 if before is None else int(before.get())
 
 
 class StepSeeds(Callback):

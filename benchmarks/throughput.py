@@ -11,18 +11,44 @@ from benchmarks.schema import Throughput
 
 WARM_UP = 3  # batches after which compilation, caches and worker starts no longer count
 
+Moment = float | torch.cuda.Event
+"""When a processor, or a GPU in what it has been asked to do, came somewhere: nobody waits for a GPU to find out."""
+
+
+def _now(trainer: Trainer) -> Moment:
+    if trainer.strategy.root_device.type != "cuda":
+        return time.perf_counter()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def _seconds(first: Moment, last: Moment) -> float:
+    """Between two moments; waits for the last one."""
+    if isinstance(first, float) or isinstance(last, float):
+        return last - first  # type: ignore[operator]
+    last.synchronize()
+    return first.elapsed_time(last) / 1000
+
 
 class ThroughputMeter(Callback):
     """Times training batches; validation, checkpoints and each epoch's first batches are left out.
 
-    Its counts are saved with the checkpoints, so that they cover a run and not only the part after a resume.
+    What a GPU did not compute between two batches, it waited for data. Its counts are saved with the checkpoints, so
+    that they cover a run and not only the part after a resume.
+
+    Args:
+        warm_up: batches of an epoch, or after a start, that are left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warm_up: int = WARM_UP) -> None:
+        self.warm_up = warm_up
         self.began = time.perf_counter()
         self.examples = self.seconds = self.waited = 0.0
-        self.ended: float | None = None
-        self.started = 0.0
+        self.started: Moment = 0.0
+        self.ended: Moment | None = None
+        self.uncounted: tuple[float, Moment, Moment, Moment] | None = None
+        """The last batch: its examples, the end of the one before, its start, its end. A GPU is still at it."""
         self.seen = 0  # batches since the loader started
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,6 +60,7 @@ class ThroughputMeter(Callback):
         return time.perf_counter() - self.began
 
     def state_dict(self) -> dict[str, float]:
+        self._count()
         return {"examples": self.examples, "seconds": self.seconds, "waited": self.waited, "elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
@@ -42,21 +69,29 @@ class ThroughputMeter(Callback):
         self.began = time.perf_counter() - state_dict["elapsed"]  # also right when testing loads it once more
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self.started = time.perf_counter()
+        self.started = _now(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.strategy.root_device.type == "cuda":
-            torch.cuda.synchronize()  # or the rest of this step would count as waiting for the next one's data
-        now = time.perf_counter()
-        if self.ended is not None and self.seen >= WARM_UP:
+        self._count()
+        now = _now(trainer)
+        if self.ended is not None and self.seen >= self.warm_up:
             datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-            self.examples += datamodule.step_size / trainer.accumulate_grad_batches
-            self.seconds += now - self.ended
-            self.waited += self.started - self.ended
+            examples = datamodule.step_size / trainer.accumulate_grad_batches
+            self.uncounted = (examples, self.ended, self.started, now)
         self.ended = now
         self.seen += 1
+
+    def _count(self) -> None:
+        """Adds the last batch, which is at its end, or is waited for."""
+        if self.uncounted is None:
+            return
+        examples, before, started, ended = self.uncounted
+        self.uncounted = None
+        self.examples += examples
+        self.seconds += _seconds(before, ended)
+        self.waited += _seconds(before, started)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.ended = None
@@ -66,6 +101,7 @@ class ThroughputMeter(Callback):
 
     def measured(self, unit: str) -> Throughput | None:
         """Examples of all devices a second; None where too few batches were seen."""
+        self._count()
         if self.seconds == 0:
             return None
         return Throughput(f"{unit}/s", self.examples / self.seconds, self.waited / self.seconds)
@@ -107,13 +143,15 @@ class EvaluationMeter(Callback):
 
 
 class Stopwatch(Callback):
-    """Times parts of steps, without waiting for them: what they hold and take, and what an optimizer's update takes."""
+    """Times parts of steps: what they hold and take, and what an optimizer's update takes."""
 
     WARM_UP = 2  # of them are not measured
 
     def __init__(self) -> None:
         self.batches = 0
-        self.held = self.computing = self.updating = 0.0
+        self.held = 0.0
+        self.parts: list[tuple[Moment, Moment, Moment]] = []
+        """Of each one measured, when it began, when its gradients were there, and when it had ended."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.started = _now(trainer)
@@ -127,18 +165,13 @@ class Stopwatch(Callback):
         self.batches += 1
         if self.batches > self.WARM_UP:
             self.held += trainer.datamodule.held(batch)  # type: ignore[attr-defined]
-            self.computing += self.computed - self.started
-            self.updating += _now(trainer) - self.computed
+            self.parts.append((self.started, self.computed, _now(trainer)))
 
     def seconds(self, held: float, steps: int) -> float:
         """That so many steps take, which hold so much together on this rank."""
-        return held * self.computing / self.held + steps * self.updating / (self.batches - self.WARM_UP)
-
-
-def _now(trainer: Trainer) -> float:
-    if trainer.strategy.root_device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
+        computing = sum(_seconds(started, computed) for started, computed, _ in self.parts)
+        updating = sum(_seconds(computed, ended) for _, computed, ended in self.parts)
+        return held * computing / self.held + steps * updating / len(self.parts)
 
 
 def peak_memory(on_gpu: bool) -> int:

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
@@ -28,6 +31,7 @@ class ExampleData(BenchmarkData):
         super().__init__()
         self.seed, self.workers = seed, workers
         self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
+        self.copies: torch.cuda.Stream | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of its data."""
@@ -49,3 +53,16 @@ class ExampleData(BenchmarkData):
             pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,
         )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """To a GPU beside what it is computing, which still is the step before."""
+        if device.type != "cuda":
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        self.copies = self.copies or torch.cuda.Stream(device)
+        with torch.cuda.stream(self.copies):
+            moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        computing = torch.cuda.current_stream(device)
+        computing.wait_stream(self.copies)
+        # Or their memory would be free for the next copies as soon as the step has been asked for.
+        apply_to_collection(moved, Tensor, lambda tensor: tensor.record_stream(computing))
+        return moved

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_modules.classifier_scores import ClassifierScores
+from lightning_modules.compiling import kernel_compiler
 from lightning_modules.decay import by_decay
-from lightning_modules.finite import require_finite
 from lightning_modules.positive import require_positive
 from lightning_modules.published import PublishedClassifier
 from lightning_modules.schedules import at_every_step, linearly_scaled, piecewise_linear
@@ -48,6 +48,7 @@ class ImageClassifier(ClassifierScores):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.learn = self.losses
 
     def build_network(self, num_classes: int) -> nn.Module:
         """What `network` makes for that many classes."""
@@ -62,16 +63,25 @@ class ImageClassifier(ClassifierScores):
         """
         return PublishedClassifier(weights)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Mean smoothed cross-entropy of a batch.
+    @property
+    def compiled(self) -> bool | None:
+        """Whether this machine compiles the forward and backward pass of training; None on a processor."""
+        return kernel_compiler() is not None if self.on_gpu else None
 
-        Raises:
-            Failure: it is not finite.
-        """
-        logits = self(batch["image"])
-        loss = functional.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
+    def on_fit_start(self) -> None:
+        """Has the step compiled where a GPU gains by it; for each resolution anew, as only fixed sizes are fast."""
+        self.learn = torch.compile(self.losses, dynamic=False) if self.compiled else self.losses
+
+    def losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean smoothed cross-entropy of uint8 images [N, 3, H, W] with labels [N], and logits [N, classes]."""
+        logits = self(images)
+        return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), logits
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Mean smoothed cross-entropy of a batch."""
+        loss, logits = self.learn(batch["image"], batch["label"])
         seen = {"index": batch["index"], "label": batch["label"], "logits": logits}
-        require_finite(loss, self.trainer.global_step, seen)
+        self.require_finite(loss, seen)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -81,8 +91,9 @@ class ImageClassifier(ClassifierScores):
         assert epochs is not None
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
         optimizer = torch.optim.SGD(
-            by_decay(self.parameters()), lr=peak, momentum=self.momentum, weight_decay=self.weight_decay
-        )
+            by_decay(self.parameters()), lr=peak, momentum=self.momentum, weight_decay=self.weight_decay,
+            fused=self.on_gpu or None,
+        )  # fmt: skip
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)
         per_epoch = datamodule.steps_per_epoch  # which counts the images whenever it is asked
         return at_every_step(optimizer, lambda step: piecewise_linear(step / per_epoch, knots, values))

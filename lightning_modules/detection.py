@@ -13,7 +13,6 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from lightning_modules.detector_scores import DetectorScores
-from lightning_modules.finite import require_finite
 from lightning_modules.published_detection import PublishedDetector
 from lightning_modules.schedules import at_every_step, stepped
 from lightning_modules.transfer import load_backbone, source_file
@@ -86,18 +85,14 @@ class Detector(DetectorScores):
         return PublishedDetector(weights)
 
     def training_step(self, batch: dict[str, list[Any]], batch_idx: int) -> Tensor:
-        """Sum of the network's losses over a batch.
-
-        Raises:
-            Failure: it is not finite.
-        """
+        """Sum of the network's losses over a batch."""
         targets = [
             {"boxes": boxes, "labels": labels + 1}
             for boxes, labels in zip(batch["boxes"], batch["labels"], strict=True)
         ]
         losses: dict[str, Tensor] = self(batch["image"], targets)
         loss = torch.stack(list(losses.values())).sum()
-        require_finite(loss, self.trainer.global_step, {"index": batch["index"], **losses})
+        self.require_finite(loss, {"index": batch["index"], **losses})
         self.log("train/loss", loss, prog_bar=True, batch_size=len(targets))
         return loss
 

@@ -7,19 +7,29 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import Failure
+from lightning_modules.awaited import Awaited
 
 
-def require_finite(loss: Tensor, step: int, seen: Mapping[str, Any]) -> None:
-    """Looks at the loss of a batch. This waits for a GPU, as `ThroughputMeter` does at the end of the batch anyway.
+class AwaitedLoss:
+    """The loss of a batch, to be looked at.
 
     Args:
         loss: a scalar.
         step: optimizer steps taken so far.
         seen: what the loss came from, tensors and plain values, kept where it is not finite.
-
-    Raises:
-        Failure: it is not finite.
     """
-    if not torch.isfinite(loss):
-        found = {name: each.detach().cpu() if isinstance(each, Tensor) else each for name, each in seen.items()}
-        raise Failure(f"at step {step} the loss is not finite", {"step": step} | found)
+
+    def __init__(self, loss: Tensor, step: int, seen: Mapping[str, Any]) -> None:
+        self.loss, self.step, self.seen = Awaited(loss), step, seen
+
+    def require_finite(self) -> None:
+        """Looks at it once it is there.
+
+        Raises:
+            Failure: it is not finite.
+        """
+        if not torch.isfinite(self.loss.get()):
+            found = {
+                name: each.detach().cpu() if isinstance(each, Tensor) else each for name, each in self.seen.items()
+            }
+            raise Failure(f"at step {self.step} the loss is not finite", {"step": self.step} | found)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
 from torchmetrics import Metric
 
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.interface import BenchmarkData
+from lightning_modules.finite import AwaitedLoss
 
 
 class BenchmarkModule(LightningModule):
@@ -22,6 +26,8 @@ class BenchmarkModule(LightningModule):
     """Makes the optimizer for parameters, where the settings name one; a run tries it before there are weights."""
     init_from: str | None = None
     """Where the first weights come from, if not from chance; a run sets it for a stage that follows another."""
+    awaited: AwaitedLoss | None = None
+    """The loss of a batch whose backward pass is under way."""
 
     @property
     def initialised_from(self) -> Path | None:
@@ -34,7 +40,7 @@ class BenchmarkModule(LightningModule):
 
     @property
     def compiled(self) -> bool | None:
-        """Whether an agent's updates are compiled on this machine; None of other systems."""
+        """Whether updates are compiled on this machine; None of systems whose updates never are."""
         return None
 
     @property
@@ -60,6 +66,25 @@ class BenchmarkModule(LightningModule):
             UserError: nobody publishes any, the name is unknown, or the file is neither cached nor to be had.
         """
         raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
+
+    def require_finite(self, loss: Tensor, seen: Mapping[str, Any]) -> None:
+        """Has a batch's loss looked at after the backward pass and before the update, `on_after_backward`.
+
+        Args:
+            loss: a scalar.
+            seen: what it came from, tensors and plain values, kept where it is not finite.
+        """
+        self.awaited = AwaitedLoss(loss, self.trainer.global_step, seen)
+
+    def on_after_backward(self) -> None:
+        """Ends the run where the loss is not finite.
+
+        Raises:
+            Failure: it is not.
+        """
+        awaited, self.awaited = self.awaited, None
+        if awaited is not None:
+            awaited.require_finite()
 
     def log_percentage(self, name: str, metric: Metric) -> None:
         """Logs a share over all ranks, in percent, and begins it anew.

@@ -62,11 +62,7 @@ class MaskedLanguageModel(StepModule):
         return self.head(found, self.network.embedding.weight).float()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """The cross entropies of a batch's hidden tokens, over those that an optimizer step has on the average.
-
-        Raises:
-            Failure: they are not finite.
-        """
+        """The cross entropies of a batch's hidden tokens, over those that an optimizer step has on the average."""
         targets = batch["targets"]
         logits = self(batch["tokens"], batch["counts"], batch["places"])
         loss = functional.cross_entropy(logits, targets, reduction="sum")

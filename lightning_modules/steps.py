@@ -9,7 +9,6 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from benchmarks.errors import UserError
-from lightning_modules.finite import require_finite
 from lightning_modules.schedules import at_every_step
 from lightning_modules.vocabulary import SubwordModule
 
@@ -75,11 +74,8 @@ class StepModule(SubwordModule):
         Args:
             loss: the sum, a scalar.
             seen: what it came from, kept where it is not finite.
-
-        Raises:
-            Failure: it is not finite.
         """
-        require_finite(loss, self.trainer.global_step, seen)
+        self.require_finite(loss, seen)
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         # Gradients are averaged over ranks and accumulated batches.
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches

@@ -94,11 +94,7 @@ class TextClassifier(StepModule):
         return self.head(self.dropout(pooled(self.network(tokens, counts), counts))).float()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """The cross entropies of a batch's texts, over those that an optimizer step has on the average.
-
-        Raises:
-            Failure: they are not finite.
-        """
+        """The cross entropies of a batch's texts, over those that an optimizer step has on the average."""
         loss = functional.cross_entropy(self(batch["tokens"], batch["counts"]), batch["label"], reduction="sum")
         return self.share_of_step(loss, {name: batch[name] for name in ("tokens", "label")})
 

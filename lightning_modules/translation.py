@@ -97,11 +97,7 @@ class Translator(StepModule):
             checkpoint["state_dict"] = checkpoint["state_dict"] | means
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """The loss of a batch's target tokens, over those that an optimizer step has on the average.
-
-        Raises:
-            Failure: it is not finite.
-        """
+        """The loss of a batch's target tokens, over those that an optimizer step has on the average."""
         target = batch["target"]
         logits = self.network(batch["source"], batch["counts"], target[:, :-1])
         loss = smoothed_loss(logits, target[:, 1:], self.label_smoothing)

@@ -41,6 +41,7 @@ from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
 from datamodules.layouts import jpeg
 from datamodules.layouts.imagenet import open_split
+from datamodules.synthetic.imagenet import CLASSES
 from lightning_modules.classifier_scores import MEAN, STD
 from results.render import table
 
@@ -51,18 +52,20 @@ COUNTED, A_PROCESS = 24, 8
 """Batches of a loader's pass that are timed: so many, or so many a process, whichever is more."""
 
 
-def write(root: Path, files: list[bytes]) -> None:
-    """A tree with the files as often as a round of a loader takes."""
-    folder = root / "train" / "n00000001"
-    folder.mkdir(parents=True)
-    for number in range(BATCH * sum(passes(process_counts()[-1]))):
-        path = folder / f"{number}.JPEG"
+def write(root: Path, files: list[bytes], count: int) -> None:
+    """A tree of as many classes as ImageNet has, with the files again and again: `count` to train on, one a class else.
+
+    Raises:
+        OSError: the disk is full, or has no hard links.
+    """
+    places = [root / f"train/n{number % CLASSES:08d}/{number}.JPEG" for number in range(count)]
+    places += [root / f"val/n{number:08d}/{number}.JPEG" for number in range(min(count, CLASSES))]
+    for number, place in enumerate(places):
+        place.parent.mkdir(parents=True, exist_ok=True)
         if number < len(files):
-            path.write_bytes(files[number])
+            place.write_bytes(files[number])
         else:
-            path.hardlink_to(folder / f"{number % len(files)}.JPEG")
-    (root / "val" / "n00000001").mkdir(parents=True)
-    (root / "val" / "n00000001" / "0.JPEG").write_bytes(files[0])
+            place.hardlink_to(places[number % len(files)])
 
 
 class Reference(Dataset[tuple[Any, int]]):
@@ -240,8 +243,9 @@ def measured(data: str | None, rounds: int) -> Speeds:
         root, small = Path(folder) / "whole", Path(folder) / "small"
         found = sample(data, PHOTOGRAPHS)
         files = list(found.values())
-        write(small, [stored(file, where) for where, file in found.items()])
-        write(root, files)
+        count = BATCH * sum(passes(process_counts()[-1]))  # as many as a round of a loader takes
+        write(small, [stored(file, where) for where, file in found.items()], count)
+        write(root, files, count)
         ways = tuple(measure(root, small, rounds))
     kind = "of its training images" if data else f"photographs made up, {WIDTH} x {HEIGHT}"
     library = jpeg.turbojpeg()

@@ -14,7 +14,10 @@ from torch.nn import functional
 
 
 class BlurPoolConv2d(nn.Module):
-    """A binomial low-pass filter, then the strided convolution."""
+    """A binomial low-pass filter, then the strided convolution.
+
+    One of 1x1 looks at every so many positions, so the filter is computed there alone.
+    """
 
     blur_filter: Tensor
 
@@ -26,8 +29,10 @@ class BlurPoolConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to what the convolution makes of it."""
-        blurred = functional.conv2d(x, self.blur_filter, padding=1, groups=self.conv.in_channels)
-        return self.conv(blurred)
+        pointwise = self.conv.kernel_size == (1, 1)
+        stride = self.conv.stride if pointwise else 1
+        blurred = functional.conv2d(x, self.blur_filter, None, stride, padding=1, groups=self.conv.in_channels)
+        return functional.conv2d(blurred, self.conv.weight, self.conv.bias) if pointwise else self.conv(blurred)
 
 
 class Block(nn.Module):

@@ -121,9 +121,10 @@ def test_fewer_examples_than_processes(workshops, single_tree):
 
 @pytest.mark.slow
 def test_two_processes_killed_and_stopped(workshops, small_tree, pair):
+    """They hear of a SIGTERM a step after the one in which it came."""
     workshop = workshops("disturbed")
     moments = [
-        ("step:6", KILL, 4), ("save:2", KILL, 8), ("step:12", TERM, 13), ("validation:20", INT, 20), ("test", TERM, 30),
+        ("step:6", KILL, 4), ("save:2", KILL, 8), ("step:12", TERM, 14), ("validation:20", INT, 21), ("test", TERM, 30),
     ]  # fmt: skip
     disturb(workshop, command(small_tree, "--devices=2"), moments)
     assert_same(Finished(workshop), Finished(pair))
@@ -133,7 +134,7 @@ def test_two_processes_killed_and_stopped(workshops, small_tree, pair):
 def test_two_processes_stopped_through_the_first_alone(workshops, small_tree):
     """As `reproduce` hands a signal on; before training, the other rank may be waiting anywhere."""
     workshop = workshops("first")
-    for moment, last in (("sanity", None), ("step:6", 7), ("test", STEPS)):
+    for moment, last in (("sanity", None), ("step:6", 8), ("test", STEPS)):
         process = workshop.start(*command(small_tree, "--devices=2"), pause=moment)
         process.until_paused()
         os.kill(process.popen.pid, TERM)

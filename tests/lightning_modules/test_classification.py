@@ -104,8 +104,10 @@ def test_the_loss_by_hand():
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_the_step():
     module = classifier(network=lambda classes: Fixed(torch.tensor([[0.0, torch.inf]])), classes=2)
+    module.log = lambda *arguments, **options: None
+    module.training_step(one_image(), 0)
     with pytest.raises(Failure, match=r"^at step 7 the loss is not finite$") as caught:
-        module.training_step(one_image(), 0)
+        module.on_after_backward()
     found = caught.value.state
     assert (found["step"], found["index"].tolist(), found["label"].tolist()) == (7, [5], [0])
     assert found["logits"].tolist() == [[0.0, torch.inf]]

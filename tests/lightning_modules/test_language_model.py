@@ -167,8 +167,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_step(monkeypatch):
     with torch.no_grad():
         module.head.bias[6] = torch.nan
     batch = masked(ROWS)
+    module.training_step(batch, 0)
     with pytest.raises(Failure, match=r"^at step 7 the loss is not finite$") as caught:
-        module.training_step(batch, 0)
+        module.on_after_backward()
     assert caught.value.state["step"] == 7
     for name in ("tokens", "places", "targets"):
         assert caught.value.state[name].equal(batch[name])

@@ -129,8 +129,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_step(monkeypatch):
         module.network.table[6, 3] = torch.nan
     module.training_step(batch_of(TARGETS[:1]), 0)
     batch = batch_of(TARGETS)
+    module.training_step(batch, 0)
     with pytest.raises(Failure, match=r"^at step 7 the loss is not finite$") as caught:
-        module.training_step(batch, 0)
+        module.on_after_backward()
     assert caught.value.state["step"] == 7
     assert caught.value.state["target"].equal(batch["target"])
     assert caught.value.state["source"].equal(batch["source"])
