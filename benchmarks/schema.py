@@ -78,7 +78,7 @@ class References(Strict):
 
 @dataclass(frozen=True)
 class Environment(Strict):
-    """The code and the machine; `compiled`: whether the updates of an agent were, None where there is no agent."""
+    """The code and the machine; `compiled`: whether updates were, None of systems whose updates never are."""
 
     commit: str | None
     dirty: bool

@@ -97,6 +97,27 @@ def test_two_train_as_one_would(pair):
 
 
 @pytest.mark.slow
+def test_two_learn_alike_when_the_step_is_compiled_as_on_a_gpu(workshops, small_tree):
+    """Without the noise of other tests, which compiled code draws from a generator of its own."""
+    asked = command(
+        small_tree, "--devices=2",
+        **{"model.init_args.network.class_path": "lightning_modules.networks.resnet.ResNet", "trainer.max_epochs": 1},
+    )  # fmt: skip
+    runs, by = [], "kernel_compiler() is not None if self.on_gpu else None"
+    for workshop, compiled in ((workshops("eager"), by), (workshops("compiled"), "True")):
+        source = workshop.root / "lightning_modules/classification.py"
+        assert by in source.read_text()
+        source.write_text(source.read_text().replace(by, compiled))
+        code, _, err = workshop.call(*asked)
+        assert code == 0, err
+        runs.append(Finished(workshop))
+    assert [run.record["environment"]["compiled"] for run in runs] == [None, True]
+    losses = [[line.split(",")[2] for line in run.metrics.splitlines() if ",train/loss," in line] for run in runs]
+    assert losses[0] != losses[1], "by other kernels"
+    assert [*map(float, losses[0])] == pytest.approx([*map(float, losses[1])], rel=1e-4)
+
+
+@pytest.mark.slow
 def test_two_and_one_learn_alike(alone, pair):
     """The learning rates are the same; the losses begin near each other (BatchNorm sees half a batch)."""
     one, two = Finished(alone), Finished(pair)

@@ -17,6 +17,7 @@ from benchmarks.errors import UserError
 from benchmarks.evaluation import surroundings
 from benchmarks.slurm import JobStep
 from datamodules.imagenet import ImageNetData
+from lightning_modules import compiling
 
 KERNELS = ["sm_75", "sm_80", "sm_90a", "sm_120", "compute_120"]
 
@@ -112,3 +113,13 @@ def test_steps_of_one_job_meet_apart():
     assert met == {("n1", 17345), ("n1", 18354), ("n3", 19363)}
     os.environ.update({"MASTER_ADDR": "head", "MASTER_PORT": "29500"})
     assert (JobStep().main_address, JobStep().main_port) == ("head", 29500)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", None])
+def test_a_machine_that_cannot_compile_kernels_is_told(gpu, monkeypatch, compiler):
+    gpu((9, 0), count=2)
+    monkeypatch.setattr(compiling, "kernel_compiler", lambda: compiler)
+    notes = [each.words for each in _processors(2) if each.verdict == "note"]
+    assert [words.partition(":")[0] for words in notes] == (
+        [] if compiler else ["no C compiler, or no headers of Python"]
+    )

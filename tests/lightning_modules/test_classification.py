@@ -10,6 +10,7 @@ from torch import nn
 
 from benchmarks.errors import Failure
 from datamodules.imagenet_examples import EvaluationImages
+from lightning_modules import classification
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.networks.resnet import ResNet
 
@@ -210,3 +211,15 @@ def test_an_empty_batch_is_harmless():
     module.test_step(whole, 0)
     module.test_step(empty, 1)
     assert float(module.accuracies["test/top5"].compute()) in (0.0, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "compiler", "compiled"), [(True, "gcc", True), (True, None, False), (False, "gcc", None)]
+)
+def test_the_step_is_compiled_where_a_gpu_gains_by_it(monkeypatch, on_gpu, compiler, compiled):
+    monkeypatch.setattr(classification, "kernel_compiler", lambda: compiler)
+    monkeypatch.setattr(ImageClassifier, "on_gpu", on_gpu)
+    module = classifier()
+    module.on_fit_start()
+    assert module.compiled is compiled
+    assert (module.learn != module.losses) is (compiled is True)
