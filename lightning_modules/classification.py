@@ -82,7 +82,7 @@ class ImageClassifier(ClassifierScores):
         loss, logits = self.learn(batch["image"], batch["label"])
         seen = {"index": batch["index"], "label": batch["label"], "logits": logits}
         self.require_finite(loss, seen)
-        self.log("train/loss", loss, prog_bar=True)
+        self.log_step("train/loss", loss)
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -93,7 +93,7 @@ class Detector(DetectorScores):
         losses: dict[str, Tensor] = self(batch["image"], targets)
         loss = torch.stack(list(losses.values())).sum()
         self.require_finite(loss, {"index": batch["index"], **losses})
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(targets))
+        self.log_step("train/loss", loss, len(targets))
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -14,6 +15,7 @@ from torchmetrics import Metric
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.interface import BenchmarkData
+from lightning_modules.awaited import Awaited
 from lightning_modules.finite import AwaitedLoss
 
 
@@ -28,6 +30,8 @@ class BenchmarkModule(LightningModule):
     """Where the first weights come from, if not from chance; a run sets it for a stage that follows another."""
     awaited: AwaitedLoss | None = None
     """The loss of a batch whose backward pass is under way."""
+    shown: Mapping[str, Awaited] = MappingProxyType({})
+    """What the last step logged, for a progress bar."""
 
     @property
     def initialised_from(self) -> Path | None:
@@ -85,6 +89,17 @@ class BenchmarkModule(LightningModule):
         awaited, self.awaited = self.awaited, None
         if awaited is not None:
             awaited.require_finite()
+
+    def log_step(self, name: str, value: Tensor, batch_size: int | None = None) -> None:
+        """Logs a value of a training step; with `prog_bar`, Lightning would wait for the GPU at the end of each.
+
+        Args:
+            name: that it goes by.
+            value: a scalar.
+            batch_size: examples, which Lightning else looks for in the batch.
+        """
+        self.log(name, value, batch_size=batch_size)
+        self.shown = {**self.shown, name: Awaited(value)}
 
     def log_percentage(self, name: str, metric: Metric) -> None:
         """Logs a share over all ranks, in percent, and begins it anew.

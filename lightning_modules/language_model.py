@@ -69,7 +69,7 @@ class MaskedLanguageModel(StepModule):
         share = self.share_of_step(loss, {name: batch[name] for name in ("tokens", "places", "targets")})
         right = (logits.detach().argmax(dim=1) == targets).sum()
         # None may be hidden in a small batch, whose loss is then 0.
-        self.log("train/masked_accuracy", right / max(1, len(targets)), prog_bar=True, batch_size=1)
+        self.log_step("train/masked_accuracy", right / max(1, len(targets)), 1)
         return share
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

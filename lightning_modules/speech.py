@@ -126,7 +126,7 @@ class SpeechRecognizer(SubwordModule):
             found = {"step": self.trainer.global_step, "ids": wrong, "losses": losses.detach().cpu()}
             raise Failure(f"at step {found['step']} the loss of {', '.join(wrong[:SHOWN])} is not finite", found)
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        self.log("train/loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
+        self.log_step("train/loss", losses.detach().mean(), len(losses))
         return losses.sum() * shares / datamodule.step_utterances  # shares are averaged over ranks and accumulation
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:

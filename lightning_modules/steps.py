@@ -80,7 +80,7 @@ class StepModule(SubwordModule):
         # Gradients are averaged over ranks and accumulated batches.
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         share = loss * shares / datamodule.step_targets
-        self.log("train/loss", share.detach(), prog_bar=True, batch_size=1)
+        self.log_step("train/loss", share.detach(), 1)
         return share
 
     @property

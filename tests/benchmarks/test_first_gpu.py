@@ -7,15 +7,18 @@ from unittest import mock
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.assembly import Assembly
+from benchmarks.bars import StepBar
 from benchmarks.cli import guarded
 from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.doctor import _processors
 from benchmarks.environment import code
 from benchmarks.errors import UserError
-from benchmarks.evaluation import surroundings
+from benchmarks.evaluation import quiet, surroundings
 from benchmarks.slurm import JobStep
+from benchmarks.throughput import ThroughputMeter
 from datamodules.imagenet import ImageNetData
 from lightning_modules import compiling
 
@@ -123,3 +126,39 @@ def test_a_machine_that_cannot_compile_kernels_is_told(gpu, monkeypatch, compile
     assert [words.partition(":")[0] for words in notes] == (
         [] if compiler else ["no C compiler, or no headers of Python"]
     )
+
+
+class Asked(TorchDispatchMode):
+    """Counts how often a number is asked for, which on a GPU waits for all that it was given to do."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_waits_for_nothing_but_its_loss(small_tree):
+    """And that once its backward pass has been asked for; torch's compiled code asks for none."""
+    settings = resolve_settings(
+        "imagenet", "mini", None, {"data": {"init_args": {"global_batch_size": 8, "workers": 0}}}
+    )
+    assembly = Assembly(merge(settings, machine_settings(0, str(small_tree))))
+    counts = []
+    for steps in (2, 5):
+        trainer = assembly.trainer([ThroughputMeter()], max_steps=steps, limit_val_batches=0, **quiet())
+        with Asked() as asked:
+            trainer.fit(assembly.module, datamodule=assembly.datamodule)
+        assert trainer.global_step == steps
+        counts.append(asked.count)
+    assert counts[1] - counts[0] == 3
+
+
+def test_a_bar_shows_what_a_step_logged():
+    trainer, module = Trainer(logger=False, enable_checkpointing=False), assembled().module
+    module.log = lambda *_, **__: None
+    module.log_step("train/loss", torch.tensor(2.5))
+    module.log_step("train/accuracy", torch.tensor(0.25))
+    assert StepBar().get_metrics(trainer, module) == {"train/loss": 2.5, "train/accuracy": 0.25}
