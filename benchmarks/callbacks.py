@@ -103,7 +103,12 @@ class Checkpoints(Callback):
             exception.add_note(f"What it could not go on from is in {relative(self.folder / FAILURE)}.")
 
     def save(self, trainer: Trainer, names: Sequence[str] = (LAST,)) -> None:
-        """Saves the present state, which then goes by the names, given in this order; every rank must call it."""
+        """Saves the present state, which then goes by the names, given in this order; every rank must call it.
+
+        Where one has failed, as its loss is not finite, the others wait here for their end: what they have made of its
+        gradients is not saved.
+        """
+        trainer.strategy.barrier("every rank has come this far")
         path = self.folder / f"{self.PREFIX}{trainer.global_step:08d}.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
@@ -142,7 +147,7 @@ class EndTogether(Callback):
 class StopOnSignal(EndTogether):
     """SIGTERM and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
 
-    Several ranks hear of it a step later, as none waits for its GPU to ask the others.
+    Several ranks hear of it a step later, as none waits for its GPU to ask the others; at the end of an epoch at once.
 
     Args:
         checkpoints: what saves.
@@ -159,6 +164,8 @@ class StopOnSignal(EndTogether):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for number in SIGNALS:
             signal.signal(number, self._remember)
+        # Before each batch, ranks would ask each other whether Lightning's handler was called, and wait for the GPU.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         # A second signal is ignored: a group's SIGTERM arrives twice, once handed on by the parent.
@@ -179,20 +186,19 @@ class StopOnSignal(EndTogether):
             raise Stopped(self.received)
 
     def _stop_if_asked(self, trainer: Trainer, save: bool) -> None:
-        number = self._agreed(trainer)
+        number = self.received if trainer.world_size == 1 else self._agreed(trainer, at_once=not save)
         if number:
             if save:
                 self.checkpoints.save(trainer)
             raise Stopped(number, everywhere=True)
 
-    def _agreed(self, trainer: Trainer) -> int:
-        """A signal that this rank has received, or of several ranks any had received at the last call; else 0."""
-        if trainer.world_size == 1:
-            return self.received
-        received = torch.tensor(self.received, device=trainer.strategy.root_device)
+    def _agreed(self, trainer: Trainer, at_once: bool) -> int:
+        """A signal that any rank has received, by now or by the last call; else 0."""
+        received = torch.full((), self.received, device=trainer.strategy.root_device)  # not `tensor`, which would wait
         torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX)
         before, self.asked = self.asked, Awaited(received)
-        return 0 if before is None else int(before.get())
+        answer = self.asked if at_once else before
+        return 0 if answer is None else int(answer.get())
 
 
 class StepSeeds(Callback):
@@ -207,7 +213,10 @@ class StepSeeds(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         step = trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed(hash((self.seed, step, trainer.global_rank)) % 2**63)
+        seed = hash((self.seed, step, trainer.global_rank)) % 2**63
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` takes 0.2 ms, for devices that are not here
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
 
 class SharedBuffers(Callback):

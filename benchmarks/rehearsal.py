@@ -1,10 +1,10 @@
 """`REHEARSE=1`: the full run in small, before GPU-days are spent; writes no record.
 
-The real data, batch and world size: 10 steps, a stop by the very path that SIGTERM takes, a resume from its checkpoint
-to 20 steps, then two batches of validation and of testing. Images are as large as they get in the run (a datamodule's
-`hardest`), so that memory and time are upper bounds but for chance. Sequences are drawn as the run draws them, of which
-a step holds as much whatever their lengths, so that memory and time are estimates. A slow disk hides behind the batches
-that the workers hold ready, and shows in the full run's `data_wait` alone.
+The real data, batch and world size: 10 steps (several ranks 11), a stop by the very path that SIGTERM takes, a resume
+from its checkpoint to 20 steps, then two batches of validation and of testing. Images are as large as they get in the
+run (a datamodule's `hardest`), so that memory and time are upper bounds but for chance. Sequences are drawn as the run
+draws them, of which a step holds as much whatever their lengths, so that memory and time are estimates. A slow disk
+hides behind the batches that the workers hold ready, and shows in the full run's `data_wait` alone.
 """
 
 import shutil

@@ -49,6 +49,7 @@ class ImageClassifier(ClassifierScores):
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.learn = self.losses
+        self.step_compiled: bool | None = None
 
     def build_network(self, num_classes: int) -> nn.Module:
         """What `network` makes for that many classes."""
@@ -65,12 +66,13 @@ class ImageClassifier(ClassifierScores):
 
     @property
     def compiled(self) -> bool | None:
-        """Whether this machine compiles the forward and backward pass of training; None on a processor."""
-        return kernel_compiler() is not None if self.on_gpu else None
+        """Whether training's forward and backward pass were compiled; None on a processor, and without training."""
+        return self.step_compiled
 
     def on_fit_start(self) -> None:
         """Has the step compiled where a GPU gains by it; for each resolution anew, as only fixed sizes are fast."""
-        self.learn = torch.compile(self.losses, dynamic=False) if self.compiled else self.losses
+        self.step_compiled = kernel_compiler() is not None if self.on_gpu else None
+        self.learn = torch.compile(self.losses, dynamic=False) if self.step_compiled else self.losses
 
     def losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean smoothed cross-entropy of uint8 images [N, 3, H, W] with labels [N], and logits [N, classes]."""
@@ -92,7 +94,7 @@ class ImageClassifier(ClassifierScores):
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
         optimizer = torch.optim.SGD(
             by_decay(self.parameters()), lr=peak, momentum=self.momentum, weight_decay=self.weight_decay,
-            fused=self.on_gpu or None,
+            fused=(self.on_gpu and not self.trainer.gradient_clip_val) or None,  # Lightning clips none for a fused one
         )  # fmt: skip
         knots, values = (0, self.peak_epoch, epochs), (1e-4, 1.0, 0.0)
         per_epoch = datamodule.steps_per_epoch  # which counts the images whenever it is asked

@@ -76,7 +76,7 @@ def assembly(root: Path, side: int, batch: int, processes: int) -> Assembly:
 
 def measured(root: Path, side: int, batch: int, processes: int) -> Measured:
     """Trains as many batches as it takes until those that were made beforehand are used up, and then some."""
-    torch._dynamo.reset()  # it compiles a function for so many networks, and no more
+    torch._dynamo.reset()  # it compiles a function for so many sizes, and no more
     torch.cuda.reset_peak_memory_stats()
     before, counted = passes(processes)[:2] if processes else (WARM_UP, COUNTED)
     found, meter = assembly(root, side, batch, processes), ThroughputMeter(before)

@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
@@ -28,6 +29,16 @@ FAILS = f"""
             atexit.register(time.sleep, {WAITS})
             raise Failure("rank 1 alone", {{}})
         return super().forward(x)
+"""
+
+BLOWS_UP = """
+    def forward(self, x):
+        import os
+
+        found = super().forward(x)
+        self.batches = getattr(self, "batches", 0) + self.training
+        wrong = self.training and self.batches == {batch} and os.environ.get("LOCAL_RANK", "0") == "{rank}"
+        return found * float("inf") if wrong else found
 """
 
 
@@ -145,7 +156,7 @@ def test_two_processes_killed_and_stopped(workshops, small_tree, pair):
     """They hear of a SIGTERM a step after the one in which it came."""
     workshop = workshops("disturbed")
     moments = [
-        ("step:6", KILL, 4), ("save:2", KILL, 8), ("step:12", TERM, 14), ("validation:20", INT, 21), ("test", TERM, 30),
+        ("step:6", KILL, 4), ("save:2", KILL, 8), ("step:12", TERM, 14), ("validation:20", INT, 20), ("test", TERM, 30),
     ]  # fmt: skip
     disturb(workshop, command(small_tree, "--devices=2"), moments)
     assert_same(Finished(workshop), Finished(pair))
@@ -295,3 +306,21 @@ def test_a_rank_that_fails_alone_ends_the_run(workshops, small_tree):
     assert time.monotonic() - started < WAITS / 2
     time.sleep(0.5)
     assert process.members() == []
+
+
+@pytest.mark.parametrize(
+    ("processes", "accumulate", "batch"),
+    [(1, 1, 8), pytest.param(1, 2, 15, marks=pytest.mark.slow), pytest.param(2, 1, 8, marks=pytest.mark.slow)],
+)
+def test_a_loss_that_is_not_finite_is_in_no_checkpoint(workshops, small_tree, processes, accumulate, batch):
+    """It is the last rank's, in the very step after which a checkpoint would be written."""
+    workshop = workshops("infinite")
+    network = workshop.root / "lightning_modules/networks/noisy.py"
+    network.write_text(network.read_text() + BLOWS_UP.format(batch=batch, rank=processes - 1))
+    asked = command(small_tree, f"--devices={processes}", **{"trainer.accumulate_grad_batches": accumulate})
+    code, _, err = workshop.call(*asked)
+    assert (code, err.count("failed: at step 7 the loss is not finite")) == (1, 1), err
+    saved = torch.load(workshop.only_run() / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 4
+    assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
+    assert torch.load(workshop.only_run() / "failure.ckpt", weights_only=True)["step"] == 7

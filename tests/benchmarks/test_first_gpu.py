@@ -1,12 +1,13 @@
 """What no processor here can run: seen by what is asked of torch and Lightning, whose GPU is made up."""
 
 import os
+from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.assembly import Assembly
@@ -162,3 +163,37 @@ def test_a_bar_shows_what_a_step_logged():
     module.log_step("train/loss", torch.tensor(2.5))
     module.log_step("train/accuracy", torch.tensor(0.25))
     assert StepBar().get_metrics(trainer, module) == {"train/loss": 2.5, "train/accuracy": 0.25}
+
+
+def test_a_batch_is_copied_beside_the_step_before(monkeypatch):
+    """The step waits for it, and its memory is not given away before the step has ended."""
+    stream, events = ["computing"], []
+
+    @contextmanager
+    def on(other):
+        stream.append(other)
+        yield
+        stream.pop()
+
+    computing = SimpleNamespace(wait_stream=lambda other: events.append(("waits for", other)))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: "copies")
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: computing)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, used: events.append((tensor.numel(), used)))
+    monkeypatch.setattr(
+        LightningDataModule, "transfer_batch_to_device",
+        lambda self, batch, device, index: events.append(("copied by", stream[-1])) or batch,
+    )  # fmt: skip
+    data = ImageNetData("nowhere", 0, 8, 8, 64, 64, [0, 1], workers=0)
+    batch = {"image": torch.zeros(7), "boxes": [torch.zeros(3), torch.zeros(2)], "index": 5}
+    for _ in range(2):
+        assert data.transfer_batch_to_device(batch, torch.device("cuda", 0), 0) is batch
+        held = [(count, computing) for count in (7, 3, 2)]
+        assert events == [("copied by", "copies"), ("waits for", "copies"), *held]
+        events.clear()
+
+
+def test_lightning_asks_no_rank_for_signals():
+    """Before each batch of several ranks it would, and wait for the GPU; the method is Lightning's own, so by name."""
+    loop = assembled().trainer([], enable_progress_bar=False, enable_model_summary=False).fit_loop.epoch_loop
+    assert callable(type(loop)._broadcast_sigterm_tensor)

@@ -12,6 +12,7 @@ def machine(monkeypatch, tmp_path):
     """One that has all that it takes."""
     (tmp_path / "Python.h").touch()
     monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("TORCH_COMPILE_DISABLE", raising=False)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     monkeypatch.setattr(compiling, "find_spec", lambda name: name)
     monkeypatch.setattr(compiling.sysconfig, "get_path", lambda name, scheme: str(tmp_path))
@@ -25,7 +26,7 @@ def test_any_c_compiler_will_do(machine, monkeypatch):
     assert kernel_compiler() == "/opt/cc"
 
 
-@pytest.mark.parametrize("lacking", ["compiler", "headers", "Triton", "capability"])
+@pytest.mark.parametrize("lacking", ["compiler", "headers", "Triton", "capability", "leave"])
 def test_nothing_else_is_dispensable(machine, monkeypatch, lacking):
     if lacking == "compiler":
         monkeypatch.setattr(compiling.shutil, "which", {}.get)
@@ -35,4 +36,6 @@ def test_nothing_else_is_dispensable(machine, monkeypatch, lacking):
         monkeypatch.setattr(compiling, "find_spec", lambda name: None)
     if lacking == "capability":
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 1))
+    if lacking == "leave":
+        monkeypatch.setenv("TORCH_COMPILE_DISABLE", "1")
     assert kernel_compiler() is None
