@@ -25,6 +25,7 @@ from benchmarks.errors import UserError
 from benchmarks.paths import relative
 from benchmarks.runs import launched_processes
 from benchmarks.slurm import JobStep
+from benchmarks.step_bar import StepBar
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
 from lightning_modules.interface import BenchmarkModule
@@ -88,7 +89,8 @@ class Assembly:
     def trainer(self, callbacks: list[Callback], **limits: Any) -> Trainer:
         """A Trainer of the settings, with the run's callbacks, and its CPU threads; `limits` are for rehearsals."""
         arguments = self._trainer | limits
-        arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks]
+        bars = [StepBar()] if arguments["enable_progress_bar"] else []
+        arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks, *bars]
         arguments["plugins"] = [*(arguments["plugins"] or []), AtomicCheckpointIO()]
         if launched_processes() is None:
             # Or a batch job of SLURM, which is a shell, would be taken for a process of srun, alone on one device.

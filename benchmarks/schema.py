@@ -78,7 +78,7 @@ class References(Strict):
 
 @dataclass(frozen=True)
 class Environment(Strict):
-    """The code and the machine; `compiled`: whether updates were, None of systems whose updates never are."""
+    """The code and the machine; `compiled`: whether updates were, None where they never are."""
 
     commit: str | None
     dirty: bool

@@ -7,7 +7,6 @@ from itertools import pairwise
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from benchmarks.bars import bars
 from benchmarks.callbacks import Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
 from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.curves import METRICS, Curves
@@ -41,7 +40,7 @@ def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter, remarks: Sequenc
     checkpoints = Checkpoints(stage.folder, identity, every, best_on)
     return [
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS), checkpoints,
-        StopOnSignal(checkpoints), *bars(), *([shards(plan.tests, plan.folder)] if stage.tested else []),
+        StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if stage.tested else []),
     ]  # fmt: skip
 
 

@@ -31,6 +31,9 @@ class ImageClassifier(ClassifierScores):
         label_smoothing: probability mass spread over all classes.
     """
 
+    compiled: bool | None = None
+    """Whether training's forward and backward pass were compiled; None on a processor, and without training."""
+
     def __init__(
         self,
         network: Callable[[int], nn.Module],
@@ -49,7 +52,6 @@ class ImageClassifier(ClassifierScores):
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.learn = self.losses
-        self.step_compiled: bool | None = None
 
     def build_network(self, num_classes: int) -> nn.Module:
         """What `network` makes for that many classes."""
@@ -64,15 +66,10 @@ class ImageClassifier(ClassifierScores):
         """
         return PublishedClassifier(weights)
 
-    @property
-    def compiled(self) -> bool | None:
-        """Whether training's forward and backward pass were compiled; None on a processor, and without training."""
-        return self.step_compiled
-
     def on_fit_start(self) -> None:
         """Has the step compiled where a GPU gains by it; for each resolution anew, as only fixed sizes are fast."""
-        self.step_compiled = kernel_compiler() is not None if self.on_gpu else None
-        self.learn = torch.compile(self.losses, dynamic=False) if self.step_compiled else self.losses
+        self.compiled = kernel_compiler() is not None if self.on_gpu else None
+        self.learn = torch.compile(self.losses, dynamic=False) if self.compiled else self.losses
 
     def losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean smoothed cross-entropy of uint8 images [N, 3, H, W] with labels [N], and logits [N, classes]."""

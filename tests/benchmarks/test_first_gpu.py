@@ -11,7 +11,6 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.assembly import Assembly
-from benchmarks.bars import StepBar
 from benchmarks.cli import guarded
 from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.doctor import _processors
@@ -19,6 +18,7 @@ from benchmarks.environment import code
 from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet, surroundings
 from benchmarks.slurm import JobStep
+from benchmarks.step_bar import StepBar
 from benchmarks.throughput import ThroughputMeter
 from datamodules.imagenet import ImageNetData
 from lightning_modules import compiling
