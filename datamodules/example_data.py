@@ -1,5 +1,6 @@
 """What data sets of files share: processes that read examples, each example of a test set once, what a run goes by."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,12 @@ from datamodules.sampling import EvaluationBatches, Key
 Examples = Dataset[dict[str, Any]]
 Collate = Callable[[Any], dict[str, Any]]
 Loader = DataLoader[dict[str, Any]]
+
+
+def serve_behind(worker: int) -> None:
+    """As `serve`, for a GPU: where cores are few, the process that asks it for kernels goes before those that read."""
+    serve(worker)
+    os.nice(10)
 
 
 class ExampleData(BenchmarkData):
@@ -49,7 +56,7 @@ class ExampleData(BenchmarkData):
             batch_sampler=batches,
             num_workers=self.workers,
             collate_fn=collate,
-            worker_init_fn=serve,
+            worker_init_fn=serve_behind if self.on_gpu else serve,
             pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,
         )

@@ -196,6 +196,20 @@ def test_workers_ignore_signals(small_tree):
     assert all(worker.is_alive() for worker in workers)
 
 
+@pytest.mark.parametrize(("on_gpu", "behind"), [(True, 10), (False, 0)])
+def test_workers_leave_the_cores_to_the_process_that_feeds_a_gpu(on_gpu, behind, small_tree, monkeypatch):
+    made = data(small_tree, workers=1)
+    monkeypatch.setattr(type(made), "on_gpu", on_gpu)
+    loader = made.val_dataloader()
+    loader.pin_memory = False  # which takes a GPU
+    before = set(multiprocessing.active_children())
+    batches = iter(loader)
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - before
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(own + behind, 19)
+
+
 def test_workers_do_not_keep_their_parent_from_leaving(small_tree):
     """At exit, multiprocessing ends its children by a signal that they ignore."""
     program = (
