@@ -35,6 +35,12 @@ def _git(*arguments: str, **variables: str) -> str | None:
     return done.stdout.strip()
 
 
+def _commit() -> str | None:
+    """The commit that is checked out; not that of another repository, in which this one's files were unpacked."""
+    top = _git("rev-parse", "--show-toplevel")
+    return _git("rev-parse", "HEAD") if top and Path(top).resolve() == ROOT else None
+
+
 def _changes() -> str | None:
     """What differs from the commit that is checked out.
 
@@ -76,8 +82,8 @@ class Code:
 
 def code() -> Code:
     """What runs now; asked when a run starts, as the checkout may change before its end."""
-    changes = _changes()
-    return Code(_git("rev-parse", "HEAD"), changes is None or changes != "")
+    commit, changes = _commit(), _changes()
+    return Code(commit, commit is None or changes != "")
 
 
 def _same(one: str | None, other: str | None) -> bool:

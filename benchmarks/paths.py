@@ -1,5 +1,6 @@
 """Where things lie; every path that is stored is relative to `ROOT`, the repository."""
 
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,5 +38,6 @@ def record_file(benchmark: str, run_id: str) -> Path:
 
 def relative(path: Path) -> str:
     """A path as it is stored and printed: relative to the repository where it lies in it."""
-    path = path.resolve()
+    with suppress(OSError, RuntimeError):  # of links that lead in a circle
+        path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -7,11 +7,11 @@ finite is refused with the file, the key and the remedy. Nothing here imports to
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict
 
-SCHEMA = 1
+SCHEMA: Final = 2  # the only one that is read
 
 Profile = Literal["full", "mini"]
 Signature = dict[str, str | int | float | bool | None]
@@ -127,10 +127,10 @@ class Record(Strict):
     are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
     training examples that were not trained on because they stand in the test set. `data` counts and digests the data.
     `environment` is that of the last start; `between_starts` says what was otherwise at those before or in other
-    stages, such as `world_size: 2, then 1`.
+    stages, such as `world_size: 2, then 1`. `digest` is of all the rest, and follows as the file is written.
     """
 
-    schema: int
+    schema: Literal[2]
     benchmark: str
     profile: Profile
     mode: Literal["train", "validate"]
@@ -160,6 +160,7 @@ class Record(Strict):
     left_out: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
     between_starts: tuple[str, ...] = ()
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

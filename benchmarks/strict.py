@@ -16,7 +16,7 @@ from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
 from benchmarks.modules import missing, scoring
 from benchmarks.paths import benchmark_folder, relative
-from benchmarks.schema import Identity, Record, StageRecord
+from benchmarks.schema import Identity, Record, StageRecord, short_hash
 
 MOST_PROBLEMS = 4
 RESTORE = "Records are never edited: restore the file, or move it away."
@@ -135,12 +135,21 @@ def load_record(path: Path) -> Record:
     """One record.
 
     Raises:
-        UserError: the file cannot be read or breaks the schema.
+        UserError: the file cannot be read, breaks the schema, or was edited.
     """
     try:
-        return _parse(Record, path.read_bytes(), path)
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{relative(path)} cannot be read: {error.strerror}. {RESTORE}") from None
+    record = _parse(Record, text, path)
+    if record.digest != digest(json.loads(text)):
+        raise UserError(f"{relative(path)} was edited: its digest is not that of its contents. {RESTORE}")
+    return record
+
+
+def digest(contents: dict[str, Any]) -> str:
+    """Of what a record's file says beside its own digest: not of `Record`, whose keys may become more."""
+    return short_hash({key: value for key, value in contents.items() if key != "digest"})
 
 
 def load_identity(value: Any, path: Path) -> Identity:
@@ -168,7 +177,8 @@ def write_new_record(record: Record, path: Path) -> bool:
     Raises:
         UserError: the disk refuses it.
     """
-    text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
+    contents = json.loads(json.dumps(dataclasses.asdict(record), allow_nan=False))
+    text = json.dumps(contents | {"digest": digest(contents)}, indent=1)
     _parse(Record, text, path)
     return write_new(path, (text + "\n").encode())
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
@@ -19,7 +20,10 @@ from results.statistics import (
     seeds_in_words,
     seeds_needed,
     verdict,
+    wilson,
 )
+
+SHARES = ("%", "points")  # of examples, or differences of two
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,22 @@ def _record_at(path: Path, benchmark: str, profile: Profile) -> Record:
 
 
 def standard_error_of(measurement: Measurement) -> float:
-    """The bootstrap's standard error, of which `ci95` is made."""
+    """The bootstrap's standard error, of which `ci95` is made.
+
+    Where all examples of a share agree it sees no error, and Wilson's interval of none among them says how large one
+    may be: no crash in 500 drives is no proof that there are none.
+    """
     low, high = measurement.ci95
+    if low == high and measurement.unit in SHARES:
+        low, high = (sign * 100 * wilson(0, measurement.n)[1] for sign in (-1, 1))
     return (high - low) / (2 * NORMAL_QUANTILE)
+
+
+def _within(found: Interval, unit: str) -> Interval:
+    """The interval of a percentage ends where percentages do; a rate of errors alone can be above 100."""
+    if unit != "%":
+        return found
+    return replace(found, low=max(found.low, 0.0), high=max(found.mean, min(found.high, 100.0)))
 
 
 def rows_of(benchmark: str) -> list[Row]:
@@ -160,15 +177,17 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
 def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
     """The row, with notes on its seeds, as luck can be sought in them.
 
-    They are not those that the claim fixed, or there are official records of the same seeds beside the newest.
+    They are not those that the claim fixed, or there are official records beside those that are counted.
     """
     chosen, fixed = sorted(row.seeds), sorted(row.claim.seeds)
     counted = {(record.seed, record.claim_hash) for record in row.records}
     again = sum((each.seed, each.claim_hash) in counted for each in records) - len(row.records)
+    others = len(records) - len(row.records) - again
     return _noted(
         row,
         f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}" if chosen != fixed else "",
         f"{again} earlier run(s) of the same seeds are replaced" if again else "",
+        f"{others} more official run(s), of other settings, data or claims, are not counted" if others else "",
     )
 
 
@@ -184,12 +203,16 @@ def _noted(row: Row, *words: str) -> Row:
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:
-    """The records that share configuration and claim of the newest one, the newest of each seed."""
+    """The records that share configuration, claim and data of the newest one, the newest of each seed."""
     if not records:
         return []
-    newest = (records[-1].config_hash, records[-1].claim_hash)
-    group = {record.seed: record for record in records if (record.config_hash, record.claim_hash) == newest}
+    newest = _conditions(records[-1])
+    group = {record.seed: record for record in records if _conditions(record) == newest}
     return sorted(group.values(), key=lambda record: math.inf if record.seed is None else record.seed)
+
+
+def _conditions(record: Record) -> tuple[str | None, str, dict[str, Any]]:
+    return record.config_hash, record.claim_hash, record.data
 
 
 def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:
@@ -205,7 +228,7 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     measured = [record.metrics[reading.metric] for record in records]
     values = tuple(m.value for m in measured)
     counted = scoring(claim).SHARED or len(records) == 1  # or the spread between runs holds it already
-    found = interval(values, [standard_error_of(m) if counted else 0.0 for m in measured])
+    found = _within(interval(values, [standard_error_of(m) if counted else 0.0 for m in measured]), reading.unit)
     origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
     words, note = _decide(claim, reading, records, found)
     return Row(first.benchmark, claim, reading, origin, words, found, note, tuple(records))

@@ -149,18 +149,26 @@ def _files(record: Record) -> Iterator[Finding]:
         yield "contradicts", f"{each.path} is not the file that was recorded (SHA-256)"
     if same := len(there) - len(changed):
         yield "noted", f"{same} of {len(stored)} files as recorded"
-    if missing := len(stored) - len(there):
-        yield "unchecked", f"{missing} of {len(stored)} files are not in this clone"
+    missing = [each for each in stored if each not in there]
+    kept = relative(records_folder(record.benchmark))
+    for each in missing:
+        if each.path.startswith(f"{kept}/"):  # which is committed
+            yield "contradicts", f"{each.path} is gone (`git checkout -- {each.path}` brings it back)"
+    if missing:
+        yield "unchecked", f"{len(missing)} of {len(stored)} files are not in this clone"
 
 
 def _test_sets(claim: Claim, record: Record, scratch: Path) -> Iterator[Tested]:
-    """Each that was measured and whose predictions are here, linked so that nothing else lies beside them."""
+    """Each that was measured and whose predictions are all here, linked so that nothing else lies beside them."""
     measured = {key.partition("/")[0] for key in record.metrics}
     variants = (*claim.variants, record.variant)  # predictions may be of any, and theirs are the last that count
     splits = {prefix: split for each in variants for prefix, split in claim.splits(each) if prefix in measured}
-    files = [ROOT / each.path for each in record.predictions if (ROOT / each.path).is_file()]
+    files = [ROOT / each.path for each in record.predictions]
     for place, folder in enumerate(sorted({file.parent for file in files})):
-        path = _linked([file for file in files if file.parent == folder], scratch / str(place))
+        its = [file for file in files if file.parent == folder]
+        if not all(file.is_file() for file in its):
+            continue
+        path = _linked(its, scratch / str(place))
         for prefix, split in splits.items():
             if len(splits) == 1 or folder.name == split:
                 metrics = {key: value for key, value in record.metrics.items() if key.partition("/")[0] == prefix}

@@ -15,7 +15,7 @@ from benchmarks.strict import load_claim
 from results.collect import miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING, number
 from results.report.repeating import kept, repeat, reproduce, score_again
-from results.report.sections import SYMBOLS, Section, cost, least, section_of, title
+from results.report.sections import SYMBOLS, Section, cost, least, machine, packages, section_of, title
 
 REPORT = "results/report.html"
 ROOM = 2_500_000  # bytes for sheets
@@ -43,6 +43,7 @@ def render(sections: list[Section]) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters |= {"prose": prose, "number": number, "link": link, "quote": quote, "title": title}
+    templates.filters |= {"machine": machine, "packages": packages}
     templates.globals |= {"cost": cost, "kept": kept, "least": least, "symbols": SYMBOLS}
     templates.globals |= {"reproduce": reproduce, "repeat": repeat, "score_again": score_again}
     miniatures = [row for section in sections for row in miniature_rows_of(section.benchmark)]

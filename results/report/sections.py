@@ -101,3 +101,16 @@ def cost(records: Sequence[Record]) -> str:
         return f"{used / SECONDS_AN_HOUR:.1f} GPU-hours"
     hours = sum(record.seconds for record in records) / SECONDS_AN_HOUR
     return f"{hours:.1f} h, no GPU" if hours >= 1 else f"{60 * hours:.0f} min, no GPU"
+
+
+def machine(record: Record) -> str:
+    """What a run was made on."""
+    where = record.environment
+    processes = f"{where.world_size} process{'es' if where.world_size > 1 else ''} a run"
+    return f"{', '.join(dict.fromkeys(where.gpus)) or where.cpu}, {processes}, {where.precision}"
+
+
+def packages(record: Record) -> str:
+    """The versions that a run was made with."""
+    where = record.environment
+    return ", ".join([f"Python {where.python}", *(f"{name} {version}" for name, version in where.packages.items())])

@@ -74,7 +74,7 @@ def decode(file: Path, form: type[Form], description: str) -> Form:
         return msgspec.json.decode(data, type=form)
     except msgspec.ValidationError as error:
         raise UserError(f"{file}: {error}. Expected {description}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _refuse_json(file, data, str(error))
 
 

@@ -67,6 +67,14 @@ def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     assert code.remarks == ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
 
 
+def test_the_commit_of_another_repository_around_is_none(repository, monkeypatch):
+    """As where somebody unpacks an archive within the repository of a home directory, which ignores what it has not."""
+    (repository / ".gitignore").write_text("*\n")
+    monkeypatch.setattr(environment, "ROOT", repository / "suite")
+    (repository / "suite").mkdir()
+    assert environment.code() == environment.Code(None, True)
+
+
 def edit(repository, name="results/statistics.py"):
     (repository / name).write_text("changed\n")
 

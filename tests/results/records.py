@@ -1,9 +1,10 @@
 """Records made by hand, and copies of committed ones, for the tests of what reads them."""
 
+import json
 import shutil
 
 from benchmarks.schema import SCHEMA, Baseline, Environment, Examples, Measurement, Record, StoredFile, Tracking
-from benchmarks.strict import load_claim, write_record
+from benchmarks.strict import digest, load_claim, write_record
 from results.statistics import NORMAL_QUANTILE
 from tests.conftest import ROOT
 
@@ -53,6 +54,11 @@ def put(repository, *records):
     """Writes records where a repository keeps ImageNet's."""
     for each in records:
         write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
+
+
+def sealed(content):
+    """A record's file as somebody would forge it, who knows of the digest."""
+    return json.dumps(content | {"digest": digest(content)})
 
 
 def copy_committed(workshop, benchmark, run_id):

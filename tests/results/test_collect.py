@@ -63,7 +63,8 @@ def test_three_seeds_are_crossed_with_the_examples():
         ((91.2,), 0.1, "training variance not covered; at least 3 seeds are needed to say how many"),
         ((91.2, 91.0), 0.1, "at least 3 seeds are needed to say how many"),
         ((91.1, 91.1, 91.2), 0.1, "the test set is too small"),
-        ((91.0, 91.2, 91.4), 0.01, "10 seeds would settle it"),  # s = 0.2: 2.245 * sqrt(0.04 / 10 + 0.0001) < 0.15
+        # s = 0.2: 2.245 * sqrt(0.04 / 10 + 0.0001) < 0.15
+        ((91.0, 91.2, 91.4), 0.01, "about 10 seeds would settle it, if mean and spread stay"),
     ],
 )
 def test_an_inconclusive_verdict_says_what_would_settle_it(values, error, words):
@@ -145,6 +146,13 @@ def test_a_run_of_another_variant_says_nothing():
     assert verdicts(CLAIM, other) == {}
 
 
+def test_where_all_examples_agree_the_interval_has_a_width():
+    """Wilson's of 0 in 500: 3.841459 / (500 + 3.841459) = 0.7624 %; and none is beyond 100 %."""
+    found = row(record(0, 100.0, error=0.0, n=500))
+    assert (found.interval.low, found.interval.high) == pytest.approx((100 - 0.7624, 100.0), abs=1e-4)
+    assert row(*seeds(0.1, 0.2, 0.3, error=0.2)).interval.low == 0.0
+
+
 # Groups.
 
 
@@ -165,6 +173,11 @@ def test_the_seeds_of_a_group_are_in_the_order_of_their_numbers():
     assert [each.seed for each in newest_group(group)] == [0, 1, 2, 10, None]
 
 
+def test_runs_on_other_data_are_no_group():
+    old, new = seeds(80.0, 80.1, data={"val": 50_000, "val digest": "a"}), seeds(91.5, 91.6, data={"val": 50_000})
+    assert newest_group(old + new) == new
+
+
 def test_no_records_are_no_group():
     assert newest_group([]) == []
 
@@ -182,6 +195,19 @@ def folder(tmp_path, monkeypatch):
 def validation(run_id, top5, checkpoint=None, **changes):
     known = {"mode": "validate", "run_id": run_id, "checkpoint": checkpoint, "finished": "2026-03-01T00:00:00+00:00"}
     return record(None, top5, **known | changes)
+
+
+@pytest.mark.parametrize("changes", [{"config_hash": "b" * 12}, {"claim_hash": "b" * 12}, {"data": {"val": 49_999}}])
+def test_official_runs_that_are_not_counted_are_told_of(folder, changes):
+    """Or one that missed the claim could be replaced, by another seed of another recipe, without a word."""
+    before = [
+        replace(each, run_id=f"full-s{each.seed}-{'b' * 12}", finished="2025-01-01T00:00:00+00:00", **changes)
+        for each in seeds(80.0, 80.1, 80.2)
+    ]
+    put(folder, *before, record(7, 91.5))
+    first = rows_of("imagenet")[0]
+    assert (first.verdict, first.interval.seeds) == ("reproduced", 1)
+    assert "3 more official run(s), of other settings, data or claims, are not counted" in first.note
 
 
 def test_a_validation_adds_no_seed_and_stands_apart(folder):

@@ -10,7 +10,7 @@ from benchmarks.strict import load_claim, load_record
 from results.collect import records_of
 from results.consistency import consistent, twins
 from tests.conftest import ROOT
-from tests.results.records import copy_committed, record
+from tests.results.records import copy_committed, record, sealed
 
 RECORDS = ROOT / "results/records/locomotion_walk"
 RUN = "full-hopper-ppo-s2-de3eff10c1ff"
@@ -94,7 +94,7 @@ def copied(folder, seed, change=lambda content: None):
     content = json.loads((RECORDS / f"{RUN}.json").read_text())
     content |= {"seed": seed, "run_id": RUN.replace("-s2-", f"-s{seed}-")}
     change(content)
-    (folder / f"{content['run_id']}.json").write_text(json.dumps(content))
+    (folder / f"{content['run_id']}.json").write_text(sealed(content))
     return content["run_id"]
 
 

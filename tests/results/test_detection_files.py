@@ -140,6 +140,7 @@ BAD = {
     "empty": (b"", ["(0 bytes)", "ends in the middle"]),
     "CSV": (b"image_id,category_id,x,y,width,height,score\n", ["is not JSON", "byte 0"]),
     "two lists": (json.dumps([GOOD]).encode() * 2, ["is not JSON", "trailing characters"]),
+    "bottomless": (b'[{"note":' + b"[" * 100_000, ["is not JSON", "recursion"]),
     "packed": (b"\x1f\x8b\x08\x00", [": packed by gzip; unpack it (`gunzip`)"]),
     "UTF-16": (json.dumps([GOOD]).encode("utf-16"), [": text in UTF-16; save it in UTF-8"]),
     "a row a line": (b"\n".join([json.dumps(GOOD).encode()] * 2), ["Expected `array`, got `object`", FORM]),

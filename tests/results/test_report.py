@@ -1,7 +1,6 @@
 """The report: what stands in it, from records alone, the same bytes each time."""
 
 import html
-import json
 import os
 import re
 import shutil
@@ -15,13 +14,14 @@ from urllib.parse import unquote
 import pytest
 
 from benchmarks import paths
-from benchmarks.schema import Baseline, StoredFile, Throughput
+from benchmarks.errors import UserError
+from benchmarks.schema import Baseline, Environment, StoredFile, Throughput
 from benchmarks.strict import load_claim
 from results.collect import judge
 from results.report import page, repeating
 from results.report.repeating import repeat
 from results.report.sections import cost, least
-from tests.results.records import miniature_record, put, record
+from tests.results.records import miniature_record, put, record, sealed
 
 CHECKOUT = Path(__file__).parents[2]
 CLAIM = load_claim("imagenet")
@@ -53,6 +53,14 @@ def test_starts_on_other_machines_are_told_of(repository):
     put(repository, record(between_starts=("world_size: 2, then 1", "precision: bf16-mixed, then 32-true")))
     told = "full-s0-aaaaaaaaaaaa between its starts: world_size: 2, then 1; precision: bf16-mixed, then 32-true"
     assert told in text_of(report(repository))
+
+
+def test_each_machine_and_each_set_of_packages_is_told_of(repository):
+    other = Environment("d" * 40, False, "3.12.1", {"torch": "2.12.0"}, "a CPU", ("H100", "H100"), 2, "32-true", 512)
+    put(repository, record(0, 91.4), record(1, 91.5), record(2, 91.6, environment=other))
+    found = text_of(report(repository))
+    assert "a CPU, 8 processes a run, bf16-mixed; H100, 2 processes a run, 32-true" in found
+    assert "Python 3.11.9, torch 2.11.0; Python 3.12.1, torch 2.12.0" in found
 
 
 def test_without_a_record_every_reading_is_not_run(repository):
@@ -116,6 +124,14 @@ def sheet(repository, run_id, content):
     path = repository / f"results/records/imagenet/{run_id}/sheet.html"
     path.parent.mkdir(parents=True)
     path.write_text(content)
+
+
+def test_a_sheet_that_is_no_text_is_named(repository):
+    put(repository, record(0, 91.4))
+    sheet(repository, "full-s0-aaaaaaaaaaaa", "")
+    (repository / "results/records/imagenet/full-s0-aaaaaaaaaaaa/sheet.html").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"full-s0-aaaaaaaaaaaa/sheet\.html cannot be read: .*utf-8"):
+        report(repository)
 
 
 def test_the_sheet_of_the_worst_run_stands_in_it(repository):
@@ -274,7 +290,7 @@ def test_a_thousand_records_take_less_than_ten_seconds_and_five_megabytes(reposi
     for seed in range(500):
         for content in (full, mini):
             name = f"{content['profile']}-s{seed}-aaaaaaaaaaaa"
-            (folder / f"{name}.json").write_text(json.dumps(content | {"run_id": name, "seed": seed}))
+            (folder / f"{name}.json").write_text(sealed(content | {"run_id": name, "seed": seed}))
     seconds = []
     for _ in range(2):
         started = time.process_time()  # which other work on the machine does not lengthen, as it does the time

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from results.statistics import Interval, bootstrap, interval, ratio_error, standard_error, wilson
+from results.statistics import Interval, bootstrap, interval, ratio_error, standard_error, verdict, wilson
 
 
 def quotient(sums):
@@ -182,6 +182,27 @@ def test_five_seeds_cover_and_one_does_not(shift):
     accuracies = simulated_runs(seeds=5, shift=shift)
     assert 0.93 <= covered(accuracies, shift) <= 0.98
     assert covered(accuracies[:, :1], shift) < 0.85
+
+
+def test_three_seeds_cover_a_little_less():
+    assert 0.90 <= covered(simulated_runs(seeds=3, shift=0.6), 0.6) <= 0.95
+
+
+def test_seeds_added_until_there_is_a_verdict_settle_more_by_chance():
+    """The truth lies on the edge, so `reproduced` and `not reproduced` are both of chance; stated in the module."""
+    generator = np.random.Generator(np.random.PCG64(11))
+    judged = [verdict(interval(runs, [0.0] * len(runs)), 0.0, 0.0, 0.0, True) for runs in _until_settled(generator)]
+    assert 0.02 <= np.mean([each == "exceeded" for each in judged[0::2]]) <= 0.035
+    assert 0.08 <= np.mean([each == "exceeded" for each in judged[1::2]]) <= 0.10
+
+
+def _until_settled(generator):
+    """Three runs, and the same with others added one by one until they are settled or ten."""
+    for _ in range(4_000):
+        runs = generator.standard_normal(10).tolist()
+        yield runs[:3]
+        counts = (count for count in range(3, 11) if interval(runs[:count], [0.0] * count).low > 0)
+        yield runs[: next(counts, 10)]
 
 
 def test_two_seeds_fall_short_where_seeds_differ_more_than_examples():

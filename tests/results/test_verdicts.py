@@ -129,8 +129,8 @@ def test_a_mean_on_the_threshold_ends_the_search():
 @pytest.mark.parametrize(
     ("needed", "words"),
     [
-        (7, "7 seeds would settle it"),
-        (38_416, "38,416 seeds would settle it"),
+        (7, "about 7 seeds would settle it, if mean and spread stay"),
+        (38_416, "about 38,416 seeds would settle it, if mean and spread stay"),
         (Unsettled.TOO_FEW_SEEDS, "at least 3 seeds are needed to say how many"),
         (Unsettled.TEST_SET_TOO_SMALL, "the test set is too small"),
         (Unsettled.TOO_CLOSE, "more than 1,000,000 seeds would be needed"),

@@ -17,7 +17,7 @@ from results.foreign import runs
 from results.render import several
 from results.verify import check, interquartile_means, verify
 from tests.conftest import ROOT
-from tests.results.records import copy_committed, record
+from tests.results.records import copy_committed, record, sealed
 
 RUN = "full-hopper-ppo-s2-de3eff10c1ff"
 RECORDS = "results/records/locomotion_walk"
@@ -51,7 +51,7 @@ def kept(workshop):
 def edit(path, change):
     content = json.loads(path.read_text())
     change(content)
-    path.write_text(json.dumps(content))
+    path.write_text(sealed(content))
 
 
 def another_return(folder):
@@ -68,6 +68,10 @@ def another_value(folder):
 
 def another_interval(folder):
     edit(folder / f"{RUN}.json", lambda content: content["metrics"]["Hopper-v5/return"].update(ci95=[3139.0, 3141.0]))
+
+
+def one_file_less(folder):
+    (folder / RUN / "episodes.csv").unlink()
 
 
 def one_episode_less(folder):
@@ -98,13 +102,19 @@ def another_claim(folder):
         (another_return, 1, "FAILED", ["episodes.csv is not the file that was recorded", "by Python"]),
         (another_value, 1, "FAILED", ["1400.0 in the record and 3372.6", "by Python", "by our own scoring"]),
         (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (3139.0, 3141.0)"]),
+        (
+            one_file_less,
+            1,
+            "FAILED",
+            ["2 of 3 files as recorded", f"{RUN}/episodes.csv is gone", "; nothing of Hopper"],
+        ),
         (one_episode_less, 1, "FAILED", ["our own scoring refuses the predictions"]),
         (no_number, 1, "FAILED", ["Python cannot score the predictions", "our own scoring refuses the predictions"]),
         (
             nothing_stored,
-            0,
-            "unchecked",
-            ["3 of 3 files are not in this clone", "nothing of Hopper-v5 was scored again"],
+            1,
+            "FAILED",
+            [f"{RUN}/episodes.csv is gone (`git checkout -- results/", "nothing of Hopper-v5 was scored again"],
         ),
         (another_claim, 0, "ok", ["the claim has changed since", "not comparable"]),
     ],
@@ -191,11 +201,15 @@ HOPPER = "locomotion_walk, Hopper by PPO"
 
 @pytest.fixture
 def five(workshop):
-    """A workshop with five runs of Hopper by PPO: 9, 1, 2, 7 and 100, the mean of whose middle three is 6."""
+    """A workshop with five runs of Hopper by PPO: 9, 1, 2, 7 and 100, the mean of whose middle three is 6.
+
+    What is stored of them is not here.
+    """
     there = sorted((ROOT / RECORDS).glob("full-hopper-ppo-s*.json"))[:5]
     for path, value in zip(there, (9, 1, 2, 7, 100), strict=True):
         (workshop.root / RECORDS).mkdir(parents=True, exist_ok=True)
         copy = Path(shutil.copy(path, workshop.root / RECORDS))
+        copy.write_text(copy.read_text().replace(f'"{RECORDS}/', '"results/runs/'))
         edit(copy, lambda content, value=value: content["metrics"]["Hopper-v5/return"].update(value=float(value)))
     return workshop
 

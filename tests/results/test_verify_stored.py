@@ -10,7 +10,7 @@ from benchmarks.strict import load_claim, load_record
 from results.scoring import go
 from results.verify import check, verdict
 from tests.conftest import ROOT
-from tests.results.records import copy_committed
+from tests.results.records import copy_committed, sealed
 
 RUN = ROOT / "results/records/locomotion_walk/full-hopper-ppo-s2-de3eff10c1ff"
 AGREES = "1 of 1 files as recorded; Hopper-v5/return 3372.67 by Python; Hopper-v5/return 3372.67 by our own scoring"
@@ -88,7 +88,7 @@ def test_a_value_that_nothing_stored_vouches_for_is_not_ok(workshop, predictions
     file = copy_committed(workshop, "locomotion_walk", RUN.name) / f"{RUN.name}.json"
     content = json.loads(file.read_text()) | {"predictions": predictions}
     content["metrics"]["Hopper-v5/return"]["value"] = 9999.0
-    file.write_text(json.dumps(content))
+    file.write_text(sealed(content))
     found, line = verified(workshop)
     assert (found, line.split()[0]) == (code, word)
     assert reason in line
