@@ -106,9 +106,12 @@ class Assembly:
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:
-            return Trainer(**arguments)
+            trainer = Trainer(**arguments)
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise UserError(f"the trainer cannot be set up: {error}") from None
+        # Before each batch, ranks would ask each other whether Lightning's handler was called, and wait for the GPU.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+        return trainer
 
     def _require_whole_runs(self) -> None:
         """Refuses a Trainer of which no record could come: one that trains nothing, or tests a part."""

@@ -164,8 +164,6 @@ class StopOnSignal(EndTogether):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for number in SIGNALS:
             signal.signal(number, self._remember)
-        # Before each batch, ranks would ask each other whether Lightning's handler was called, and wait for the GPU.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         # A second signal is ignored: a group's SIGTERM arrives twice, once handed on by the parent.

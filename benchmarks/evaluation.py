@@ -46,6 +46,8 @@ def quiet() -> dict[str, Any]:
         ".*callbacks used to create the checkpoint.*",  # a validation has no need of them
     ):
         warnings.filterwarnings("ignore", message)
+    # Lightning makes the buckets of gradients on a stream of its own (Lightning-AI/pytorch-lightning#21567).
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     return {"enable_progress_bar": sys.stderr.isatty(), "enable_model_summary": False}
 
 

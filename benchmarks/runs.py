@@ -54,15 +54,19 @@ def _exists(benchmark: str, run_id: str) -> bool:
 def externally_launched() -> bool:
     """Whether torchrun or SLURM's srun started this process, one of several."""
     # A step of one task is a shell, in which Lightning starts the processes itself.
-    slurm = "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    return "TORCHELASTIC_RUN_ID" in os.environ or slurm
+    return "TORCHELASTIC_RUN_ID" in os.environ or ("SLURM_STEP_ID" in os.environ and _tasks() > 1)
+
+
+def _tasks() -> int:
+    """Of this SLURM step: a shell that salloc gives is one of its own, within a job of many."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", os.environ.get("SLURM_NTASKS", "1")))
 
 
 def launched_processes() -> int | None:
     """How many processes torchrun or srun started for this run; None where Lightning starts them itself."""
     if not externally_launched():
         return None
-    return int(os.environ["WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_NTASKS"])
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else _tasks()
 
 
 def announce(text: str) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from benchmarks.assembly import Assembly
 from benchmarks.environment import Code, packages
+from benchmarks.errors import UserError
 from benchmarks.evaluation import normalised_batch, surroundings
 from benchmarks.files import write_atomically
+from benchmarks.paths import relative
 from benchmarks.runs import BEGINNING
 
 State = Mapping[str, Any]
@@ -44,6 +48,49 @@ class NotedStart(Callback):
         if before[-1:] != [state]:
             known = json.loads(path.read_text(encoding="utf-8"))
             write_atomically(path, json.dumps(known | {"states": [*before, state]}).encode())
+
+
+class SameStart(Callback):
+    """Refuses ranks of which only some go on from a checkpoint or see the run's folder: nodes that share no files.
+
+    Each looks for the checkpoint itself. The gradients of different batches would be averaged, and weights drift apart,
+    without a word.
+
+    Args:
+        folder: of the run.
+        resumes: whether this rank goes on from a checkpoint.
+        patience: seconds to wait for the folder, as a network file system may take so long to show what is new.
+    """
+
+    def __init__(self, folder: Path, resumes: bool, patience: float = 90.0) -> None:
+        self.folder, self.resumes, self.patience = folder, resumes, patience
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Asks them all, before they would wait for each other at different places.
+
+        Raises:
+            UserError: on every rank, where one is not like the others.
+        """
+        if trainer.world_size == 1 or stage != "fit":
+            return
+        found = [int(self.resumes), int(not self.resumes), int(not self._is_there())]
+        some = torch.tensor(found, device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(some, torch.distributed.ReduceOp.MAX)
+        resume, begin, unseen = some.tolist()
+        if unseen or resume == begin:
+            wrong = "do not all see this folder" if unseen else "do not all see the checkpoint to go on from"
+            raise UserError(
+                f"{relative(self.folder)}: the processes of this run {wrong}. Give all nodes this checkout on a file "
+                "system that they share."
+            )
+
+    def _is_there(self) -> bool:
+        until = time.monotonic() + self.patience
+        while not (self.folder / BEGINNING).exists():
+            if time.monotonic() > until:
+                return False
+            time.sleep(1)
+        return True
 
 
 def states(folder: Path) -> list[dict[str, Any]]:

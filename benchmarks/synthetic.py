@@ -60,6 +60,7 @@ def made_up(assembly: Assembly, class_path: str) -> Assembly:
 def _require_steps(assembly: Assembly) -> None:
     assembly.require_devices()
     assembly.require_even_batch()
+    assembly.datamodule.setup("fit")
     if not assembly.datamodule.steps_per_epoch:
         size = assembly.datamodule.global_batch_size
         raise UserError(f"data.init_args.global_batch_size is {size:,}, more than there are examples. Choose less.")

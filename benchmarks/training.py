@@ -16,7 +16,7 @@ from benchmarks.paths import relative
 from benchmarks.plan import Plan, Stage
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
-from benchmarks.starts import NotedStart
+from benchmarks.starts import NotedStart, SameStart
 from benchmarks.strict import load_stage, write_stage
 from benchmarks.throughput import ThroughputMeter
 
@@ -70,10 +70,11 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     """
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
-    chain = callbacks(plan, stage, meter, remarks)
-    trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly)], **quiet())
-    announce(f"{plan.name_of(stage)}: {'continuing from ' + relative(last) if last.exists() else 'training'}")
     resumed = last if last.exists() else None
+    chain = callbacks(plan, stage, meter, remarks)
+    starts = [NotedStart(plan.folder, assembly), SameStart(plan.folder, resumed is not None)]
+    trainer = assembly.trainer([*chain, *starts], **quiet())
+    announce(f"{plan.name_of(stage)}: {'training' if resumed is None else 'continuing from ' + relative(last)}")
     if resumed is not None:
         assembly.module.init_from = None  # its checkpoint holds all of them
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=resumed)

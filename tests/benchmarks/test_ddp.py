@@ -277,6 +277,32 @@ def test_devices_that_do_not_divide_the_batch_are_refused(workshop, small_tree):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unseen", "line", "words"),
+    [
+        ("last.exists()", "resumed = last if last.exists()", "do not all see the checkpoint to go on from"),
+        ("the run's folder", "while not (self.folder / BEGINNING).exists()", "do not all see this folder"),
+    ],
+)
+def test_ranks_that_do_not_see_the_same_files_do_not_train(unseen, line, words, workshops, small_tree):
+    """As on nodes that share none, one of which would go on from a checkpoint and the other begin anew."""
+    workshop = workshops(f"apart from {unseen}".replace("'", ""))
+    assert interrupt(workshop, "step:5", TERM, *command(small_tree, "--devices=2"))[0] == 128 + TERM
+    for path in (workshop.root / "benchmarks" / name for name in ("training.py", "starts.py")):
+        text = path.read_text().replace("patience: float = 90.0", "patience: float = 0.5")
+        hidden = 'os.environ.get("LOCAL_RANK") == "1"'
+        if line.startswith("while"):
+            text = text.replace(line, f"while {hidden} or {line.removeprefix('while ')}")
+        else:
+            text = text.replace(line, line.replace("last.exists()", f"last.exists() and not {hidden}"))
+        path.write_text(text.replace("import torch\n", "import os\n\nimport torch\n", 1))
+    code, _, err = workshop.start(*command(small_tree, "--devices=2")).wait(60)
+    assert code == 2, err
+    assert words in err
+    assert step_of_last(workshop) == 7
+
+
+@pytest.mark.slow
 def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     """One that a look at its ends does not find."""
     shutil.copytree(small_tree, tmp_path / "torn")

@@ -197,3 +197,5 @@ def test_lightning_asks_no_rank_for_signals():
     """Before each batch of several ranks it would, and wait for the GPU; the method is Lightning's own, so by name."""
     loop = assembled().trainer([], enable_progress_bar=False, enable_model_summary=False).fit_loop.epoch_loop
     assert callable(type(loop)._broadcast_sigterm_tensor)
+    assert loop._broadcast_sigterm_tensor() is None  # type(loop)'s takes a process group
+    assert "_broadcast_sigterm_tensor" in vars(loop)

@@ -10,6 +10,7 @@ from benchmarks.slurm import JobStep
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
+    "SLURM_STEP_NUM_TASKS",
 )  # fmt: skip
 
 
@@ -30,6 +31,8 @@ def surround(monkeypatch, environment):
         ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "3", "SLURM_NTASKS": "16"}, 16, False),
         # a shell of one task: what Lightning starts in it inherits SLURM_PROCID 0
         ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_NTASKS": "1", "LOCAL_RANK": "1"}, None, False),
+        ({"SLURM_STEP_ID": "4294967290", "SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "8"}, None, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "1", "SLURM_NTASKS": "16"}, 8, False),
     ],
 )
 def test_the_launcher_says_who_is_first(monkeypatch, environment, processes, first):
