@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.built import built
 from lightning_modules.classifier_scores import ClassifierScores
 from lightning_modules.compiling import kernel_compiler
 from lightning_modules.decay import by_decay
@@ -54,8 +55,12 @@ class ImageClassifier(ClassifierScores):
         self.learn = self.losses
 
     def build_network(self, num_classes: int) -> nn.Module:
-        """What `network` makes for that many classes."""
-        return self.make_network(num_classes)
+        """What `network` makes for that many classes.
+
+        Raises:
+            UserError: its sizes are none, or do not fit each other.
+        """
+        return built(self.make_network, num_classes)
 
     @staticmethod
     def published(weights: str) -> PublishedClassifier:

@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from lightning_modules.built import built
 from lightning_modules.detector_scores import DetectorScores
 from lightning_modules.published_detection import PublishedDetector
 from lightning_modules.schedules import at_every_step, stepped
@@ -55,9 +56,10 @@ class Detector(DetectorScores):
         """What `network` makes, to fit with the weights of `init_from`.
 
         Raises:
-            UserError: those weights are not there, or are of another network.
+            UserError: its sizes are none, or do not fit; those weights are not there, or are of another network.
         """
-        network: Any = self.make_network(len(datamodule.categories), datamodule.short_side, datamodule.longest_side)
+        sizes = len(datamodule.categories), datamodule.short_side, datamodule.longest_side
+        network = built(self.make_network, *sizes)
         if self.init_from is not None and self.trainer.state.fn == "fit":
             load_backbone(network.backbone.body, self.init_from)
         return cast(nn.Module, network)

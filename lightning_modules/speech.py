@@ -20,6 +20,7 @@ from benchmarks.errors import Failure, UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
+from lightning_modules.built import built
 from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
 from lightning_modules.schedules import at_every_step, warmed_cosine
@@ -89,7 +90,7 @@ class SpeechRecognizer(SubwordModule):
         if self.errors:
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.network = self.make_network(datamodule.num_subwords)
+        self.network = built(self.make_network, datamodule.num_subwords)
         if self.trainer.state.fn == "fit":
             self.subwords = datamodule.subwords
         for name in ("val", *self._test_names()):

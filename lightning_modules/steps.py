@@ -8,7 +8,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from benchmarks.errors import UserError
+from lightning_modules.built import built
 from lightning_modules.schedules import at_every_step
 from lightning_modules.vocabulary import SubwordModule
 
@@ -41,15 +41,9 @@ class StepModule(SubwordModule):
             UserError: the network's sizes do not fit each other.
         """
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.network = self._made(datamodule)
+        self.network = built(self.make_network, datamodule.num_subwords)
         if self.trainer.state.fn == "fit":
             self.subwords = datamodule.subwords
-
-    def _made(self, datamodule: Any) -> nn.Module:
-        try:
-            return self.make_network(datamodule.num_subwords)
-        except ValueError as error:
-            raise UserError(f"model.init_args.network: {error}. Change it in ARGS.") from None
 
     def shapes(self, datamodule: Any) -> dict[str, list[int]]:
         """Of all weights of the network for a datamodule's vocabulary, of which nothing is computed.
@@ -58,7 +52,8 @@ class StepModule(SubwordModule):
             UserError: the network's sizes do not fit each other.
         """
         with torch.device("meta"):
-            return {name: [*weights.shape] for name, weights in self._made(datamodule).state_dict().items()}
+            network = built(self.make_network, datamodule.num_subwords)
+        return {name: [*weights.shape] for name, weights in network.state_dict().items()}
 
     def verify(self, datamodule: Any) -> None:
         """Looks at the network's sizes before anything long begins.

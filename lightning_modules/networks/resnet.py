@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.positive import require_positive
+
 # Shapes: N images, C channels, H x W pixels.
 
 
@@ -81,6 +83,7 @@ class ResNet(nn.Module):
         self, num_classes: int, depths: list[int], bottleneck: bool, width: int = 64, blur_pool: bool = True
     ) -> None:
         super().__init__()
+        require_positive(width=width, depths=min(depths, default=0))
         self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         inputs = width

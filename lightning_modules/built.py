@@ -1,0 +1,21 @@
+"""A network made of what a configuration says of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from benchmarks.errors import UserError
+
+
+def built(make: Callable[..., nn.Module], *sizes: int) -> Any:
+    """The network for so many classes, categories or subwords, with the sizes of images where it asks for them.
+
+    Raises:
+        UserError: its own sizes are none, or do not fit each other.
+    """
+    try:
+        return make(*sizes)
+    except (ValueError, RuntimeError, AssertionError, ArithmeticError, LookupError) as error:
+        first = str(error).partition("\n")[0]
+        raise UserError(f"model.init_args.network: {first or type(error).__name__}. Change it in ARGS.") from None

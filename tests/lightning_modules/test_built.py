@@ -1,0 +1,44 @@
+"""A network that cannot be made ends in one message, whichever layer refuses its sizes."""
+
+import pytest
+
+from benchmarks.errors import UserError
+from lightning_modules.built import built
+from lightning_modules.networks.deep_speech import DeepSpeech
+from lightning_modules.networks.detectors import FasterRCNN
+from lightning_modules.networks.resnet import ResNet
+
+
+def residual(width=8, depths=(1, 1, 1, 1)):
+    return lambda classes: ResNet(classes, depths=[*depths], bottleneck=False, width=width)
+
+
+def detector(channels):
+    def make(classes, short, long):
+        return FasterRCNN(classes, short, long, residual(), frozen_stages=0, frozen_norm=False, channels=channels)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes", "words"),
+    [
+        (residual(width=-4), (10,), "width is -4; it is at least 1"),
+        (residual(depths=()), (10,), "depths is 0; it is at least 1"),
+        (residual(depths=(1, 0, 1, 1)), (10,), "depths is 0; it is at least 1"),
+        (detector(-4), (4, 64, 64), "negative dimension -4"),
+        (lambda subwords: DeepSpeech(subwords, -4, 8, 1, 1, 0.1, 1e-3), (30,), "negative dimension -4"),
+    ],
+)
+def test_sizes_that_are_none_are_named(make, sizes, words):
+    with pytest.raises(UserError) as refused:
+        built(make, *sizes)
+    message = str(refused.value)
+    assert message.startswith("model.init_args.network: ")
+    assert words in message
+    assert message.endswith(". Change it in ARGS.")
+    assert "\n" not in message
+
+
+def test_what_can_be_made_is():
+    assert built(residual(), 10).fc.out_features == 10
