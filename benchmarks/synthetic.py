@@ -5,12 +5,14 @@ get in the run, which nothing is read for. On a processor a step is taken in par
 gigabytes; what comes once a step is timed by itself.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from lightning.pytorch import Trainer
 
 from benchmarks.assembly import Assembly
 from benchmarks.callbacks import Checkpoints, StepSeeds
@@ -26,6 +28,7 @@ from benchmarks.throughput import Stopwatch, peak_memory
 
 BATCHES, BATCHES_ON_CPU = 20, 4  # that are measured
 PARTS = (64, 32, 16, 8, 4, 2, 1)  # of a step on a processor, as many as its examples allow
+LONG_ENOUGH = 0.2  # seconds of a part, of which what any part takes besides its examples is little
 
 
 def measure_steps(order: Order, forecast: Path) -> None:
@@ -66,15 +69,21 @@ def _require_steps(assembly: Assembly) -> None:
         raise UserError(f"data.init_args.global_batch_size is {size:,}, more than there are examples. Choose less.")
 
 
-def in_parts(assembly: Assembly) -> tuple[Assembly, int]:
-    """A run whose steps are parts of another's, and how many make one: as ARGS say, or on a processor many."""
+def in_parts(assembly: Assembly) -> Iterator[tuple[Assembly, int]]:
+    """Runs whose steps are parts of another's, and how many make one: as ARGS say, or on a processor many, then fewer.
+
+    It is the run itself where its steps cannot be shared out.
+    """
+    shared = False
     for parts in (assembly.accumulate,) if assembly.on_gpu else PARTS:
         with suppress(UserError, ValueError):
             part = Assembly(merge(assembly.settings, _of_size(assembly, parts)))
             part.require_even_batch()
             part.datamodule.require_shares(part.processes, 1)
-            return part, parts
-    return assembly, 1
+            shared = True
+            yield part, parts
+    if not shared:
+        yield assembly, 1
 
 
 def _of_size(assembly: Assembly, parts: int) -> Settings:
@@ -87,16 +96,23 @@ def _of_size(assembly: Assembly, parts: int) -> Settings:
 def _measured(stage: Stage, seed: int) -> Forecast | None:
     """One stage; None on every rank but zero."""
     torch.manual_seed(seed)
-    part, parts = in_parts(stage.assembly)
+    for part, parts in in_parts(stage.assembly):  # noqa: B007 (the last ones count)
+        watch, trainer = _timed(part, seed)
+        if trainer.strategy.broadcast(watch.seconds_a_part >= LONG_ENOUGH):
+            break
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / LAST
+        trainer.save_checkpoint(path)
+        return _forecast(stage, part, parts, watch, path.stat().st_size) if trainer.is_global_zero else None
+
+
+def _timed(part: Assembly, seed: int) -> tuple[Stopwatch, Trainer]:
     if part.on_gpu:
         torch.cuda.reset_peak_memory_stats()
     watch, batches = Stopwatch(), Stopwatch.WARM_UP + (BATCHES if part.on_gpu else BATCHES_ON_CPU)
     trainer = part.trainer([StepSeeds(seed), watch], max_steps=batches, limit_val_batches=0, **quiet())
     trainer.fit(part.module, datamodule=part.datamodule)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / LAST
-        trainer.save_checkpoint(path)
-        return _forecast(stage, part, parts, watch, path.stat().st_size) if trainer.is_global_zero else None
+    return watch, trainer
 
 
 def _forecast(stage: Stage, part: Assembly, parts: int, watch: Stopwatch, checkpoint: int) -> Forecast:

@@ -170,9 +170,14 @@ class Stopwatch(Callback):
 
     def seconds(self, held: float, steps: int) -> float:
         """That so many steps take, which hold so much together on this rank."""
-        computing = sum(_seconds(started, computed) for started, computed, _ in self.parts)
+        computing = self.seconds_a_part * len(self.parts)
         updating = sum(_seconds(computed, ended) for _, computed, ended in self.parts)
         return held * computing / self.held + steps * updating / len(self.parts)
+
+    @property
+    def seconds_a_part(self) -> float:
+        """That a part took on the average, without the update."""
+        return sum(_seconds(started, computed) for started, computed, _ in self.parts) / len(self.parts)
 
 
 def peak_memory(on_gpu: bool) -> int:

@@ -10,7 +10,14 @@ from benchmarks.schema import Signature
 
 
 class BenchmarkData(LightningDataModule):
-    """Base of every datamodule; `unit` names its examples, `global_batch_size` counts those of an optimizer step."""
+    """Base of every datamodule; `unit` names its examples, `global_batch_size` counts those of an optimizer step.
+
+    Its training loader begins at `trainer.global_step`, or a resumed run would see batches again (`sampling.py`). Its
+    test loaders give each rank its part of every example once, in as many batches on all ranks; those without an
+    example are empty. A batch is a dictionary, with the examples' positions in the split as `index` in testing. Where
+    the outputs of a system mean classes, `fingerprint["classes"]` names them in order, and a checkpoint is not scored
+    on others; what else its system asks for, such as `num_classes`, is between the two.
+    """
 
     unit: str
     global_batch_size: int

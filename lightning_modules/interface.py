@@ -20,7 +20,12 @@ from lightning_modules.finite import AwaitedLoss
 
 
 class BenchmarkModule(LightningModule):
-    """Base of every system; what stands here holds for one that says nothing else."""
+    """Base of every system; what stands here holds for one that says nothing else.
+
+    It builds its network in `configure_model`, which knows `trainer.datamodule`. A batch of a rank may be empty in
+    testing. `test_step` returns `index`, a position in the split for each example, and as many `predictions`, plain
+    values that JSON holds: what the task's `write` takes (`benchmarks/predictions.py`).
+    """
 
     only_precision: str | None = None
     """The precision of the Trainer, such as 32-true, where the system computes in no other."""
