@@ -19,9 +19,10 @@ def test_seeds_that_were_run_again_are_counted():
     assert found.note == "1 earlier run(s) of the same seeds are replaced"
     other = record(0, 91.5, finished="2027-02-01T00:00:00+00:00", run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12)
     noted = row(*once, again, other).note
-    assert noted.endswith("; 2 earlier run(s) of the same seeds are replaced"), (
-        "of another recipe too, but not of other seeds"
-    )
+    assert noted.endswith(
+        "; 2 earlier run(s) of the same seeds are replaced; "
+        "2 more official run(s), of other settings, data or claims, are not counted"
+    ), "of another recipe too; those of other seeds apart"
 
 
 @pytest.mark.parametrize(
