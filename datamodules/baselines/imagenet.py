@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.baselines.ranked import Prediction, ranked
+from datamodules.baselines.ranked import Prediction, majority_class, ranked
 from datamodules.layouts.imagenet import open_split
 from datamodules.layouts.imagenet_split import Split
 from datamodules.progress import progress
@@ -16,9 +16,8 @@ MOST_TRAINING_IMAGES = 20_000  # a linear model of 192 inputs learns nothing fro
 def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
     """Name -> predictions for every image of `split` in its order, fitted on `train`."""
     train, test = open_split(root, "train"), open_split(root, split)
-    counts = np.bincount(train.labels, minlength=len(train.classes)) / len(train)
     return {
-        "majority_class": ranked(np.tile(counts, (len(test), 1))),
+        "majority_class": majority_class(train.labels, len(train.classes), len(test)),
         "linear_8x8": ranked(_linear(train, test)),
     }
 

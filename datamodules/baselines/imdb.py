@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.baselines.ranked import Prediction, ranked
+from datamodules.baselines.ranked import Prediction, majority_class, ranked
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
 
@@ -25,9 +25,8 @@ def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
         UserError: a split cannot be read.
     """
     train, test = open_reviews(root, "train"), open_reviews(root, split)
-    shares = np.bincount(train.labels, minlength=len(CLASSES)) / len(train)
     return {
-        "majority": ranked(np.tile(shares, (len(test), 1))),
+        "majority_class": majority_class(train.labels, len(CLASSES), len(test)),
         "bag_of_words": ranked(_bag_of_words(train, test)),
     }
 

@@ -1,6 +1,5 @@
 """The most confident mistakes of an image classifier as one self-contained page: each image with its five guesses."""
 
-import numpy as np
 from PIL import Image
 
 from datamodules.layouts.imagenet import open_split
@@ -23,9 +22,8 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
         predictions: in the order of the split.
     """
     images = open_split(root, split)
-    wrong = np.flatnonzero(predictions.classes[:, 0] != images.labels)
-    worst = wrong[np.argsort(-predictions.scores[wrong, 0], kind="stable")][:SHOWN]
-    examples = [_example(images, i, predictions) for i in worst]
+    wrong = predictions.mistakes(images.labels)
+    examples = [_example(images, i, predictions) for i in wrong[:SHOWN]]
     return page("imagenet.html", title=title, wrong=len(wrong), total=len(images), examples=examples)
 
 

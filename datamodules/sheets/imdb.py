@@ -38,9 +38,8 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
         UserError: the split cannot be read.
     """
     reviews = open_reviews(root, split)
-    wrong = np.flatnonzero(predictions.classes[:, 0] != reviews.labels)
-    worst = wrong[np.argsort(-predictions.scores[wrong, 0], kind="stable")][:SHOWN].tolist()
-    examples = [_example(reviews, index, predictions) for index in worst]
+    wrong = predictions.mistakes(reviews.labels)
+    examples = [_example(reviews, index, predictions) for index in wrong[:SHOWN].tolist()]
     return page(
         "imdb.html", title=title, split=split, wrong=len(wrong), total=len(reviews), shades=SHADES,
         examples=examples, explained=any(any(example["strongest"]) for example in examples),

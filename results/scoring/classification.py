@@ -56,6 +56,11 @@ class Predictions:
     unique: int
     words: Mapping[str, Words] = field(default_factory=dict)
 
+    def mistakes(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the best class is not the label [n], the most probable of these first."""
+        wrong = np.flatnonzero(self.classes[:, 0] != labels)
+        return wrong[np.argsort(-self.scores[wrong, 0], kind="stable")]
+
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
     """Write `predictions.csv`, maybe `words.json`, into an existing folder, each whole or not; scores in 7 digits.

@@ -25,7 +25,7 @@ def test_the_accuracy_is_scikit_learns_of_the_stored_predictions(trained, record
     assert len({row["id"] for row in rows}) == TEST
     assert record["metrics"]["test/accuracy"]["signature"] == {"classes": 2, "outside_text": "none"}
     assert {name: value["metric"] for name, value in record["baselines"].items()} == dict.fromkeys(
-        ("majority/accuracy", "bag_of_words/accuracy"), "test/accuracy"
+        ("majority_class/accuracy", "bag_of_words/accuracy"), "test/accuracy"
     )
 
 

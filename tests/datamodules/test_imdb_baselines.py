@@ -32,12 +32,12 @@ def first(rows):
 
 def test_the_commoner_class_is_the_answer_to_everything_with_its_share(tmp_path):
     root = write(tmp_path, {"neg": reviews(BAD, 12), "pos": reviews(GOOD, 4)}, {"neg": [BAD], "pos": [GOOD]})
-    assert baselines(root, "test")["majority"] == [{"classes": [0, 1], "scores": [0.75, 0.25]}] * 2
+    assert baselines(root, "test")["majority_class"] == [{"classes": [0, 1], "scores": [0.75, 0.25]}] * 2
 
 
 def test_of_equal_classes_the_first_is_taken(tmp_path):
     root = write(tmp_path, {"neg": reviews(BAD, 6), "pos": reviews(GOOD, 6)}, {"neg": [BAD], "pos": [GOOD]})
-    assert baselines(root, "test")["majority"] == [{"classes": [0, 1], "scores": [0.5, 0.5]}] * 2
+    assert baselines(root, "test")["majority_class"] == [{"classes": [0, 1], "scores": [0.5, 0.5]}] * 2
 
 
 def test_words_are_told_apart(tmp_path):
@@ -81,7 +81,7 @@ def test_rows_are_written_and_read_as_predictions(tmp_path):
     train = {"neg": reviews(BAD, 12), "pos": reviews(GOOD, 12)}
     root = write(tmp_path, train, {"neg": [BAD], "pos": [GOOD, BAD]})
     known = truth(root, "test")
-    for name, accuracy in (("majority", 100 / 3), ("bag_of_words", 200 / 3)):
+    for name, accuracy in (("majority_class", 100 / 3), ("bag_of_words", 200 / 3)):
         classification.write(tmp_path, baselines(root, "test")[name], known)
         assert classification.score(classification.read(tmp_path, known), known) == {"accuracy": accuracy}
 
