@@ -226,3 +226,9 @@ def test_fifty_thousand_rows_are_read_within_two_seconds(tmp_path):
     predictions = classification.read(tmp_path, truth)
     assert time.process_time() - start < 2
     assert predictions.scored == 50_000
+
+
+def test_mistakes_come_with_the_most_confident_first(tmp_path, truth):
+    """Rows 1 and 2 are wrong, with 0.4 and 0.9 on their best class."""
+    predictions = classification.read(saved(tmp_path, text_of(ROWS)), truth)
+    assert predictions.mistakes(truth.labels).tolist() == [2, 1]
