@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -51,19 +52,19 @@ class NotedStart(Callback):
 
 
 class SameStart(Callback):
-    """Refuses ranks of which only some go on from a checkpoint or see the run's folder: nodes that share no files.
+    """Refuses ranks that begin at different places, or do not all see the run's folder: nodes that share no files.
 
     Each looks for the checkpoint itself. The gradients of different batches would be averaged, and weights drift apart,
     without a word.
 
     Args:
         folder: of the run.
-        resumes: whether this rank goes on from a checkpoint.
+        begins: where this rank begins, in any words.
         patience: seconds to wait for the folder, as a network file system may take so long to show what is new.
     """
 
-    def __init__(self, folder: Path, resumes: bool, patience: float = 90.0) -> None:
-        self.folder, self.resumes, self.patience = folder, resumes, patience
+    def __init__(self, folder: Path, begins: str, patience: float = 90.0) -> None:
+        self.folder, self.begins, self.patience = folder, begins, patience
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Asks them all, before they would wait for each other at different places.
@@ -73,11 +74,11 @@ class SameStart(Callback):
         """
         if trainer.world_size == 1 or stage != "fit":
             return
-        found = [int(self.resumes), int(not self.resumes), int(not self._is_there())]
-        some = torch.tensor(found, device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(some, torch.distributed.ReduceOp.MAX)
-        resume, begin, unseen = some.tolist()
-        if unseen or resume == begin:
+        place = crc32(self.begins.encode())
+        found = torch.tensor([place, -place, int(not self._is_there())], device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        last, first, unseen = found.tolist()
+        if unseen or last != -first:
             wrong = "do not all see this folder" if unseen else "do not all see the checkpoint to go on from"
             raise UserError(
                 f"{relative(self.folder)}: the processes of this run {wrong}. Give all nodes this checkout on a file "

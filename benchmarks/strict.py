@@ -54,6 +54,8 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 
 def _remedy(kind: type, error: ValidationError) -> str:
     """What to do: a record is restored, a claim is mended by the keys that are known where the first problem is."""
+    if kind is Record and any(problem["loc"] == ("schema",) for problem in error.errors()):
+        return "Another version of this suite wrote it: move it away, and make it anew."
     if kind is Record:
         return RESTORE
     if kind is StageRecord:

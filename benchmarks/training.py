@@ -72,7 +72,8 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     torch.manual_seed(plan.order.seed)
     resumed = last if last.exists() else None
     chain = callbacks(plan, stage, meter, remarks)
-    starts = [NotedStart(plan.folder, assembly), SameStart(plan.folder, resumed is not None)]
+    begins = f"{stage.name}, {'anew' if resumed is None else resumed.stat().st_size}"
+    starts = [NotedStart(plan.folder, assembly), SameStart(plan.folder, begins)]
     trainer = assembly.trainer([*chain, *starts], **quiet())
     announce(f"{plan.name_of(stage)}: {'training' if resumed is None else 'continuing from ' + relative(last)}")
     if resumed is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from benchmarks.errors import UserError
@@ -16,6 +17,8 @@ def built(make: Callable[..., nn.Module], *sizes: int) -> Any:
     """
     try:
         return make(*sizes)
-    except (ValueError, RuntimeError, AssertionError, ArithmeticError, LookupError) as error:
-        first = str(error).partition("\n")[0]
-        raise UserError(f"model.init_args.network: {first or type(error).__name__}. Change it in ARGS.") from None
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # RuntimeErrors too, which sizes are not to blame for
+        raise
+    except (ValueError, RuntimeError) as error:
+        first = str(error).partition("\n")[0].rstrip(".")
+        raise UserError(f"model.init_args.network: {first}. Change it in ARGS.") from None

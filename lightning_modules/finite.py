@@ -1,6 +1,6 @@
 """The end of a run whose loss is not finite: its weights would not be either, however long it went on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,18 +9,21 @@ from torch import Tensor
 from benchmarks.errors import Failure
 from lightning_modules.awaited import Awaited
 
+NAMED = 3  # examples in a message
+
 
 class AwaitedLoss:
     """The loss of a batch, to be looked at.
 
     Args:
-        loss: a scalar.
+        loss: a scalar, or one of each example [N].
         step: optimizer steps taken so far.
         seen: what the loss came from, tensors and plain values, kept where it is not finite.
+        ids: the names of the examples [N], if there is one of each.
     """
 
-    def __init__(self, loss: Tensor, step: int, seen: Mapping[str, Any]) -> None:
-        self.loss, self.step, self.seen = Awaited(loss), step, seen
+    def __init__(self, loss: Tensor, step: int, seen: Mapping[str, Any], ids: Sequence[str] = ()) -> None:
+        self.loss, self.step, self.seen, self.ids = Awaited(loss), step, seen, ids
 
     def require_finite(self) -> None:
         """Looks at it once it is there.
@@ -28,8 +31,10 @@ class AwaitedLoss:
         Raises:
             Failure: it is not finite.
         """
-        if not torch.isfinite(self.loss.get()):
-            found = {
-                name: each.detach().cpu() if isinstance(each, Tensor) else each for name, each in self.seen.items()
-            }
-            raise Failure(f"at step {self.step} the loss is not finite", {"step": self.step} | found)
+        finite = torch.isfinite(self.loss.get())
+        if finite.all():
+            return
+        wrong = [name for name, good in zip(self.ids, finite.tolist(), strict=True) if not good] if self.ids else []
+        found = {name: each.detach().cpu() if isinstance(each, Tensor) else each for name, each in self.seen.items()}
+        of = f" of {', '.join(wrong[:NAMED])}" if wrong else ""
+        raise Failure(f"at step {self.step} the loss{of} is not finite", {"step": self.step, "ids": wrong} | found)

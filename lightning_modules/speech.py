@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.text import WordErrorRate
 
-from benchmarks.errors import Failure, UserError
+from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
@@ -110,22 +110,12 @@ class SpeechRecognizer(SubwordModule):
         """CTC's losses of a batch, over the utterances that an optimizer step has on the average.
 
         Divided by those of the very step, an utterance would weigh more the longer those it shares the step with are.
-
-        Raises:
-            Failure: a loss is not finite.
         """
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
         logits, lengths = self.network(batch["samples"], batch["counts"], masks)
         losses = ctc_losses(logits, lengths, batch["labels"], batch["label_counts"])
-        if not torch.isfinite(losses).all():
-            wrong = [
-                datamodule.train.ids[place]
-                for place, bad in zip(batch["index"], ~losses.isfinite(), strict=True)
-                if bad
-            ]
-            found = {"step": self.trainer.global_step, "ids": wrong, "losses": losses.detach().cpu()}
-            raise Failure(f"at step {found['step']} the loss of {', '.join(wrong[:SHOWN])} is not finite", found)
+        self.require_finite(losses, {"losses": losses}, [datamodule.train.ids[place] for place in batch["index"]])
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         self.log_step("train/loss", losses.detach().mean(), len(losses))
         return losses.sum() * shares / datamodule.step_utterances  # shares are averaged over ranks and accumulation

@@ -1,10 +1,9 @@
 """Records -> one row a reading, with its interval and its verdict. No torch, no data, no network."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
-from typing import Any
 
 from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
@@ -12,6 +11,7 @@ from benchmarks.modules import scoring
 from benchmarks.paths import records_folder
 from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim, load_record
+from datamodules.layouts.digest import DIGEST
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,
@@ -91,11 +91,11 @@ def standard_error_of(measurement: Measurement) -> float:
     return (high - low) / (2 * NORMAL_QUANTILE)
 
 
-def _within(found: Interval, unit: str) -> Interval:
-    """The interval of a percentage ends where percentages do; a rate of errors alone can be above 100."""
-    if unit != "%":
+def _within(found: Interval, reading: Reading) -> Interval:
+    """The interval of a percentage ends where percentages do; one of errors can be above 100, as of words."""
+    if reading.unit != "%":
         return found
-    return replace(found, low=max(found.low, 0.0), high=max(found.mean, min(found.high, 100.0)))
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 100.0 if reading.higher_is_better else inf))
 
 
 def rows_of(benchmark: str) -> list[Row]:
@@ -187,7 +187,7 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
         row,
         f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}" if chosen != fixed else "",
         f"{again} earlier run(s) of the same seeds are replaced" if again else "",
-        f"{others} more official run(s), of other settings, data or claims, are not counted" if others else "",
+        f"{others} more official run(s), of other seeds, settings, data or claims, are not counted" if others else "",
     )
 
 
@@ -206,13 +206,15 @@ def newest_group(records: Sequence[Record]) -> list[Record]:
     """The records that share configuration, claim and data of the newest one, the newest of each seed."""
     if not records:
         return []
-    newest = _conditions(records[-1])
-    group = {record.seed: record for record in records if _conditions(record) == newest}
-    return sorted(group.values(), key=lambda record: math.inf if record.seed is None else record.seed)
+    group = {record.seed: record for record in records if _alike(record, records[-1])}
+    return sorted(group.values(), key=lambda record: inf if record.seed is None else record.seed)
 
 
-def _conditions(record: Record) -> tuple[str | None, str, dict[str, Any]]:
-    return record.config_hash, record.claim_hash, record.data
+def _alike(one: Record, other: Record) -> bool:
+    """Whether two runs are of one recipe and, as far as both say by which digests, on the same data."""
+    digests = (key for key in one.data.keys() & other.data.keys() if key.endswith(DIGEST))
+    same_data = all(one.data[key] == other.data[key] for key in digests)
+    return same_data and (one.config_hash, one.claim_hash) == (other.config_hash, other.claim_hash)
 
 
 def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:
@@ -228,7 +230,7 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     measured = [record.metrics[reading.metric] for record in records]
     values = tuple(m.value for m in measured)
     counted = scoring(claim).SHARED or len(records) == 1  # or the spread between runs holds it already
-    found = _within(interval(values, [standard_error_of(m) if counted else 0.0 for m in measured]), reading.unit)
+    found = _within(interval(values, [standard_error_of(m) if counted else 0.0 for m in measured]), reading)
     origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
     words, note = _decide(claim, reading, records, found)
     return Row(first.benchmark, claim, reading, origin, words, found, note, tuple(records))

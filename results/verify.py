@@ -149,13 +149,12 @@ def _files(record: Record) -> Iterator[Finding]:
         yield "contradicts", f"{each.path} is not the file that was recorded (SHA-256)"
     if same := len(there) - len(changed):
         yield "noted", f"{same} of {len(stored)} files as recorded"
-    missing = [each for each in stored if each not in there]
-    kept = relative(records_folder(record.benchmark))
-    for each in missing:
-        if each.path.startswith(f"{kept}/"):  # which is committed
-            yield "contradicts", f"{each.path} is gone (`git checkout -- {each.path}` brings it back)"
-    if missing:
-        yield "unchecked", f"{len(missing)} of {len(stored)} files are not in this clone"
+    beside = f"{relative(records_folder(record.benchmark))}/"  # where what is kept goes with the record
+    gone = [each.path for each in stored if each not in there and each.path.startswith(beside)]
+    for path in gone:
+        yield "contradicts", f"{path} is gone (if it was committed, `git checkout -- {path}` brings it back)"
+    if missing := len(stored) - len(there) - len(gone):
+        yield "unchecked", f"{missing} of {len(stored)} files are not in this clone"
 
 
 def _test_sets(claim: Claim, record: Record, scratch: Path) -> Iterator[Tested]:

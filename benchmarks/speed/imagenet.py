@@ -4,7 +4,7 @@
 
 First one image after another on one core: read, decoded, cropped, scaled, mirrored. Then whole loaders, with one, two,
 four processes and so on to as many as there are cores. The system has all files in its cache. `stored at 256` is other
-data (the shorter side 256, quality 90), as FFCV stores images. NVIDIA DALI takes part where it is installed. Without
+data (the shorter side 256, quality 90), which are read faster. NVIDIA DALI takes part where it is installed. Without
 DATA, photographs are made up: noise whose amplitude falls with frequency as that of photographs does. The table is
 printed and written to results/speed/imagenet.json, where the report and `make plan` find it; it takes about a minute a
 round on two cores.

@@ -35,7 +35,7 @@ def encoded(image: Image.Image, quality: int) -> bytes:
 
 
 def stored(data: bytes, where: str) -> bytes:
-    """As FFCV stores an image: smaller, so other data.
+    """An image made small: other data, which are read faster.
 
     Raises:
         UserError: the image is broken.

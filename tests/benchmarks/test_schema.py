@@ -17,8 +17,8 @@ from torchvision import models
 from benchmarks import strict
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT, benchmarks
-from benchmarks.schema import short_hash
-from benchmarks.strict import load_claim, load_record, write_new_record, write_record
+from benchmarks.schema import Record, short_hash
+from benchmarks.strict import digest, load_claim, load_record, write_new_record, write_record
 from tests.results.records import record
 
 CLAIM = yaml.safe_load((ROOT / "benchmarks/imagenet/claim.yaml").read_text())
@@ -214,6 +214,12 @@ def test_a_record_of_a_wrong_type_is_never_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("key", [each.name for each in dataclasses.fields(Record) if each.name != "digest"])
+def test_no_key_of_a_record_can_be_left_out_of_its_digest(key):
+    contents = dict.fromkeys((each.name for each in dataclasses.fields(Record)), 1)
+    assert digest(contents | {key: 2}) != digest(contents) == digest(contents | {"digest": 2})
+
+
 def test_a_crash_while_writing_leaves_nothing(tmp_path, monkeypatch):
     def crash(_):
         raise KeyboardInterrupt
@@ -246,7 +252,8 @@ def test_a_damaged_record_is_named(tmp_path, damage, words):
         load_record(path)
     assert "full-s0.json" in str(refused.value)
     assert words in str(refused.value)
-    assert "Records are never edited: restore the file, or move it away." in str(refused.value)
+    remedy = "move it away, and make it anew." if "schema" in words else "restore the file, or move it away."
+    assert str(refused.value).endswith(remedy)
 
 
 def test_hashes_do_not_depend_on_the_order_of_keys():

@@ -1,6 +1,7 @@
 """A network that cannot be made ends in one message, whichever layer refuses its sizes."""
 
 import pytest
+import torch
 
 from benchmarks.errors import UserError
 from lightning_modules.built import built
@@ -38,6 +39,14 @@ def test_sizes_that_are_none_are_named(make, sizes, words):
     assert words in message
     assert message.endswith(". Change it in ARGS.")
     assert "\n" not in message
+
+
+def test_a_full_gpu_is_not_blamed_on_the_sizes():
+    def fills(classes):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        built(fills, 10)
 
 
 def test_what_can_be_made_is():

@@ -231,7 +231,7 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
             module.network = Fixed()
             module._trainer = SimpleNamespace(
                 world_size=len(shares), accumulate_grad_batches=1, global_step=0,
-                datamodule=SimpleNamespace(step_utterances=5.0),
+                datamodule=SimpleNamespace(step_utterances=5.0, train=SimpleNamespace(ids="abcde")),
             )  # fmt: skip
             part = [labels[place] for place in share]
             batch = {
@@ -252,12 +252,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_utterances_name():
     module.network = Fixed()
     train = SimpleNamespace(ids=["1-2-0000", "1-2-0001", "1-2-0002"])
     module._trainer = SimpleNamespace(
-        world_size=1, accumulate_grad_batches=1, global_step=7, datamodule=SimpleNamespace(train=train)
+        world_size=1,
+        accumulate_grad_batches=1,
+        global_step=7,
+        datamodule=SimpleNamespace(train=train, step_utterances=2.0),
     )
     batch = {
         "samples": torch.zeros(2, 4_000, dtype=torch.int16), "counts": [4_000] * 2, "random": [0] * 2,
         "labels": torch.tensor([1] * 8), "label_counts": [1, 7], "index": [0, 2],
     }  # fmt: skip
+    module.log = lambda *_, **__: None
+    module.training_step(batch, 0)
     with pytest.raises(Failure, match=r"^at step 7 the loss of 1-2-0002 is not finite$") as caught:
-        module.training_step(batch, 0)
+        module.on_after_backward()
     assert caught.value.state["ids"] == ["1-2-0002"]
+    assert caught.value.state["losses"].isfinite().tolist() == [True, False]

@@ -6,10 +6,19 @@ import pytest
 
 from benchmarks.claim import Miniature
 from benchmarks.errors import UserError
-from benchmarks.schema import StoredFile
+from benchmarks.schema import Measurement, StoredFile
 from benchmarks.strict import load_claim, write_record
 from results import collect
-from results.collect import judge, measured_by, miniature_rows_of, newest_group, rows_of, trained_row, verdicts
+from results.collect import (
+    judge,
+    measured_by,
+    miniature_rows_of,
+    newest_group,
+    rows_of,
+    standard_error_of,
+    trained_row,
+    verdicts,
+)
 from tests.results.records import FULL, measurement, miniature_record, put, record
 
 CLAIM = load_claim("imagenet")
@@ -153,6 +162,18 @@ def test_where_all_examples_agree_the_interval_has_a_width():
     assert row(*seeds(0.1, 0.2, 0.3, error=0.2)).interval.low == 0.0
 
 
+@pytest.mark.parametrize(("unit", "higher", "high"), [("%", True, 100.0), ("%", False, 100.98), ("BLEU", True, 100.98)])
+def test_only_what_cannot_be_above_100_ends_there(unit, higher, high):
+    reading = replace(TOP5, unit=unit, higher_is_better=higher)
+    assert judge(CLAIM, reading, [record(0, 99.0, error=1.0101)]).interval.high == pytest.approx(high, abs=1e-2)
+
+
+def test_a_difference_of_shares_has_a_width_too_and_a_return_has_none():
+    points, reward = (Measurement(0.0, unit, (0.0, 0.0), 500, FULL) for unit in ("points", "reward"))
+    assert standard_error_of(points) == pytest.approx(0.7624 / 1.96, abs=1e-4)
+    assert standard_error_of(reward) == 0.0
+
+
 # Groups.
 
 
@@ -174,8 +195,16 @@ def test_the_seeds_of_a_group_are_in_the_order_of_their_numbers():
 
 
 def test_runs_on_other_data_are_no_group():
-    old, new = seeds(80.0, 80.1, data={"val": 50_000, "val digest": "a"}), seeds(91.5, 91.6, data={"val": 50_000})
+    old, new = seeds(80.0, 80.1, 80.2, data={"val digest": "a"}), seeds(91.5, 91.6, data={"val digest": "b"})
     assert newest_group(old + new) == new
+
+
+def test_runs_are_one_group_where_one_says_less_of_its_data_or_names_another_package():
+    old = seeds(91.4, 91.5, 91.6, data={})
+    new = record(3, 91.5, data={"val digest": "b", "gymnasium": "1.2"}, finished="2026-02-01T00:00:00+00:00")
+    assert newest_group([*old, new]) == [*old, new]
+    newer = record(4, 91.5, data={"val digest": "b", "gymnasium": "1.3"}, finished="2026-03-01T00:00:00+00:00")
+    assert newest_group([*old, new, newer]) == [*old, new, newer]
 
 
 def test_no_records_are_no_group():
@@ -197,17 +226,19 @@ def validation(run_id, top5, checkpoint=None, **changes):
     return record(None, top5, **known | changes)
 
 
-@pytest.mark.parametrize("changes", [{"config_hash": "b" * 12}, {"claim_hash": "b" * 12}, {"data": {"val": 49_999}}])
+@pytest.mark.parametrize(
+    "changes", [{"config_hash": "b" * 12}, {"claim_hash": "b" * 12}, {"data": {"val digest": "a"}}]
+)
 def test_official_runs_that_are_not_counted_are_told_of(folder, changes):
     """Or one that missed the claim could be replaced, by another seed of another recipe, without a word."""
     before = [
         replace(each, run_id=f"full-s{each.seed}-{'b' * 12}", finished="2025-01-01T00:00:00+00:00", **changes)
         for each in seeds(80.0, 80.1, 80.2)
     ]
-    put(folder, *before, record(7, 91.5))
+    put(folder, *before, record(7, 91.5, data={"val digest": "b"}))
     first = rows_of("imagenet")[0]
     assert (first.verdict, first.interval.seeds) == ("reproduced", 1)
-    assert "3 more official run(s), of other settings, data or claims, are not counted" in first.note
+    assert "3 more official run(s), of other seeds, settings, data or claims, are not counted" in first.note
 
 
 def test_a_validation_adds_no_seed_and_stands_apart(folder):

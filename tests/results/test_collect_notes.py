@@ -21,7 +21,7 @@ def test_seeds_that_were_run_again_are_counted():
     noted = row(*once, again, other).note
     assert noted.endswith(
         "; 2 earlier run(s) of the same seeds are replaced; "
-        "2 more official run(s), of other settings, data or claims, are not counted"
+        "2 more official run(s), of other seeds, settings, data or claims, are not counted"
     ), "of another recipe too; those of other seeds apart"
 
 

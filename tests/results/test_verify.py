@@ -114,7 +114,10 @@ def another_claim(folder):
             nothing_stored,
             1,
             "FAILED",
-            [f"{RUN}/episodes.csv is gone (`git checkout -- results/", "nothing of Hopper-v5 was scored again"],
+            [
+                f"{RUN}/episodes.csv is gone (if it was committed, `git checkout",
+                "nothing of Hopper-v5 was scored again",
+            ],
         ),
         (another_claim, 0, "ok", ["the claim has changed since", "not comparable"]),
     ],
