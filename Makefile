@@ -15,7 +15,7 @@ SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
-	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data (robots need none)"
+	@echo "make reproduce-<benchmark>    one; DATA=/path trains the full recipe on the real data (robots, Go, cars need none)"
 	@echo "                              PROFILE=full|mini VARIANT= DEVICES=8 NODES=2 SEEDS=0,1,2 ARGS=\"--trainer.max_epochs 5\""
 	@echo "                              REHEARSE=1 (20 steps first) FRESH=1 (once more, though finished)"
 	@echo "make validate-<benchmark>     score CHECKPOINT=run.ckpt, WEIGHTS=<published name> or PREDICTIONS=<file or folder>"
@@ -24,7 +24,7 @@ help:
 	@echo "make data-<benchmark>         what to put where under DATA=/path; verifies and unpacks it"
 	@echo "                              imagenet: PACK=/packed writes DATA into few large files, for network file systems"
 	@echo "make doctor                   what this machine can run and why not; DATA=/path DEVICES=8, or make doctor-<b>"
-	@echo "make plan                     hours, memory, disk and cost of full runs; DATA=/path DEVICES=8 GPU=H200 PRICE=3.5"
+	@echo "make plan                     hours, memory, disk and cost of full runs; DATA=/path DEVICES=8 GPU=H200 PRICE=3.5, or make plan-<b>"
 	@echo "make bench-imagenet           how fast its input is read beside torchvision and DALI; DATA=/path takes its images"
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make report                   results/report.html: one page with plots, of records and their sheets"

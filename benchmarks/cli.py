@@ -111,7 +111,7 @@ def _machines(commands: Any) -> None:
     )
 
     doctor = _command(commands, "doctor", do.doctor, "what this machine can run and why not, with remedies")
-    doctor.add_argument("benchmark", nargs="?", help="default: every benchmark that has a folder below --data")
+    doctor.add_argument("benchmark", nargs="?", help="default: all; of their data, those with a folder below --data")
     doctor.add_argument("--data", help="the data of the benchmark, or the folder that holds a folder for each")
     doctor.add_argument("--devices", help="how many GPUs this machine should have")
 
