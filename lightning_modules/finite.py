@@ -1,6 +1,6 @@
 """The end of a run whose loss is not finite: its weights would not be either, however long it went on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -19,11 +19,13 @@ class AwaitedLoss:
         loss: a scalar, or one of each example [N].
         step: optimizer steps taken so far.
         seen: what the loss came from, tensors and plain values, kept where it is not finite.
-        ids: the names of the examples [N], if there is one of each.
+        name: of an example by its place in the batch, if there is a loss of each.
     """
 
-    def __init__(self, loss: Tensor, step: int, seen: Mapping[str, Any], ids: Sequence[str] = ()) -> None:
-        self.loss, self.step, self.seen, self.ids = Awaited(loss), step, seen, ids
+    def __init__(
+        self, loss: Tensor, step: int, seen: Mapping[str, Any], name: Callable[[int], str] | None = None
+    ) -> None:
+        self.loss, self.step, self.seen, self.name = Awaited(loss), step, seen, name
 
     def require_finite(self) -> None:
         """Looks at it once it is there.
@@ -34,7 +36,7 @@ class AwaitedLoss:
         finite = torch.isfinite(self.loss.get())
         if finite.all():
             return
-        wrong = [name for name, good in zip(self.ids, finite.tolist(), strict=True) if not good] if self.ids else []
+        wrong = [] if self.name is None else [self.name(place) for place in (~finite).nonzero().flatten().tolist()]
         found = {name: each.detach().cpu() if isinstance(each, Tensor) else each for name, each in self.seen.items()}
         of = f" of {', '.join(wrong[:NAMED])}" if wrong else ""
         raise Failure(f"at step {self.step} the loss{of} is not finite", {"step": self.step, "ids": wrong} | found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -76,15 +76,15 @@ class BenchmarkModule(LightningModule):
         """
         raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
 
-    def require_finite(self, loss: Tensor, seen: Mapping[str, Any], ids: Sequence[str] = ()) -> None:
+    def require_finite(self, loss: Tensor, seen: Mapping[str, Any], name: Callable[[int], str] | None = None) -> None:
         """Has a batch's loss looked at after the backward pass and before the update, `on_after_backward`.
 
         Args:
             loss: a scalar, or one of each example [N].
             seen: what it came from, tensors and plain values, kept where it is not finite.
-            ids: the names of the examples [N], if there is one of each.
+            name: of an example by its place in the batch, if there is a loss of each.
         """
-        self.awaited = AwaitedLoss(loss, self.trainer.global_step, seen, ids)
+        self.awaited = AwaitedLoss(loss, self.trainer.global_step, seen, name)
 
     def on_after_backward(self) -> None:
         """Ends the run where the loss is not finite.

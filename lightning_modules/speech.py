@@ -115,7 +115,7 @@ class SpeechRecognizer(SubwordModule):
         masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
         logits, lengths = self.network(batch["samples"], batch["counts"], masks)
         losses = ctc_losses(logits, lengths, batch["labels"], batch["label_counts"])
-        self.require_finite(losses, {"losses": losses}, [datamodule.train.ids[place] for place in batch["index"]])
+        self.require_finite(losses, {"losses": losses}, lambda place: datamodule.train.ids[batch["index"][place]])
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         self.log_step("train/loss", losses.detach().mean(), len(losses))
         return losses.sum() * shares / datamodule.step_utterances  # shares are averaged over ranks and accumulation

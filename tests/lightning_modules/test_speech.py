@@ -231,7 +231,7 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
             module.network = Fixed()
             module._trainer = SimpleNamespace(
                 world_size=len(shares), accumulate_grad_batches=1, global_step=0,
-                datamodule=SimpleNamespace(step_utterances=5.0, train=SimpleNamespace(ids="abcde")),
+                datamodule=SimpleNamespace(step_utterances=5.0),
             )  # fmt: skip
             part = [labels[place] for place in share]
             batch = {
