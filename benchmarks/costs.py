@@ -204,6 +204,6 @@ def _needed(asked: Request, variant: str | None) -> Iterator[str]:
     for reading in asked.claim.testable:
         row = trained_row(asked.benchmark, asked.claim, reading, records)
         if reading.variant == variant and row.interval is not None:
-            count = f"{row.interval.seeds} seed{'s' if row.interval.seeds > 1 else ''} so far"
-            found = f"{reading.name} is {row.verdict}, {count}"
+            count = row.interval.seeds
+            found = f"{reading.name} is {row.verdict}, {count} seed{'s' if count > 1 else ''} so far"
             yield row.note if row.verdict == "inconclusive" else found

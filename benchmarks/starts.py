@@ -25,6 +25,7 @@ from benchmarks.runs import BEGINNING
 
 State = Mapping[str, Any]
 OF_CODE = ("commit", "dirty")  # which are known of all starts together
+SHOWN_WITHIN = 90.0  # seconds that a network file system may take to show what is new
 
 
 class NotedStart(Callback):
@@ -60,11 +61,10 @@ class SameStart(Callback):
     Args:
         folder: of the run.
         begins: where this rank begins, in any words.
-        patience: seconds to wait for the folder, as a network file system may take so long to show what is new.
     """
 
-    def __init__(self, folder: Path, begins: str, patience: float = 90.0) -> None:
-        self.folder, self.begins, self.patience = folder, begins, patience
+    def __init__(self, folder: Path, begins: str) -> None:
+        self.folder, self.begins = folder, begins
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Asks them all, before they would wait for each other at different places.
@@ -86,7 +86,7 @@ class SameStart(Callback):
             )
 
     def _is_there(self) -> bool:
-        until = time.monotonic() + self.patience
+        until = time.monotonic() + SHOWN_WITHIN
         while not (self.folder / BEGINNING).exists():
             if time.monotonic() > until:
                 return False

@@ -179,7 +179,7 @@ def write_new_record(record: Record, path: Path) -> bool:
     Raises:
         UserError: the disk refuses it.
     """
-    contents = json.loads(json.dumps(dataclasses.asdict(record), allow_nan=False))
+    contents = json.loads(json.dumps(dataclasses.asdict(record), allow_nan=False))  # as it is read again
     text = json.dumps(contents | {"digest": digest(contents)}, indent=1)
     _parse(Record, text, path)
     return write_new(path, (text + "\n").encode())

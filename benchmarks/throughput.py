@@ -35,8 +35,7 @@ class ThroughputMeter(Callback):
     """Times training batches; validation, checkpoints and each epoch's first batches are left out.
 
     What a GPU did not compute between two batches, it waited for data; of several, what they asked each other counts in
-    too. Its counts are saved with the checkpoints, so
-    that they cover a run and not only the part after a resume.
+    too. Its counts are saved with the checkpoints, so that they cover a run and not only the part after a resume.
 
     Args:
         warm_up: batches of an epoch, or after a start, that are left out.
