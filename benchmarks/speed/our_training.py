@@ -45,5 +45,6 @@ class Turns(Callback):
 benchmark, variant = sys.argv[1:3]
 assembly = Assembly(merge(resolve_settings(benchmark, "full", variant, {}), machine_settings(SEED, None)))
 steps = assembly.datamodule.global_batch_size
-trainer = assembly.trainer([StepSeeds(SEED), Turns(steps)], limit_val_batches=0, **quiet())
+endless = {"max_epochs": -1, "limit_val_batches": 0}
+trainer = assembly.trainer([StepSeeds(SEED), Turns(steps)], **endless, **quiet())
 trainer.fit(assembly.module, datamodule=assembly.datamodule)

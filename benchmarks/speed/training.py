@@ -2,9 +2,10 @@
 
     python -m benchmarks.speed.training --peers <python>    # one with requirements-peers.lock
 
-Each system is one training process a core, each on a core and a seed of its own; while one system trains, the other
-waits. Acting, learning and all that Lightning does between two steps are counted; start, compilation, validation and
-evaluation are not. Ratios are taken within a round, and the median over rounds is shown.
+Each system is one training process a core, each on a core and a seed of its own; Stable-Baselines3 trains once more as
+a single process, which has the machine to itself. While one trains, the others wait. Acting, learning and all that
+Lightning does between two steps are counted; start, compilation, validation and evaluation are not. Ratios are taken
+within a round, and the median over rounds is shown.
 """
 
 import argparse
@@ -50,15 +51,16 @@ class Team:
 
 def compare(name: str, peers: str, cores: list[int], seconds: float, rounds: int) -> None:
     """Prints the line of one environment."""
+    ours = [sys.executable, "-m", "benchmarks.speed.our_training", *VARIANTS[name]]
+    theirs = [peers, str(FOLDER / "sb3_training.py"), name]
     with ExitStack() as stack:
-        ours = Team([sys.executable, "-m", "benchmarks.speed.our_training", *VARIANTS[name]], cores, stack)
-        theirs = Team([peers, str(FOLDER / "sb3_training.py"), name], cores, stack)
-        for team in (ours, theirs):
+        teams = [Team(*members, stack) for members in ((ours, cores), (theirs, cores), (theirs, cores[:1]))]
+        for team in teams:
             team.train(1)  # not counted: compilation
-        pairs = [(ours.train(seconds), theirs.train(seconds)) for _ in tqdm(range(rounds), name, leave=False)]
-    ratio = median(mine / their for mine, their in pairs)
-    middles = [median(rates) for rates in zip(*pairs, strict=True)]
-    print(f"| {name} | {middles[0]:,.0f} | {middles[1]:,.0f} | {ratio:.1f} |", flush=True)
+        rates = [[team.train(seconds) for team in teams] for _ in tqdm(range(rounds), name, leave=False)]
+    mine, many, one = (median(column) for column in zip(*rates, strict=True))
+    ratios = [median(row[0] / row[peer] for row in rates) for peer in (1, 2)]
+    print(f"| {name} | {mine:,.0f} | {many:,.0f} | {ratios[0]:.1f} | {one:,.0f} | {ratios[1]:.1f} |", flush=True)
 
 
 def main() -> None:
@@ -70,8 +72,9 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", required=True, help="an interpreter with requirements-peers.lock")
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[: arguments.cores]
-    print(f"processes: {len(cores)}\n\n| environment | ours, steps/s | Stable-Baselines3 | ratio |")
-    print("| --- | --- | --- | --- |")
+    print(f"processes: {len(cores)}\n")
+    print("| environment | ours, steps/s | Stable-Baselines3 | ratio | one process of it | ratio |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name in VARIANTS:
         compare(name, arguments.peers, cores, arguments.seconds, arguments.rounds)
 

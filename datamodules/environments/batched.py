@@ -16,6 +16,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
 from benchmarks.errors import Failure, UserError
+from datamodules.environments.lean_model import lean_model
 from datamodules.environments.tasks import TASKS, Bools, Floats, Infos, Physics, masked
 from results.scoring.control import LONGEST
 
@@ -59,6 +60,7 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.model, self.frame_skip, self.dt = origin.model, origin.frame_skip, origin.dt
+        self.lean = lean_model(origin.model, origin.fullpath)  # for the physics; `model` is for drawing
         self.start = (origin.init_qpos, origin.init_qvel)
         single.close()
         self._simulations(threads)
@@ -70,13 +72,13 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
     def _simulations(self, threads: int) -> None:
         # Contact forces need more of MjData than MuJoCo's state. Where none are felt, sharing it is some 4 % faster.
         spatial = self.task.spatial
-        self.batch = Batch(self.model, self.num_envs, threads, persistent=spatial)
+        self.batch = Batch(self.lean, self.num_envs, threads, persistent=spatial)
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.torso = self.batch.bind("xpos")[:, 1] if spatial else None
         self.contacts = self.batch.bind("ncon") if spatial else np.zeros(self.num_envs, np.int32)
         self.forces = np.zeros((self.num_envs, self.model.nbody if spatial else 0, 6))
         self.blank = self.batch.state[0].copy()  # what mj_resetData leaves, the solver's warm start included
-        self.scratch = mujoco.MjData(self.model)
+        self.scratch = mujoco.MjData(self.lean)
 
     @property
     def positions(self) -> Floats:
@@ -189,7 +191,7 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         self.forces[:] = 0
         for i in np.flatnonzero(self.contacts):
             self.batch.get_data(i, self.scratch)
-            mujoco.mj_rnePostConstraint(self.model, self.scratch)
+            mujoco.mj_rnePostConstraint(self.lean, self.scratch)
             self.forces[i] = self.scratch.cfrc_ext
 
     def _autoreset(self, observations: Floats, infos: Infos, ended: Bools) -> dict[str, Any]:
