@@ -6,6 +6,7 @@ import traceback
 
 from benchmarks.errors import INTERRUPTED
 from benchmarks.processes import leave
+from benchmarks.ranks import GRACE, code_of_failed
 
 
 def run() -> int:
@@ -18,8 +19,10 @@ def run() -> int:
         print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception:  # noqa: BLE001 (as Python would end, but for `leave`)
-        traceback.print_exc()
-        return 1
+        code = code_of_failed(within=GRACE)
+        if code is None:  # or this only follows from what another rank has told of
+            traceback.print_exc()
+        return code or 1
 
 
 if __name__ == "__main__":

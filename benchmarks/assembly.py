@@ -17,12 +17,14 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers import subprocess_script
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
+from benchmarks.ranks import watch
 from benchmarks.runs import launched_processes
 from benchmarks.slurm import JobStep
 from benchmarks.step_bar import StepBar
@@ -32,6 +34,8 @@ from lightning_modules.interface import BenchmarkModule
 
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
+
+subprocess_script._launch_process_observer = watch
 
 
 class _Parser(LightningCLI):

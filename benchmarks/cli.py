@@ -53,6 +53,18 @@ def _told(failure: RuntimeError) -> str:
     raise failure
 
 
+class Once(argparse.Action):
+    """Keeps an option's value, and refuses another: argparse would forget the first without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Called for each value."""
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "it stands twice. Give it once.")
+        setattr(namespace, self.dest, values)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; `make` passes values as `--name=value`."""
     main_parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION, allow_abbrev=False)
@@ -135,6 +147,7 @@ def _command(
     added: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=text.capitalize() + ".", allow_abbrev=False
     )
+    added.register("action", None, Once)
     added.set_defaults(command=function)
     return added
 

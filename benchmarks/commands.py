@@ -18,10 +18,10 @@ from benchmarks.arguments import (
     seeds,
 )
 from benchmarks.errors import UserError
-from benchmarks.launch import MISTAKE, Children, Job, slots, worst
+from benchmarks.launch import Children, Job, slots, worst
 from benchmarks.modules import needs_data, packing, preparation
 from benchmarks.paths import benchmarks
-from benchmarks.processes import Stopped, die_with_parent, stoppable
+from benchmarks.processes import MISTAKE, Stopped, die_with_parent, stoppable
 from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
 from results.collect import Row, records_of, trained_row

@@ -29,6 +29,7 @@ FREE = 10 * GIGABYTE  # of disk: a full run's checkpoints and predictions
 # Evaluation holds 0.9 GB a GPU.
 SHARED = 12 * GIGABYTE
 FILES = 4096  # open at once by the loaders of eight GPUs
+BF16 = (8, 0)  # the compute capability from which on a GPU computes in it
 
 Verdict = Literal["ok", "note", "WRONG"]
 
@@ -65,7 +66,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
     found += [_gnugo(name, asked_for=len(claims) == 1) for name, claim in claims.items() if claim.task == "go"]
     found += _processors(devices)
     found += [_compiler(name) for name, claim in claims.items() if claim.task == "control"]
-    return [*found, _two_processes()]
+    return [*found, _processes_meet()]
 
 
 def _packages() -> Finding:
@@ -166,11 +167,13 @@ def _processors(devices: int | None) -> Iterator[Finding]:
     for index in range(count):
         memory = torch.cuda.get_device_properties(index).total_memory / GIGABYTE
         found = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GB"
-        precise = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16: use 32-true"
-        if has_kernels(index):
-            yield Finding("ok", f"GPU {index}", f"{found}, {precise}")
-        else:
+        if not has_kernels(index):
             yield Finding("WRONG", f"GPU {index}", f"{found}: torch is not built for it; see CUDA_VISIBLE_DEVICES")
+        elif torch.cuda.get_device_capability(index) < BF16:
+            words = f'{found}, no bf16, in which the recipes train: ARGS="--trainer.precision 32-true" takes longer'
+            yield Finding("note", f"GPU {index}", words)
+        else:
+            yield Finding("ok", f"GPU {index}", f"{found}, bf16")
     if count and kernel_compiler() is None:
         words = "no C compiler, or no headers of Python: ImageNet trains uncompiled, in some 1.4 times the time; `apt "
         yield Finding("note", "GPU", f"{words}install gcc python3-dev` on Debian and Ubuntu")
@@ -205,17 +208,18 @@ def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _two_processes() -> Finding:
-    """Whether two processes add a number up, as training on two devices does at every step."""
+def _processes_meet() -> Finding:
+    """Whether a process a GPU, or two, add a number up, as training on several devices does at every step."""
     import torch
     from torch.multiprocessing.spawn import ProcessException
 
     from benchmarks.doctor_ranks import add_up
 
-    backend = "nccl" if torch.cuda.device_count() > 1 else "gloo"
+    gpus = torch.cuda.device_count()
+    backend, count = ("nccl", gpus) if gpus > 1 else ("gloo", 2)
     try:
-        add_up(backend)
+        add_up(backend, count)
     except (ProcessException, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[-1]
-        return Finding("WRONG", "two processes", f"{backend}: {reason}; look at the firewall and at NCCL_DEBUG=INFO")
-    return Finding("ok", "two processes", f"talk by {backend}")
+        return Finding("WRONG", f"{count} processes", f"{backend}: {reason}; look at the firewall and NCCL_DEBUG=INFO")
+    return Finding("ok", f"{count} processes", f"talk by {backend}")

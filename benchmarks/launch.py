@@ -12,11 +12,10 @@ from typing import Any
 
 from benchmarks.config import Settings, resolve_settings
 from benchmarks.paths import ROOT
-from benchmarks.processes import PARENT, SIGNALS
+from benchmarks.processes import MISTAKE, PARENT, SIGNALS
 from benchmarks.schema import Profile
 
 POLL_SECONDS = 0.1
-MISTAKE = 2  # the exit code of a user's mistake
 
 
 @dataclass(frozen=True)

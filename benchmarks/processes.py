@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+MISTAKE = 2  # the exit code of a user's mistake
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 

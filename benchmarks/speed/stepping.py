@@ -5,9 +5,10 @@
 Every system has NUM_ENVS environments, random torques and `threads` cores to itself for some seconds, then the next
 one has them; that is one round. Ratios to the faster bare form are taken within a round, as the speed of a shared
 machine changes between rounds, and the median over rounds is shown.
-The bare forms step the very states that our environments came through, and only the stepping is timed. In this process
-MuJoCo has no stopwatch (batched.py), so the bare forms and Gymnasium's are faster here than by themselves. EnvPool
-brings its own build of MuJoCo and steps its ended environments without physics.
+The bare forms step the very states that our environments came through, with the models that Gymnasium loads (ours steps
+a leaner one), and only the stepping is timed. In this process MuJoCo has no stopwatch (batched.py), so the bare forms
+and Gymnasium's are faster here than by themselves. EnvPool brings its own build of MuJoCo and steps its ended
+environments without physics.
 """
 
 import argparse

@@ -41,6 +41,7 @@ CASES = [
     Case("unknown benchmark's data", "data imagnet --data=/x", ("Did you mean imagenet?",)),
     Case("no command", "", ("required", "command")),
     Case("an option cut short", "reproduce imagenet --dev=2", ("unrecognized arguments: --dev=2",)),
+    Case("an option twice", "reproduce go --variant=dqn --variant=9x9", ("--variant: it stands twice. Give it once",)),
     # DATA
     Case("DATA does not exist", "reproduce imagenet --data={bad}", ("bad does not exist", "DATA", *EXPECTED_TREE)),
     Case("DATA is an empty string", "reproduce imagenet --data=", ("DATA is empty", "leave DATA out")),

@@ -17,17 +17,20 @@ from tests.conftest import STEPS
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
 WAITS = 240
-FAILS = f"""
+FAILS = """
     def forward(self, x):
         import atexit
         import os
+        import signal
         import time
 
-        from benchmarks.errors import Failure
+        from benchmarks.errors import Failure, UserError
 
         if self.training and os.environ.get("LOCAL_RANK") == "1":
-            atexit.register(time.sleep, {WAITS})
-            raise Failure("rank 1 alone", {{}})
+            atexit.register(time.sleep, {waits})
+            {fails}
+        if self.training and {hangs}:
+            time.sleep({waits})
         return super().forward(x)
 """
 
@@ -307,24 +310,35 @@ def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     scan = data.rfind(b"\xff\xda")
     path.write_bytes(bytes(data[:scan] + data[-2:]))
     workshop = workshops("torn")
-    process = workshop.start(*command(tmp_path / "torn", "--devices=2", **{"data.init_args.workers": 1}))
+    asked = command(tmp_path / "torn", "--devices=2", name="reproduce", seed="0,1", **{"data.init_args.workers": 1})
+    process = workshop.start(*asked)
     code, _, err = process.wait(120)
-    assert code != 0
+    assert (code, err.count("error: "), "Traceback" in err) == (2, 1, False), err
     assert f"{path} is no readable image" in err
+    assert len(workshop.runs()) == 1, "the other seed, which would meet it too, is not begun"
     time.sleep(0.5)
     assert process.members() == []
 
 
 @pytest.mark.slow
-def test_a_rank_that_fails_alone_ends_the_run(workshops, small_tree):
+@pytest.mark.parametrize("hangs", [False, True], ids=["the first hears of it", "the first waits"])
+@pytest.mark.parametrize(
+    ("fails", "ends", "words"),
+    [
+        ('raise Failure("rank 1 alone", {})', 1, "failed: rank 1 alone."),
+        ('raise UserError("rank 1 alone")', 2, "error: rank 1 alone"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 128 + KILL, "failed: another rank was killed by SIGKILL."),
+    ],
+)
+def test_a_rank_that_fails_alone_ends_the_run(fails, ends, words, hangs, workshops, small_tree):
     """What Lightning registers for NCCL waits at exit for all ranks: here too, though these processes use Gloo."""
     workshop = workshops("failing")
     network = workshop.root / "lightning_modules/networks/noisy.py"
-    network.write_text(network.read_text() + FAILS)
+    network.write_text(network.read_text() + FAILS.format(waits=WAITS, fails=fails, hangs=hangs))
     started = time.monotonic()
     process = workshop.start(*command(small_tree, "--devices=2"))
     code, _, err = process.wait(120)
-    assert (code, err.count("failed: rank 1 alone")) == (1, 1), err
+    assert (code, err.count(words), "Traceback" in err) == (ends, 1, False), err
     assert time.monotonic() - started < WAITS / 2
     time.sleep(0.5)
     assert process.members() == []

@@ -5,6 +5,7 @@ import shutil
 from collections import namedtuple
 
 import pytest
+import torch
 
 from benchmarks import doctor, doctor_ranks, tracking
 from benchmarks.config import resolve_settings
@@ -29,7 +30,7 @@ def test_a_machine_that_can_run_miniatures(here):
     out = finish(here, "doctor", CXX="/there/is/no/compiler")
     found = {line[6:23].strip(): (line[:6].strip(), line[23:]) for line in out.splitlines()}
     assert found["packages"][0] == "ok"
-    assert found["two processes"] == ("ok", "talk by gloo")
+    assert found["2 processes"] == ("ok", "talk by gloo")
     assert {"Python", "disk", "shared memory", "open files", "W&B", "processor", "GPU"} <= found.keys()
     assert {verdict for verdict, _ in found.values()} <= {"ok", "note"}
     for robots in ("locomotion_walk", "locomotion_run"):
@@ -106,14 +107,26 @@ def which_of(found):
 
 
 def test_processes_that_do_not_meet(monkeypatch):
-    def fail(backend):
+    def fail(backend, count):
         raise RuntimeError("first line\nconnection refused")
 
     monkeypatch.setattr(doctor_ranks, "add_up", fail)
-    found = doctor._two_processes()
+    found = doctor._processes_meet()
     assert (found.verdict, found.words) == (
-        "WRONG", "gloo: connection refused; look at the firewall and at NCCL_DEBUG=INFO",
+        "WRONG", "gloo: connection refused; look at the firewall and NCCL_DEBUG=INFO",
     )  # fmt: skip
+
+
+def test_every_gpu_takes_part(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(doctor_ranks, "add_up", lambda *given: asked.append(given))
+    assert str(doctor._processes_meet()) == "ok    8 processes      talk by nccl"
+    assert asked == [("nccl", 8)]
+
+
+def test_three_processes_add_up():
+    doctor_ranks.add_up("gloo", 3)
 
 
 @pytest.mark.parametrize("mode", ["online", "offline", "disabled"])

@@ -42,7 +42,6 @@ def gpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
         monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: KERNELS)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
 
     return of
 
@@ -56,16 +55,17 @@ def test_attention_is_not_cudnns():
 
 
 @pytest.mark.parametrize(
-    ("capability", "built"),
-    [((7, 0), False), ((7, 5), True), ((8, 6), True), ((9, 0), True), ((10, 0), False), ((13, 1), True)],
+    ("capability", "verdict"),
+    [((7, 0), "WRONG"), ((7, 5), "note"), ((8, 6), "ok"), ((9, 0), "ok"), ((10, 0), "WRONG"), ((13, 1), "ok")],
 )
-def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, built):
+def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, verdict):
     gpu(capability)
     assembly = assembled()
     assembly._trainer["accelerator"] = "gpu"
     (found,) = [each for each in _processors(None) if each.what == "GPU 0"]
-    assert found.verdict == ("ok" if built else "WRONG")
-    if built:
+    assert found.verdict == verdict
+    assert ("--trainer.precision 32-true" in found.words) == (verdict == "note")
+    if verdict != "WRONG":
         assembly.require_devices()
     else:
         with pytest.raises(UserError, match=r"no kernels for GPU 0, Made-up cuda:0, but for sm_75, sm_80, sm_90"):

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from benchmarks import commands, launch
-from benchmarks.launch import MISTAKE, Children, Job
+from benchmarks.launch import Children, Job
+from benchmarks.processes import MISTAKE
 from tests.benchmarks.ended import finish
 from tests.results.records import put, record
 
