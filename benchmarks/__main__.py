@@ -6,7 +6,7 @@ import traceback
 
 from benchmarks.errors import INTERRUPTED
 from benchmarks.processes import leave
-from benchmarks.ranks import GRACE, code_of_failed
+from benchmarks.ranks import blamed
 
 
 def run() -> int:
@@ -18,9 +18,9 @@ def run() -> int:
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
-    except Exception:  # noqa: BLE001 (as Python would end, but for `leave`)
-        code = code_of_failed(within=GRACE)
-        if code is None:  # or this only follows from what another rank has told of
+    except Exception as error:  # noqa: BLE001 (as Python would end, but for `leave`)
+        code = blamed(error)
+        if code is None:  # or another rank has told of it
             traceback.print_exc()
         return code or 1
 

@@ -16,6 +16,7 @@ from typing import Literal
 from packaging.markers import Marker
 
 from benchmarks import environment, tracking
+from benchmarks.arguments import MOST
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.modules import layouts, needs_data
@@ -66,7 +67,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
     found += [_gnugo(name, asked_for=len(claims) == 1) for name, claim in claims.items() if claim.task == "go"]
     found += _processors(devices)
     found += [_compiler(name) for name, claim in claims.items() if claim.task == "control"]
-    return [*found, _processes_meet()]
+    return [*found, _processes_meet(devices)]
 
 
 def _packages() -> Finding:
@@ -208,14 +209,14 @@ def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _processes_meet() -> Finding:
-    """Whether a process a GPU, or two, add a number up, as training on several devices does at every step."""
+def _processes_meet(devices: int | None) -> Finding:
+    """Whether a process a GPU that is asked for, or two, add a number up, as training does at every step."""
     import torch
     from torch.multiprocessing.spawn import ProcessException
 
     from benchmarks.doctor_ranks import add_up
 
-    gpus = torch.cuda.device_count()
+    gpus = min(devices or MOST, torch.cuda.device_count())
     backend, count = ("nccl", gpus) if gpus > 1 else ("gloo", 2)
     try:
         add_up(backend, count)

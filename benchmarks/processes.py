@@ -54,6 +54,11 @@ def raise_on_signal() -> None:
     _handle(_stop)
 
 
+def disregard_signals() -> None:
+    """The process ends already, and says why."""
+    _handle(_disregard)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     _handle(_disregard)
     raise Stopped(number)

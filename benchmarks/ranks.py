@@ -5,13 +5,14 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from subprocess import Popen
 from threading import Thread
 
-from benchmarks.processes import MISTAKE
+from benchmarks.processes import MISTAKE, SIGNALS, disregard_signals
 
 POLL_SECONDS = 0.5
-GRACE = 5.0  # for rank zero, which may be ending too, with words of its own
+GRACE = 5.0  # for a process that may be ending for the same reason, with words of its own
 
 started: list["Popen[bytes]"] = []
 
@@ -27,35 +28,64 @@ def watch(child_processes: Sequence["Popen[bytes]"]) -> None:
 
 
 def _end_with_them() -> None:
-    while not any(_failed()):
-        if all(rank.poll() == 0 for rank in started):
+    ranks, code = [*started], None
+    while not _failed():
+        if all(rank.poll() == 0 for rank in ranks):
             return
         time.sleep(POLL_SECONDS)
     time.sleep(GRACE)
-    code = code_of_failed(within=0)
-    for rank in started:
-        rank.kill()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code or 1)
+    if not started:  # rank zero has seen it, and ends with that code
+        return
+    try:
+        code = code_of_failed(within=0)
+        for rank in ranks:
+            rank.kill()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code or 1)
+
+
+def blamed(error: Exception) -> int | None:
+    """The exit code of the rank whose end an error follows from, as those of Gloo and NCCL do, which are RuntimeErrors.
+
+    None where it is this rank's own error; of several ranks, that is known after some seconds only.
+    """
+    from benchmarks.runs import externally_launched, first_process
+
+    if not isinstance(error, RuntimeError):
+        return None
+    disregard_signals()  # the process ends already
+    if not first_process() and not externally_launched():
+        time.sleep(2 * GRACE)  # in which rank zero ends this one, if another has failed
+    return code_of_failed(within=GRACE)
+
+
+def code_of_failed(within: float) -> int | None:
+    """The exit code of a rank that fails within some seconds, with which the caller ends; says what killed one.
+
+    A mistake is looked for first, then a rank that was killed: what other ranks end with may follow from it.
+    """
+    end = time.monotonic() + within
+    while not _failed() and any(rank.poll() is None for rank in started) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS / 10)
+    codes = _failed()
+    if not codes:
+        return None
+    started.clear()
+    cause = min(codes, key=lambda code: (code != MISTAKE, code != -signal.SIGKILL, code > 0))
+    if cause < 0:
+        with suppress(OSError, ValueError):  # nobody may be reading
+            print(_told(-cause), file=sys.stderr)
+    return cause if cause > 0 else 128 - cause
 
 
 def _failed() -> list[int]:
     return [code for code in (rank.poll() for rank in started) if code]
 
 
-def code_of_failed(within: float) -> int | None:
-    """The exit code of a rank that fails within some seconds; of one that was killed it says so.
-
-    A mistake comes before others, which may follow from it.
-    """
-    end = time.monotonic() + within
-    while started and not _failed() and time.monotonic() < end:
-        time.sleep(POLL_SECONDS / 10)
-    codes = _failed()
-    if not codes or MISTAKE in codes:
-        return MISTAKE if codes else None
-    if codes[0] < 0:
-        name = signal.Signals(-codes[0]).name
-        print(f"failed: another rank was killed by {name}. If memory ran out, `dmesg` says so.", file=sys.stderr)
-    return codes[0] if codes[0] > 0 else 128 - codes[0]
+def _told(number: int) -> str:
+    if number in SIGNALS:
+        return f"stopped by {signal.Signals(number).name}"
+    reason = "; if memory ran out, `dmesg` says so" if number == signal.SIGKILL else ""
+    return f"failed: another rank was killed by signal {number} ({signal.strsignal(number)}){reason}."

@@ -3,7 +3,7 @@
     python -m benchmarks.speed.training --peers <python>    # one with requirements-peers.lock
 
 Each system is one training process a core, each on a core and a seed of its own; Stable-Baselines3 trains once more as
-a single process, which has the machine to itself. While one trains, the others wait. Acting, learning and all that
+a single process on one core, the others idle. While one trains, the others wait. Acting, learning and all that
 Lightning does between two steps are counted; start, compilation, validation and evaluation are not. Ratios are taken
 within a round, and the median over rounds is shown.
 """

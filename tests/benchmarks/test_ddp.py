@@ -327,7 +327,11 @@ def test_a_broken_image_on_one_rank_ends_both(workshops, small_tree, tmp_path):
     [
         ('raise Failure("rank 1 alone", {})', 1, "failed: rank 1 alone."),
         ('raise UserError("rank 1 alone")', 2, "error: rank 1 alone"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 128 + KILL, "failed: another rank was killed by SIGKILL."),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            128 + KILL,
+            "failed: another rank was killed by signal 9",
+        ),
     ],
 )
 def test_a_rank_that_fails_alone_ends_the_run(fails, ends, words, hangs, workshops, small_tree):

@@ -111,18 +111,20 @@ def test_processes_that_do_not_meet(monkeypatch):
         raise RuntimeError("first line\nconnection refused")
 
     monkeypatch.setattr(doctor_ranks, "add_up", fail)
-    found = doctor._processes_meet()
+    found = doctor._processes_meet(None)
     assert (found.verdict, found.words) == (
         "WRONG", "gloo: connection refused; look at the firewall and NCCL_DEBUG=INFO",
     )  # fmt: skip
 
 
-def test_every_gpu_takes_part(monkeypatch):
+def test_every_gpu_that_is_asked_for_takes_part(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     monkeypatch.setattr(doctor_ranks, "add_up", lambda *given: asked.append(given))
-    assert str(doctor._processes_meet()) == "ok    8 processes      talk by nccl"
-    assert asked == [("nccl", 8)]
+    assert str(doctor._processes_meet(None)) == "ok    8 processes      talk by nccl"
+    for devices in (2, 9, 1):
+        doctor._processes_meet(devices)
+    assert asked == [("nccl", 8), ("nccl", 2), ("nccl", 8), ("gloo", 2)]
 
 
 def test_three_processes_add_up():
