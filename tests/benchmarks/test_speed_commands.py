@@ -41,7 +41,7 @@ SLOW = {
     "stepping --seconds=0.01 --rounds=1 --threads=1 --peers={peers}": {
         rf"\| \w+-v5 \| .+ \| {N} \| {N}-{N} \| {N} \|": 24
     },
-    "training --seconds=0.01 --rounds=1 --cores=1 --peers={peers}": {rf"\| \w+-v5 \| {N} \| {N} \| {N} \|": 4},
+    "training --seconds=0.01 --rounds=1 --cores=1 --peers={peers}": {rf"\| \w+-v5( \| {N}){{5}} \|": 4},
 }
 
 

@@ -200,9 +200,10 @@ def test_two_processes_measure_together(workshop, tmp_path):
     ],
 )
 def test_mistakes(workshop, benchmark, options, message, tmp_path):
-    base = ["steps", benchmark, "--seeds=0", f"--forecast={tmp_path / 'f.json'}"]
-    variant = [] if benchmark.startswith("loco") else ["--variant=default"]
-    code, out, err = workshop.call(*base, *variant, *options)
+    otherwise = {"--seeds": "0"} if benchmark.startswith("loco") else {"--seeds": "0", "--variant": "default"}
+    given = otherwise | dict(option.split("=", 1) for option in options)
+    words = [f"{name}={value}" for name, value in given.items()]
+    code, out, err = workshop.call("steps", benchmark, f"--forecast={tmp_path / 'f.json'}", *words)
     assert (code, out) == (2, "")
     assert message in err
 
