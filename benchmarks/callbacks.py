@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from benchmarks.checkpointing import BEST, FAILURE, LAST, SUITE, AtomicCheckpointIO
 from benchmarks.errors import Failure, UserError
 from benchmarks.files import give_name
 from benchmarks.paths import relative
 from benchmarks.processes import SIGNALS, Stopped, raise_on_signal
+from benchmarks.ranks import terminate
 from lightning_modules.awaited import Awaited
 
 
@@ -138,10 +138,8 @@ class EndTogether(Callback):
         raise_on_signal()  # Lightning's own handler first waits for the other ranks to hear of it
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        launcher = trainer.strategy.launcher
-        alone = isinstance(exception, Stopped) and not exception.everywhere
-        if alone and isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGTERM)
+        if isinstance(exception, Stopped) and not exception.everywhere:
+            terminate()
 
 
 class StopOnSignal(EndTogether):

@@ -16,7 +16,6 @@ from typing import Literal
 from packaging.markers import Marker
 
 from benchmarks import environment, tracking
-from benchmarks.arguments import MOST
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.modules import layouts, needs_data
@@ -216,7 +215,8 @@ def _processes_meet(devices: int | None) -> Finding:
 
     from benchmarks.doctor_ranks import add_up
 
-    gpus = min(devices or MOST, torch.cuda.device_count())
+    there = torch.cuda.device_count()
+    gpus = min(devices or there, there)
     backend, count = ("nccl", gpus) if gpus > 1 else ("gloo", 2)
     try:
         add_up(backend, count)

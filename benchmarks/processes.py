@@ -81,10 +81,17 @@ def leave(code: int) -> NoReturn:
     """
     torch: Any = sys.modules.get("torch")
     if code and torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        end_at_once(code)
+    sys.exit(code)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Ends the process, whatever its threads wait for, and though nobody reads what it has said."""
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
+    finally:
         os._exit(code)
-    sys.exit(code)
 
 
 def die_with_parent() -> None:

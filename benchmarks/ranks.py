@@ -1,6 +1,5 @@
 """The other ranks that a run has started on this machine: one that fails ends all with its exit code. No torch here."""
 
-import os
 import signal
 import sys
 import time
@@ -9,7 +8,7 @@ from contextlib import suppress
 from subprocess import Popen
 from threading import Thread
 
-from benchmarks.processes import MISTAKE, SIGNALS, disregard_signals
+from benchmarks.processes import MISTAKE, SIGNALS, disregard_signals, end_at_once
 
 POLL_SECONDS = 0.5
 GRACE = 5.0  # for a process that may be ending for the same reason, with words of its own
@@ -27,23 +26,25 @@ def watch(child_processes: Sequence["Popen[bytes]"]) -> None:
     Thread(target=_end_with_them, daemon=True).start()
 
 
+def terminate() -> None:
+    """Sends them all SIGTERM, as where it has reached this process alone."""
+    for rank in started:
+        rank.terminate()
+
+
 def _end_with_them() -> None:
-    ranks, code = [*started], None
+    ranks = [*started]
     while not _failed():
         if all(rank.poll() == 0 for rank in ranks):
             return
         time.sleep(POLL_SECONDS)
     time.sleep(GRACE)
-    if not started:  # rank zero has seen it, and ends with that code
+    code = code_of_failed(within=0)
+    if code is None:  # rank zero has seen it, and ends with that code
         return
-    try:
-        code = code_of_failed(within=0)
-        for rank in ranks:
-            rank.kill()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code or 1)
+    for rank in ranks:
+        rank.kill()
+    end_at_once(code)
 
 
 def blamed(error: Exception) -> int | None:

@@ -11,7 +11,7 @@ def lean_model(model: mujoco.MjModel, file: str) -> mujoco.MjModel:
 
     Of each step MuJoCo spends some 10 % on finding geoms near each other, which for a robot on a floor are always the
     same few pairs: they are listed here beforehand, and nothing else is searched. Some 8 % go into sorting constraints
-    into islands, of which a single robot is one, and 1 % into moving its lights and cameras.
+    into islands, of which a single robot is one, and 1 % into moving its lights and cameras (measured by hand).
 
     Args:
         model: as Gymnasium loads it, of geoms with names, no gaps, and one `priority`, `solmix`, `solref` and `solimp`,
