@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
+from datamodules import crops
 from datamodules.layouts.imagenet_split import Split
 from datamodules.layouts.images import decode
 from datamodules.layouts.jpeg import Box, Encoded
@@ -83,6 +83,7 @@ class TrainingImages(Batches):
 
     def __init__(self, split: Split, seed: int, smallest_area: float, growth: tuple[int, int, Sequence[int]]) -> None:
         self.split, self.seed, self.smallest_area, self.growth = split, seed, smallest_area, growth
+        crops.compiled()  # before there are processes that would each do it
 
     def side(self, epoch: int) -> int:
         """It grows."""
@@ -93,15 +94,8 @@ class TrainingImages(Batches):
         epoch, index = key
         encoded = Encoded(self.split.read(index), self.split.where(index))
         generator = example_generator(self.seed, epoch, self.split.identity(index))
-        pixels = encoded.pixels(random_crop(*encoded.size, self.smallest_area, generator))
-        scaled = resized(pixels, image.shape[-1])
-        image.copy_(scaled.flip(-1) if generator.random() < 0.5 else scaled)
-
-
-def resized(pixels: np.ndarray, side: int) -> Tensor:
-    """RGB [h, w, 3] as uint8 [1, 3, side, side], by the antialiased bilinear filter of PIL and torchvision."""
-    source = torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(0).permute(0, 3, 1, 2)
-    return interpolate(source, (side, side), mode="bilinear", antialias=True)
+        box = random_crop(*encoded.size, self.smallest_area, generator)
+        crops.draw(encoded, box, bool(generator.random() < 0.5), image)
 
 
 class EvaluationImages(Batches):

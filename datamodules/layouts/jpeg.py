@@ -56,6 +56,11 @@ class Encoded:
         except (ValueError, IndexError):  # no JPEG, nothing at all
             self.colours, self.size = "", decode(data, where).size
 
+    @property
+    def ends(self) -> bool:
+        """Whether a JPEG's end is there."""
+        return JPEG_END in self.data[-TAILS[0] :]
+
     def pixels(self, box: Box) -> NDArray[np.uint8]:
         """RGB [height, width, 3] of a box."""
         top, left, height, width = box
@@ -66,7 +71,7 @@ class Encoded:
 
     def _decoded(self, box: Box) -> NDArray[np.uint8]:
         """By the faster libraries; raises ValueError where it is Pillow's turn."""
-        if self.colours in {"", "CMYK", "YCCK"} or JPEG_END not in self.data[-TAILS[0] :]:
+        if self.colours in {"", "CMYK", "YCCK"} or not self.ends:
             raise ValueError("not for these")
         library = turbojpeg()
         if library is not None and self.subsampling in MCU_WIDTH:

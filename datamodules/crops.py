@@ -1,0 +1,64 @@
+"""Crops of images, scaled and mirrored: in one pass of C++ compiled here, or by libraries, with the same pixels.
+
+The C++ reads the JPEGs that nearly all are (`native/baseline.hpp`), only as far as the box goes, in half of libjpeg's
+time; what it refuses is left to the libraries of `layouts/jpeg.py` and torch. Either way pixels are Pillow's, scaled by
+torch's antialiased bilinear filter, which is within 1 of 255 of Pillow's.
+"""
+
+import os
+import shutil
+from ctypes import CDLL, c_char_p, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from benchmarks.errors import UserError
+from benchmarks.native import library
+from datamodules.layouts.jpeg import Box, Encoded
+
+SOURCE = Path(__file__).parent / "native/crop.cpp"
+
+
+def draw(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> None:
+    """Writes a box, scaled to the size of `image`, into it: uint8 [1, 3, h, w] in channels_last.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    if not _drawn(encoded, box, mirrored, image):
+        scaled = resized(encoded.pixels(box), image.shape[-2:])
+        image.copy_(scaled.flip(-1) if mirrored else scaled)
+
+
+def _drawn(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> bool:
+    """By the C++, unless that is not here or refuses the file."""
+    native = compiled()
+    if native is None or encoded.colours not in {"YCbCr", "Gray"} or not encoded.ends:
+        return False
+    assert image.is_contiguous(memory_format=torch.channels_last)
+    code = native.crop(encoded.data, len(encoded.data), *box, *image.shape[-2:], mirrored, image.data_ptr())
+    return bool(code == 0)
+
+
+@cache
+def compiled() -> CDLL | None:
+    """The C++, which takes a second; None without a C++ compiler or on a processor without AVX2."""
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if not compiler:
+        return None
+    try:
+        native = library(compiler, SOURCE, ["-fwrapv"])
+    except (UserError, OSError):
+        return None
+    native.crop.argtypes = [c_char_p, c_int64, *[c_int] * 7, c_void_p]
+    return native
+
+
+def resized(pixels: np.ndarray, size: tuple[int, ...]) -> Tensor:
+    """RGB [h, w, 3] as uint8 [1, 3, *size], by the antialiased bilinear filter of PIL and torchvision."""
+    source = torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(0).permute(0, 3, 1, 2)
+    return interpolate(source, size, mode="bilinear", antialias=True)
