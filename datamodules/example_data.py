@@ -10,12 +10,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.processes import serve
+from datamodules.batch_memory import BatchMemory
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import EvaluationBatches, Key
 
 Examples = Dataset[dict[str, Any]]
 Collate = Callable[[Any], dict[str, Any]]
 Loader = DataLoader[dict[str, Any]]
+
+PREFETCHED = 2
+"""Batches that are on their way from each process."""
 
 
 def serve_behind(worker: int) -> None:
@@ -49,6 +53,10 @@ class ExampleData(BenchmarkData):
         assert self.trainer is not None
         return EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
 
+    def memory(self) -> BatchMemory:
+        """For the batches of one loader: taken again where they are pinned for a GPU."""
+        return BatchMemory(PREFETCHED if self.on_gpu else 0)
+
     def loader(self, examples: Examples, batches: Sampler[list[Key]], collate: Collate) -> Loader:
         """Batches of examples, made by the workers."""
         return DataLoader(
@@ -57,6 +65,7 @@ class ExampleData(BenchmarkData):
             num_workers=self.workers,
             collate_fn=collate,
             worker_init_fn=serve_behind if self.on_gpu else serve,
+            prefetch_factor=PREFETCHED if self.workers else None,
             pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,
         )

@@ -112,9 +112,9 @@ class ImageNetData(ImageData):
     def training_images(self) -> Examples:
         """Random crops."""
         assert self.train is not None
-        return TrainingImages(self.train, self.seed, self.smallest_area, self.growth)
+        return TrainingImages(self.train, self.memory(), self.seed, self.smallest_area, self.growth)
 
     def evaluation_images(self) -> Examples:
         """Centre crops."""
         assert self.val is not None
-        return EvaluationImages(self.val, self.resize, self.crop, self.interpolation)
+        return EvaluationImages(self.val, self.memory(), self.resize, self.crop, self.interpolation)

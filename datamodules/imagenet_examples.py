@@ -18,6 +18,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
 from datamodules import crops
+from datamodules.batch_memory import BatchMemory
 from datamodules.layouts.imagenet_split import Split
 from datamodules.layouts.images import decode
 from datamodules.layouts.jpeg import Box, Encoded
@@ -56,6 +57,7 @@ class Batches(Dataset[dict[str, Tensor]]):
     """
 
     split: Split
+    memory: BatchMemory
 
     @abstractmethod
     def side(self, epoch: int) -> int:
@@ -67,7 +69,7 @@ class Batches(Dataset[dict[str, Tensor]]):
 
     def __getitems__(self, keys: list[Key]) -> dict[str, Tensor]:
         side = self.side(keys[0][0]) if keys else 1
-        images = torch.empty(len(keys), side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        images = self.memory.take(len(keys), side, side, 3).permute(0, 3, 1, 2)
         for place, key in enumerate(keys):
             self.draw(key, images[place : place + 1])
         positions = [index for _, index in keys]
@@ -81,8 +83,11 @@ class Batches(Dataset[dict[str, Tensor]]):
 class TrainingImages(Batches):
     """(epoch, index) -> a random crop of the image."""
 
-    def __init__(self, split: Split, seed: int, smallest_area: float, growth: tuple[int, int, Sequence[int]]) -> None:
-        self.split, self.seed, self.smallest_area, self.growth = split, seed, smallest_area, growth
+    def __init__(
+        self, split: Split, memory: BatchMemory, seed: int, smallest_area: float, growth: tuple[int, int, Sequence[int]]
+    ) -> None:
+        self.split, self.memory, self.seed = split, memory, seed
+        self.smallest_area, self.growth = smallest_area, growth
         crops.compiled()  # before there are processes that would each do it
 
     def side(self, epoch: int) -> int:
@@ -101,8 +106,8 @@ class TrainingImages(Batches):
 class EvaluationImages(Batches):
     """(0, index) -> the centre crop of the resized image."""
 
-    def __init__(self, split: Split, resize: int, crop: int, interpolation: str) -> None:
-        self.split, self.resize, self.crop = split, resize, crop
+    def __init__(self, split: Split, memory: BatchMemory, resize: int, crop: int, interpolation: str) -> None:
+        self.split, self.memory, self.resize, self.crop = split, memory, resize, crop
         self.interpolation = InterpolationMode(interpolation)
 
     def side(self, epoch: int) -> int:

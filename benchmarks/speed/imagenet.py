@@ -37,6 +37,7 @@ from benchmarks.cli import guarded
 from benchmarks.paths import relative
 from benchmarks.speed.photographs import HEIGHT, STORED, WIDTH, sample, stored
 from benchmarks.speeds import OURS, Speeds, Spread, Way, write_speeds
+from datamodules.batch_memory import BatchMemory
 from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
 from datamodules.layouts import jpeg
@@ -105,7 +106,7 @@ def one_by_one(root: Path, small: Path) -> dict[str, Callable[[], float]]:
 
 
 def _drawn(root: Path) -> Callable[[int], None]:
-    images = TrainingImages(open_split(str(root), "train"), 0, 0.08, (SIDE, SIDE, [0, 1]))
+    images = TrainingImages(open_split(str(root), "train"), BatchMemory(0), 0, 0.08, (SIDE, SIDE, [0, 1]))
     place = torch.empty(1, SIDE, SIDE, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
     return lambda index: images.draw((0, index), place)
 

@@ -9,6 +9,7 @@ from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
 from benchmarks.errors import Failure
+from datamodules.batch_memory import BatchMemory
 from datamodules.imagenet_examples import EvaluationImages
 from lightning_modules import classification
 from lightning_modules.classification import ImageClassifier
@@ -202,7 +203,9 @@ def test_ties_are_broken_alike_by_the_metric_and_the_file():
 def test_an_empty_batch_is_harmless():
     """What a rank gets in the last round when its turn does not come."""
     module = classifier()
-    empty = EvaluationImages(SimpleNamespace(labels=np.zeros(2, np.int64)), 72, 64, "bilinear").__getitems__([])
+    empty = EvaluationImages(
+        SimpleNamespace(labels=np.zeros(2, np.int64)), BatchMemory(0), 72, 64, "bilinear"
+    ).__getitems__([])
     assert module.test_step(empty, 0) == {"index": [], "predictions": []}
     assert module.validation_step(empty, 0) is None
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)

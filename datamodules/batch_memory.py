@@ -1,0 +1,40 @@
+"""Where a loader's process writes its batches: memory that the training process sees too, so that none is copied."""
+
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+
+class BatchMemory:
+    """Memory for batches of bytes.
+
+    Shared memory is slow to come by, page by page. It can be taken again once its batch was copied, as it is where
+    batches are pinned for a GPU: torch's loader asks a process for one more only after it has handed out one of it, so
+    that from each no more than `prefetch_factor` are on their way.
+
+    Args:
+        kept: how many batches keep their memory until it is taken for another; 0 where somebody may hold a batch.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self.kept: list[torch.UntypedStorage | None] = [None] * kept
+        self.taken = 0
+
+    def take(self, *shape: int) -> Tensor:
+        """Bytes of any value, uint8 [*shape]."""
+        if get_worker_info() is None:
+            return torch.empty(*shape, dtype=torch.uint8)
+        size = prod(shape)
+        return torch.empty(0, dtype=torch.uint8).set_(self._storage(size))[:size].view(shape)
+
+    def _storage(self, size: int) -> torch.UntypedStorage:
+        place, self.taken = self.taken % max(1, len(self.kept)), self.taken + 1
+        known = self.kept[place] if self.kept else None
+        if known is not None and known.nbytes() >= size:
+            return known
+        made: torch.UntypedStorage = torch.UntypedStorage._new_shared(max(1, size))
+        if self.kept:
+            self.kept[place] = made
+        return made
