@@ -27,7 +27,7 @@ FREE = 10 * GIGABYTE  # of disk: a full run's checkpoints and predictions
 # Of shared memory for the loaders of all GPUs: ImageNet's 12 workers a GPU hold two batches each, so 24 times the 4,096
 # images of a step, of 192 x 192 pixels at the end, 10.9 GB on any number of GPUs; and some are just being taken out.
 # Evaluation holds 0.9 GB a GPU.
-SHARED = 12 * GIGABYTE
+SHARED = 20 * GIGABYTE
 FILES = 4096  # open at once by the loaders of eight GPUs
 BF16 = (8, 0)  # the compute capability from which on a GPU computes in it
 
@@ -66,6 +66,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
     found += [_gnugo(name, asked_for=len(claims) == 1) for name, claim in claims.items() if claim.task == "go"]
     found += _processors(devices)
     found += [_compiler(name) for name, claim in claims.items() if claim.task == "control"]
+    found += [_crops(name) for name, claim in claims.items() if claim.dataset == "imagenet"]
     return [*found, _processes_meet(devices)]
 
 
@@ -111,7 +112,7 @@ def _shared_memory() -> Finding:
     return Finding(
         "note",
         "shared memory",
-        f"{words}; on one to twelve GPUs ImageNet's loaders fill 12 GB, others 2 GB (in a container: --shm-size=12g)",
+        f"{words}; on one to eight GPUs ImageNet's loaders fill 20 GB, others 2 GB (in a container: --shm-size=20g)",
     )
 
 
@@ -201,6 +202,20 @@ def _compiler(name: str) -> Finding:
         name,
         "there is no C++ compiler, so training takes several times as long and ends with other last digits; `apt "
         "install g++` on Debian and Ubuntu, `xcode-select --install` on macOS, or name one in CXX",
+    )
+
+
+def _crops(name: str) -> Finding:
+    """What makes the crops that ImageNet is trained on: their pixels are the same, their speed is not."""
+    from datamodules.crops import compiled, decoder
+
+    if compiled() is not None:
+        return Finding("ok", name, f"crops are made by {decoder()}")
+    return Finding(
+        "note",
+        name,
+        f"crops are made by {decoder()} and torch, at half the speed: no C++ compiler is there that works (`apt "
+        "install g++` on Debian and Ubuntu, or name one in CXX), or the processor has no AVX2",
     )
 
 

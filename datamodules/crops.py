@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from benchmarks.errors import UserError
 from benchmarks.native import library
+from datamodules.layouts import jpeg
 from datamodules.layouts.jpeg import Box, Encoded
 
 SOURCE = Path(__file__).parent / "native/crop.cpp"
@@ -56,6 +57,14 @@ def compiled() -> CDLL | None:
         return None
     native.crop.argtypes = [c_char_p, c_int64, *[c_int] * 7, c_void_p]
     return native
+
+
+def decoder() -> str:
+    """What decodes here, to tell a user."""
+    turbojpeg = jpeg.turbojpeg()
+    if compiled() is not None:
+        return "C++ compiled for this processor"
+    return "simplejpeg" if turbojpeg is None else Path(turbojpeg._name).name
 
 
 def resized(pixels: np.ndarray, size: tuple[int, ...]) -> Tensor:

@@ -17,10 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -37,6 +37,7 @@ from benchmarks.cli import guarded
 from benchmarks.paths import relative
 from benchmarks.speed.photographs import HEIGHT, STORED, WIDTH, sample, stored
 from benchmarks.speeds import OURS, Speeds, Spread, Way, write_speeds
+from datamodules import crops
 from datamodules.batch_memory import BatchMemory
 from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import TrainingImages
@@ -99,7 +100,8 @@ def one_by_one(root: Path, small: Path) -> dict[str, Callable[[], float]]:
     return {
         "torchvision, float32": partial(speed_of_each, floating.__getitem__),
         "torchvision": partial(speed_of_each, plain.__getitem__),
-        "ours, whole images by simplejpeg": partial(_without_turbojpeg, _drawn(root)),
+        "ours, whole images by simplejpeg": partial(_without, [(crops, "compiled"), (jpeg, "turbojpeg")], _drawn(root)),
+        "ours, without a C++ compiler": partial(_without, [(crops, "compiled")], _drawn(root)),
         OURS: partial(speed_of_each, _drawn(root)),
         f"ours, stored at {STORED}": partial(speed_of_each, _drawn(small)),
     }
@@ -111,12 +113,14 @@ def _drawn(root: Path) -> Callable[[int], None]:
     return lambda index: images.draw((0, index), place)
 
 
-def _no_library() -> None:
-    """As `turbojpeg` where none is found."""
+def _not_here() -> None:
+    """As what looks for a library that is not here."""
 
 
-def _without_turbojpeg(draw: Callable[[int], None]) -> float:
-    with mock.patch.object(jpeg, "turbojpeg", _no_library):
+def _without(libraries: list[tuple[ModuleType, str]], draw: Callable[[int], None]) -> float:
+    with ExitStack() as stack:
+        for module, found_by in libraries:
+            stack.enter_context(mock.patch.object(module, found_by, _not_here))
         return speed_of_each(draw)
 
 
@@ -249,10 +253,10 @@ def measured(data: str | None, rounds: int) -> Speeds:
         write(root, files, count)
         ways = tuple(measure(root, small, rounds))
     kind = "of its training images" if data else f"photographs made up, {WIDTH} x {HEIGHT}"
-    library = jpeg.turbojpeg()
-    by = "simplejpeg" if library is None else Path(library._name).name
     size = np.mean([len(file) for file in files]) / 1000
-    inputs = f"{len(files)} {kind}, {size:.0f} kB on average, cropped to {SIDE} x {SIDE}; ours decode by {by}"
+    inputs = (
+        f"{len(files)} {kind}, {size:.0f} kB on average, cropped to {SIDE} x {SIDE}; ours decode by {crops.decoder()}"
+    )
     return Speeds("images/s", environment.cpu(), inputs, rounds, ways)
 
 

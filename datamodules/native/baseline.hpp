@@ -1,8 +1,8 @@
 // The pixels of a box, each component by itself, out of a baseline JPEG (ITU-T T.81), and of nothing around them.
 //
-// What lies outside the box is read, as there is no other way to what comes behind it, and neither transformed nor kept.
-// Files that are unusual or broken are refused: 8 bits and Huffman codes, all components in one scan, chrominance as
-// fine as luminance (4:4:4), or half as fine across (4:2:2), or both ways (4:2:0), or none.
+// What lies outside the box is read, as there is no other way to what comes behind it, but not transformed. All but the
+// usual is refused. Usual is: 8 bits a pixel, all components in one scan, and chrominance as fine as luminance (4:4:4),
+// half as fine across (4:2:2), or both ways (4:2:0), or none.
 
 #pragma once
 

@@ -18,7 +18,8 @@ class Colours {
             for (uint8_t* plane : {red, green, blue}) std::memcpy(plane, light, width);
             return;
         }
-        const uint8_t *cb = chrominance(image.components[1], y, lines[0]), *cr = chrominance(image.components[2], y, lines[1]);
+        const uint8_t* cb = chrominance(image.components[1], y, lines[0]);
+        const uint8_t* cr = chrominance(image.components[2], y, lines[1]);
         convert(light, cb, cr, red, green, blue);
     }
 
@@ -56,7 +57,8 @@ class Colours {
 
     // libjpeg-turbo:jdcolor.c, ycc_rgb_convert: factors have 16 bits behind the point, of which here only those stand
     // that remain without whole ones; half of twice as much, rounded down both times, is what is rounded down once.
-    void convert(const uint8_t* light, const uint8_t* cb, const uint8_t* cr, uint8_t* red, uint8_t* green, uint8_t* blue) {
+    void convert(const uint8_t* light, const uint8_t* cb, const uint8_t* cr, uint8_t* red, uint8_t* green,
+                 uint8_t* blue) const {
         const __m256i middle = _mm256_set1_epi16(128), one = _mm256_set1_epi16(1);
         const __m256i greens = _mm256_set1_epi32(18734 << 16 | (-22554 & 0xFFFF)), half = _mm256_set1_epi32(32768);
         for (int x = 0; x < width; x += 16) {

@@ -51,23 +51,31 @@ inline int extended(uint32_t bits, int size) {
     return size && !(bits >> (size - 1)) ? int(bits) - (1 << size) + 1 : int(bits);
 }
 
+// Zeros before the coefficient of an AC symbol; what a DC symbol says is its size alone.
+inline uint8_t zeros_of(int symbol, bool ac) {
+    if (!ac) return 0;
+    return (symbol & 15) == 0 && symbol >> 4 < 15 ? BLOCK_END : symbol >> 4;
+}
+
 class Table {
   public:
     bool defined = false;  // by the present file
+    Symbol quick[1 << LOOK];
+    Pair pairs[1 << LOOK];  // of AC coefficients
 
     // From the numbers of codes of 1 to 16 bits and their symbols; nothing is to be done if it was so defined before.
     void define(const uint8_t* counts, const uint8_t* symbols, int total, bool ac) {
         defined = true;
-        if (known == total && !std::memcmp(counts_, counts, 16) && !std::memcmp(symbols_, symbols, total)) return;
+        if (known == total && !std::memcmp(lengths, counts, 16) && !std::memcmp(values, symbols, total)) return;
         known = -1;
-        std::memcpy(counts_, counts, 16);
-        std::memcpy(symbols_, symbols, total);
+        std::memcpy(lengths, counts, 16);
+        std::memcpy(values, symbols, total);
         std::memset(quick, 0, sizeof quick);
         int code = 0, index = 0;
         for (int length = 1; length <= 16; length++) {
             offset[length] = index - code;
             for (int i = 0; i < counts[length - 1]; i++) enter(code++, length, symbols[index++], ac);
-            demand(code < 1 << length);
+            demand(code < 1 << length);  // ones alone are no code
             above[length] = code << (16 - length);
             code <<= 1;
         }
@@ -75,14 +83,11 @@ class Table {
         known = total;
     }
 
-    Symbol quick[1 << LOOK];
-    Pair pairs[1 << LOOK];
-
     // The symbol of a code longer than LOOK that begins 16 bits, and how long it is.
-    int longer(int top, int& length) const {
-        for (length = LOOK + 1; length <= 16 && top >= above[length];) length++;
+    int longer(int bits, int& length) const {
+        for (length = LOOK + 1; length <= 16 && bits >= above[length];) length++;
         demand(length <= 16);
-        return symbols_[uint8_t((top >> (16 - length)) + offset[length])];
+        return values[uint8_t((bits >> (16 - length)) + offset[length])];
     }
 
   private:
@@ -94,7 +99,7 @@ class Table {
             if (size > rest)
                 entry = {int16_t(symbol), uint8_t(length), 0};
             else
-                entry = {int16_t(extended(bits >> (rest - size), size)), zeros(symbol, ac), uint8_t(length + size)};
+                entry = {int16_t(extended(bits >> (rest - size), size)), zeros_of(symbol, ac), uint8_t(length + size)};
         }
     }
 
@@ -103,7 +108,7 @@ class Table {
             const Symbol first = quick[bits], next = quick[bits << first.bits & ((1 << LOOK) - 1)];
             Pair& pair = pairs[bits];
             if (!first.bits)
-                pair = {256 * UNKNOWN, UNKNOWN, 0, 0, 0};
+                pair = {step(0, UNKNOWN), UNKNOWN, 0, 0, 0};
             else if (first.zeros == BLOCK_END || !next.bits || first.bits + next.bits > LOOK)
                 pair = {step(first.bits, first.zeros + 1), first.zeros, 0, first.value, first.value};
             else
@@ -114,15 +119,8 @@ class Table {
 
     static uint16_t step(int bits, int positions) { return bits + 256 * positions; }
 
-  public:
-    static uint8_t zeros(int symbol, bool ac) {
-        if (!ac) return 0;
-        return (symbol & 15) == 0 && symbol >> 4 < 15 ? BLOCK_END : symbol >> 4;
-    }
-
-  private:
-    int known = -1;  // symbols it was defined with
-    uint8_t counts_[16], symbols_[256];
+    int known = -1;  // symbols that it was defined with, which are these:
+    uint8_t lengths[16], values[256];
     int above[17], offset[17];  // of a length: codes are below it, as 16 bits; from a code to its symbol's place
 };
 
@@ -142,7 +140,8 @@ class Reader {
         return quick;
     }
 
-    // The coefficients of a block but the first, written into `block` (65 places that hold 0) if they are KEPT.
+    // The coefficients of a block but the first, written into `block` (65 places that hold 0) if they are KEPT. It is
+    // sound if it is full, at position 64, or if its end brings it beyond BLOCK_END.
     template <bool KEPT>
     __attribute__((noinline)) void coefficients(const Table& table, int16_t* block) {
         Reader reader = *this, before = reader;  // copies, which stay in registers
@@ -171,7 +170,7 @@ class Reader {
                 *this = reader, left -= k & 255;
                 return;
             }
-            // Unknown, or the second symbol is of the next block: one symbol alone.
+            // Unknown, or the second symbol may be of the next block: one symbol alone.
             reader.bits = before.bits, reader.left -= k_before & 255;
             const Symbol found = reader.symbol(table, true);
             int place = (k_before >> 8) + found.zeros;
@@ -206,6 +205,6 @@ class Reader {
         drop(length);
         const int value = size ? extended(bits >> (64 - size), size) : 0;
         drop(size);
-        return {int16_t(value), Table::zeros(symbol, ac), 0};
+        return {int16_t(value), zeros_of(symbol, ac), 0};
     }
 };

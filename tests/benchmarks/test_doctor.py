@@ -10,6 +10,8 @@ import torch
 from benchmarks import doctor, doctor_ranks, tracking
 from benchmarks.config import resolve_settings
 from benchmarks.strict import load_claim
+from datamodules import crops
+from datamodules.example_data import PREFETCHED
 from lightning_modules import flat
 from tests.benchmarks.ended import finish
 from tests.conftest import ROOT
@@ -91,15 +93,28 @@ def test_little_room(monkeypatch):
     assert doctor._open_files().verdict == "ok"
 
 
-@pytest.mark.parametrize(("total", "verdict"), [(2e9, "note"), (16e9, "ok")])
+@pytest.mark.parametrize(("total", "verdict"), [(2e9, "note"), (24e9, "ok")])
 def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeypatch, total, verdict):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(total, 0, total))
     found = doctor._shared_memory()
     assert found.verdict == verdict
-    assert ("on one to twelve GPUs ImageNet's loaders fill 12 GB" in found.words) == (verdict == "note")
+    assert ("on one to eight GPUs ImageNet's loaders fill 20 GB" in found.words) == (verdict == "note")
     data = resolve_settings("imagenet", "full", None, {})["data"]["init_args"]
-    step = data["global_batch_size"] * 3 * data["largest"] ** 2
-    assert 2 * data["workers"] * step < doctor.SHARED < (2 * data["workers"] + 4) * step
+    training = data["global_batch_size"] * 3 * data["largest"] ** 2
+    testing = 8 * data["evaluation_batch_size"] * 3 * data["crop"] ** 2
+    held = PREFETCHED * data["workers"] * (training + testing)
+    assert held < doctor.SHARED < 1.1 * held
+
+
+@pytest.mark.parametrize("without", [True, False])
+def test_what_makes_the_crops(without, monkeypatch):
+    if not without and crops.compiled() is None:
+        pytest.skip("no C++ compiler, or no AVX2")
+    if without:
+        monkeypatch.setattr(crops, "compiled", lambda: None)
+    found = doctor._crops("imagenet")
+    assert found.verdict == ("note" if without else "ok")
+    assert ("at half the speed" in found.words) == without
 
 
 def which_of(found):
