@@ -214,7 +214,7 @@ def _crops(name: str) -> Finding:
     return Finding(
         "note",
         name,
-        f"crops are made by {decoder()} and torch, at half the speed: no C++ compiler is there that works (`apt "
+        f"crops are made by {decoder()} and torch, at 0.6 of the speed: no C++ compiler is there that works (`apt "
         "install g++` on Debian and Ubuntu, or name one in CXX), or the processor has no AVX2",
     )
 

@@ -114,7 +114,7 @@ def test_what_makes_the_crops(without, monkeypatch):
         monkeypatch.setattr(crops, "compiled", lambda: None)
     found = doctor._crops("imagenet")
     assert found.verdict == ("note" if without else "ok")
-    assert ("at half the speed" in found.words) == without
+    assert ("at 0.6 of the speed" in found.words) == without
 
 
 def which_of(found):
