@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from datamodules.batch_memory import BatchMemory
+from tests.datamodules.test_imagenet import data
 
 SHAPE = (400, 500)
 WHOLE = [[number] for number in range(60)]
@@ -85,3 +86,16 @@ def test_an_empty_batch_has_memory_too():
             return self.memory.take(0, 8, 8, 3)
 
     assert next(iter(DataLoader(Empty(2), batch_size=None, num_workers=1))).shape == (0, 8, 8, 3)
+
+
+@pytest.mark.parametrize("loader_of", ["train_dataloader", "val_dataloader"])
+def test_images_arrive_whole_where_their_batches_are_pinned(loader_of, small_tree, monkeypatch, pinned):
+    plain = list(getattr(data(small_tree), loader_of)())
+    made = data(small_tree, workers=2)
+    monkeypatch.setattr(type(made), "on_gpu", True)
+    batches = getattr(made, loader_of)()
+    assert len(made.memory().kept) == batches.prefetch_factor
+    for _ in range(2 if loader_of == "val_dataloader" else 1):
+        for expected, found in zip(plain, batches, strict=True):
+            assert torch.equal(found["index"], expected["index"])
+            assert torch.equal(found["image"], expected["image"])
