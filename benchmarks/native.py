@@ -1,19 +1,23 @@
 """C++ of this suite, compiled where and when it runs, for this very processor."""
 
+import shlex
 from collections.abc import Sequence
 from ctypes import CDLL
 from pathlib import Path
-from subprocess import run
+from subprocess import DEVNULL, TimeoutExpired, run
 from tempfile import TemporaryDirectory
 
 from benchmarks.errors import UserError
+
+PATIENCE = 120
+"""Seconds; a compiler takes one or two."""
 
 
 def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:
     """A shared library, loaded before its file goes, so that nothing stays that another processor could trip over.
 
     Args:
-        compiler: of C++, GCC or Clang.
+        compiler: of C++, GCC or Clang, as a shell would be told: perhaps with flags of its own.
         source: the one file that it is given.
         flags: besides those that make a library for this processor.
 
@@ -23,11 +27,8 @@ def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, source.stem).with_suffix(".so")
         always = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
-        command = [compiler, *always, *flags, str(source), "-o", str(path)]
-        done = run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            said = done.stderr.splitlines()
-            why = next((line for line in said if "error" in line), f"it ends with {done.returncode}")
+        why = _failure(compiler, [*always, *flags, str(source), "-o", str(path)], Path(folder, "said"))
+        if why is not None:
             raise UserError(
                 f"{compiler} does not compile {source.name}: {why}. Name another C++ compiler (GCC or Clang) in CXX."
             )
@@ -35,3 +36,19 @@ def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:
             return CDLL(str(path))
         except OSError as error:
             raise UserError(f"{error}. Name a folder that code can be loaded from in TMPDIR.") from None
+
+
+def _failure(compiler: str, arguments: Sequence[str], said: Path) -> str | None:
+    """Runs a compiler; why it made nothing. What it says goes into a file: a pipe would outlive it in its children."""
+    try:
+        with said.open("wb") as file:
+            command = [*shlex.split(compiler), *arguments]
+            done = run(command, check=False, stdin=DEVNULL, stdout=file, stderr=file, timeout=PATIENCE)
+    except (OSError, ValueError) as error:  # not there, or quotation marks that do not end
+        return str(error)
+    except TimeoutExpired:
+        return f"it takes longer than {PATIENCE} seconds"
+    if not done.returncode:
+        return None
+    lines = said.read_text(errors="replace").splitlines()
+    return next((line for line in lines if "error" in line), f"it ends with {done.returncode}")

@@ -48,14 +48,14 @@ def _drawn(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> bool:
 @cache
 def compiled() -> CDLL | None:
     """The C++, which takes a second; None without a C++ compiler or on a processor without AVX2."""
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if not compiler:
+    compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++")), None)
+    if compiler is None:
         return None
     try:
         native = library(compiler, SOURCE, ["-fwrapv"])
-    except (UserError, OSError):
+        native.crop.argtypes = [c_char_p, c_int64, *[c_int] * 7, c_void_p]
+    except (UserError, AttributeError):  # it does not compile, or not this
         return None
-    native.crop.argtypes = [c_char_p, c_int64, *[c_int] * 7, c_void_p]
     return native
 
 

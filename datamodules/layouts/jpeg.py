@@ -53,7 +53,7 @@ class Encoded:
         try:
             height, width, self.colours, self.subsampling = simplejpeg.decode_jpeg_header(data)
             self.size = (int(width), int(height))
-        except (ValueError, IndexError):  # no JPEG, nothing at all
+        except (ValueError, IndexError, KeyError):  # no JPEG, nothing at all, subsampling that simplejpeg does not know
             self.colours, self.size = "", decode(data, where).size
 
     @property

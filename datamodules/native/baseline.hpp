@@ -52,7 +52,7 @@ class Baseline {
     }
 
   private:
-    static constexpr int SPARE = 64;      // bytes that may be read behind the last pixel
+    static constexpr int SPARE = 64;      // bytes that may be read before the first pixel, or behind the last
     static constexpr int PADDING = 4096;  // bytes; more than a unit has
 
     int byte() {
@@ -155,8 +155,9 @@ class Baseline {
             c.stride = 8 * (c.blocks.right - c.blocks.left);
             size += c.stride * 8 * (c.blocks.bottom - c.blocks.top);
         }
-        if (int64_t(planes.size()) < size + SPARE) planes.resize(size + SPARE);
-        uint8_t* plane = planes.data();
+        demand(size <= 256 * (end - at));  // a block has two bits at least
+        if (int64_t(planes.size()) < size + 2 * SPARE) planes.resize(size + 2 * SPARE);
+        uint8_t* plane = planes.data() + SPARE;
         for (Component& c : here()) {
             c.plane = plane;
             plane += c.stride * 8 * (c.blocks.bottom - c.blocks.top);
@@ -177,8 +178,11 @@ class Baseline {
                 *to++ = 0xFF;
                 continue;
             }
+            const int due = 0xD0 | (ends.size() & 7);
             ends.push_back(to - codes.data());
-            if (!restart || (next[1] & 0xF8) != 0xD0) break;
+            if (restart && next[1] == due) continue;
+            demand(next[1] == 0xD9);  // the image's end: libjpeg might stumble over anything else
+            break;
         }
         std::memset(to, 0, PADDING);
     }

@@ -1,6 +1,6 @@
 // A box of a JPEG, scaled, and mirrored or not, in one pass: datamodules/crops.py.
 
-#include <new>
+#include <exception>
 
 #include "colours.hpp"
 #include "scaling.hpp"
@@ -11,7 +11,7 @@ class Crops {
   public:
     // Writes [rows, columns, 3].
     void crop(const uint8_t* data, int64_t size, const Area& box, int rows, int columns, bool mirrored, uint8_t* out) {
-        demand(rows > 0 && columns > 0);
+        demand(rows > 0 && columns > 0 && rows < 65536 && columns < 65536);
         image.decode(data, size, box);
         width = box.right - box.left, height = box.bottom - box.top;
         wide = padded(width), narrow = padded(columns);
@@ -91,7 +91,7 @@ extern "C" int crop(const uint8_t* data, int64_t size, int top, int left, int he
         crops.crop(data, size, {top, left, top + height, left + width}, rows, columns, mirrored, out);
     } catch (const Refused&) {
         return 1;
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {
         return 1;
     }
     return 0;

@@ -2,7 +2,9 @@
 
 import io
 import os
+import resource
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image, ImageFile
 from torch.nn.functional import interpolate
 from torchvision.transforms import functional as transforms
 
+from benchmarks import native as native_library
 from benchmarks.errors import UserError
 from datamodules import crops
 from datamodules.layouts.jpeg import Encoded
@@ -135,6 +138,56 @@ def test_of_broken_files_nothing_is_read_that_pillow_reads_otherwise():
     assert read > 300
 
 
+def patched(data, after, offset, value):
+    """A file with some bytes changed, `offset` behind where `after` is found first."""
+    place = data.index(after) + offset
+    return data[:place] + value + data[place + len(value) :]
+
+
+ODD = {
+    "restart markers out of turn": patched(FORMS["restart markers"], b"\xff\xd3", 0, b"\xff\xd5"),
+    "restart markers, all the first": FORMS["restart markers"].replace(b"\xff\xd3", b"\xff\xd0"),
+    "tables behind the codes": FORMS["420"][:-2] + b"\xff\xc4\x00\x05\x00\xff\xff" + b"\xff\xd9",
+    "a frame behind the codes": FORMS["420"][:-2] + b"\xff\xc0\x00\x04\x00\x00" + b"\xff\xd9",
+    "a beginning behind the codes": FORMS["420"][:-2] + b"\xff\xd8" + b"\xff\xd9",
+    "extended": patched(FORMS["420"], b"\xff\xc0", 0, b"\xff\xc1"),
+    "12 bits": patched(FORMS["420"], b"\xff\xc0", 4, b"\x0c"),
+    "chrominance twice as fine": patched(FORMS["420"], b"\xff\xc0", 14, b"\x22"),
+    "a scan of another component": patched(FORMS["420"], b"\xff\xda", 5, b"\x07"),
+    "a scan from the second coefficient on": patched(FORMS["420"], b"\xff\xda", 11, b"\x01"),
+    "a scan of ten coefficients": patched(FORMS["420"], b"\xff\xda", 12, b"\x0a"),
+    "a scan of lower bits": patched(FORMS["420"], b"\xff\xda", 13, b"\x01"),
+    "a code of ones": patched(FORMS["420"], b"\xff\xc4", 5, bytes([0, 0, 4, 8, 0, 0, 0, 0, 0])),
+    "no Huffman tables": FORMS["420"].replace(b"\xff\xc4", b"\xff\xec"),
+    "no quantization": FORMS["420"].replace(b"\xff\xdb", b"\xff\xec"),
+}
+
+
+@needs_native
+@pytest.mark.parametrize("oddity", ODD)
+def test_what_is_odd_is_left_to_libjpeg(oddity):
+    box = (0, 0, 157, 203)
+    assert native(FORMS["420"], box, (8, 8)) is not None  # whose tables must not stay
+    image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    assert crops.compiled().crop(ODD[oddity], len(ODD[oddity]), *box, 8, 8, 0, image.data_ptr()) == 1
+
+
+@needs_native
+def test_an_image_larger_than_its_codes_can_fill_takes_no_memory():
+    data = patched(saved(size=(64, 64)), b"\xff\xc0", 5, b"\x75\x30\x75\x30")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert crops.compiled().crop(data, len(data), 0, 0, 30000, 30000, 8, 8, 0, None) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+@needs_native
+def test_codes_that_only_differ_in_length_are_not_those_of_the_file_before():
+    box = (0, 0, 157, 203)
+    other = patched(FORMS["420"], b"\xff\xc4", 5, bytes([0, 1, 4, 2, 1, 1, 1, 1, 1]))
+    before, found = native(FORMS["420"], box, (157, 203)), native(other, box, (157, 203))
+    assert found is None or not np.array_equal(found, before)
+
+
 @needs_native
 @pytest.mark.parametrize(
     "box", [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 158, 5), (0, 199, 5, 5), (0, 0, 0, 5), (9, 9, 5, 0)]
@@ -150,16 +203,41 @@ def test_a_file_cut_off_is_named(share, way):
         drawn(data[: int(share * len(data))], (0, 0, 20, 20), (8, 8))
 
 
-@pytest.mark.parametrize("compiler", ["/nowhere/c++", "false"])
+@pytest.mark.parametrize("compiler", ["/nowhere/c++", "false", "true", 'g++ "', "cat"])
 def test_without_a_compiler_that_works_libraries_draw(compiler, monkeypatch):
     monkeypatch.setenv("CXX", compiler)
     assert crops.compiled.__wrapped__() is None
+
+
+@pytest.mark.parametrize(
+    ("does", "patience", "works"), [("""printf '\\374' >&2; exec g++ "$@" """, 120, True), ("sleep 1000", 2, False)]
+)
+def test_a_compiler_may_say_anything_and_has_two_minutes(does, patience, works, monkeypatch, tmp_path):
+    if crops.compiled() is None:
+        pytest.skip("no C++ compiler, or no AVX2")
+    wrapper = tmp_path / "c++"
+    wrapper.write_text(f"#!/bin/sh\n{does}\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{wrapper} -m64")
+    monkeypatch.setattr(native_library, "PATIENCE", patience)
+    began = time.monotonic()
+    assert (crops.compiled.__wrapped__() is not None) == works
+    assert time.monotonic() - began < 60
 
 
 def test_without_any_compiler_libraries_draw(monkeypatch, tmp_path):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert crops.compiled.__wrapped__() is None
+
+
+def long_codes():
+    """A file that ends where a unit begins, whose bits, were they all 0, would be half a kilobyte long."""
+    data = FORMS["420"]
+    tables = [(0x00, 11), (0x10, 10), (0x01, 11), (0x11, 10)]
+    codes = [b"\xff\xc4\x00\x14" + bytes([which, 1, *[0] * 15, symbol]) for which, symbol in tables]
+    scan = data.index(b"\xff\xda")
+    return data[: data.index(b"\xff\xc4")] + b"".join(codes) + data[scan : scan + 14] + b"\x00\xff\xd9"
 
 
 @needs_native
@@ -184,6 +262,7 @@ def test_broken_files_touch_no_memory_that_is_not_theirs(tmp_path):
     subprocess.run(command, check=True)
     for form, data in FORMS.items():
         (tmp_path / f"{form}.jpg").write_bytes(data)
+    (tmp_path / "long codes.jpg").write_bytes(long_codes())
     files = [str(file) for file in sorted(tmp_path.glob("*.jpg"))]
     done = subprocess.run([program, "6000", *files], check=True, capture_output=True, text=True)
     assert int(done.stdout) > 5000
