@@ -30,11 +30,15 @@ class BatchMemory:
         return torch.empty(0, dtype=torch.uint8).set_(self._storage(size))[:size].view(shape)
 
     def _storage(self, size: int) -> torch.UntypedStorage:
-        place, self.taken = self.taken % max(1, len(self.kept)), self.taken + 1
-        known = self.kept[place] if self.kept else None
-        if known is not None and known.nbytes() >= size:
-            return known
-        made: torch.UntypedStorage = torch.UntypedStorage._new_shared(max(1, size))
-        if self.kept:
-            self.kept[place] = made
-        return made
+        if not self.kept:
+            return _shared(size)
+        place, self.taken = self.taken % len(self.kept), self.taken + 1
+        storage = self.kept[place]
+        if storage is None or storage.nbytes() < size:
+            storage = self.kept[place] = _shared(size)
+        return storage
+
+
+def _shared(size: int) -> torch.UntypedStorage:
+    made: torch.UntypedStorage = torch.UntypedStorage._new_shared(max(1, size))
+    return made

@@ -61,9 +61,9 @@ def compiled() -> CDLL | None:
 
 def decoder() -> str:
     """What decodes here, to tell a user."""
-    turbojpeg = jpeg.turbojpeg()
     if compiled() is not None:
         return "C++ compiled for this processor"
+    turbojpeg = jpeg.turbojpeg()
     return "simplejpeg" if turbojpeg is None else Path(turbojpeg._name).name
 
 

@@ -1,4 +1,4 @@
-"""Boxes of encoded images, decoded as fast as can be: all pixels are Pillow's, whichever library decodes them.
+"""Boxes of encoded images, decoded as fast as libraries can: all pixels are Pillow's, whichever library decodes them.
 
 A TurboJPEG 3 library computes no pixels but the box's, and reads on no further than its last row; simplejpeg, which is
 installed with this suite, decodes the image.

@@ -156,7 +156,7 @@ class Baseline {
             size += c.stride * 8 * (c.blocks.bottom - c.blocks.top);
         }
         demand(size <= 256 * (end - at));  // a block has two bits at least
-        if (int64_t(planes.size()) < size + 2 * SPARE) planes.resize(size + 2 * SPARE);
+        grow(planes, size + 2 * SPARE);
         uint8_t* plane = planes.data() + SPARE;
         for (Component& c : here()) {
             c.plane = plane;
@@ -166,7 +166,7 @@ class Baseline {
 
     // The codes without zeros that were stuffed behind 255, and where in them the parts end that restart markers make.
     void unstuff() {
-        if (int64_t(codes.size()) < end - at + PADDING) codes.resize(end - at + PADDING);
+        grow(codes, end - at + PADDING);
         uint8_t* to = codes.data();
         ends.clear();
         for (;;) {

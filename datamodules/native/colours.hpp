@@ -77,9 +77,7 @@ class Colours {
         }
     }
 
-    static __m256i words(const uint8_t* at) {
-        return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-    }
+    static __m256i words(const uint8_t* at) { return _mm256_cvtepu8_epi16(bytes(at)); }
     static __m256i shorts(const int16_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
     static __m256i tripled(__m256i a) { return _mm256_add_epi16(a, _mm256_add_epi16(a, a)); }
     template <int SHIFT, int HALF>
@@ -87,9 +85,7 @@ class Colours {
         return _mm256_srli_epi16(_mm256_add_epi16(a, _mm256_set1_epi16(HALF)), SHIFT);
     }
     static void put(uint8_t* to, __m256i a, __m256i b, __m256i c) {
-        const __m256i sum = _mm256_add_epi16(a, _mm256_add_epi16(b, c));
-        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+        keep(to, as_bytes(_mm256_add_epi16(a, _mm256_add_epi16(b, c))));
     }
 
     const Baseline& image;

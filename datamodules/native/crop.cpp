@@ -1,7 +1,5 @@
 // A box of a JPEG, scaled, and mirrored or not, in one pass: datamodules/crops.py.
 
-#include <exception>
-
 #include "colours.hpp"
 #include "scaling.hpp"
 
@@ -23,10 +21,6 @@ class Crops {
     }
 
   private:
-    static void grow(std::vector<uint8_t>& bytes, int64_t size) {
-        if (int64_t(bytes.size()) < size) bytes.resize(size);
-    }
-
     // 16 rows at a time lie side by side, so that one weight is for all of them.
     void along_rows(int columns, bool mirrored) {
         const Filter filter(width, columns);
@@ -89,9 +83,7 @@ extern "C" int crop(const uint8_t* data, int64_t size, int top, int left, int he
     static thread_local Crops crops;
     try {
         crops.crop(data, size, {top, left, top + height, left + width}, rows, columns, mirrored, out);
-    } catch (const Refused&) {
-        return 1;
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // refused, or no memory
         return 1;
     }
     return 0;

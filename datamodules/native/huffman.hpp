@@ -7,8 +7,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <exception>
 
-struct Refused {};
+struct Refused : std::exception {};
 
 inline void demand(bool sound) {
     if (!sound) throw Refused{};

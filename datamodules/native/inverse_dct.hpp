@@ -2,13 +2,7 @@
 
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstdint>
-
-#ifndef __AVX2__
-#error "the processor has no AVX2"
-#endif
+#include "bytes.hpp"
 
 typedef int Row __attribute__((vector_size(32), may_alias));  // 8 coefficients or pixels
 

@@ -8,10 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "inverse_dct.hpp"
-
-inline __m128i bytes(const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
-inline void keep(uint8_t* at, __m128i bytes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(at), bytes); }
+#include "bytes.hpp"
 
 // Which inputs an output is made of, and by what weights (pytorch:aten/src/ATen/native/cpu/UpSampleKernel.cpp,
 // HelperInterpBase::_compute_indices_int16_weights_aa). Every output takes an even number, the same, some of them
@@ -20,11 +17,11 @@ class Filter {
   public:
     Filter(int inputs, int outputs) : first(outputs) {
         const double scale = double(inputs) / outputs, support = std::max(scale, 1.0);
+        const auto centre = [=](int i) { return scale * (i + 0.5); };
         std::vector<int> count(outputs);
         for (int i = 0; i < outputs; i++) {
-            const double centre = scale * (i + 0.5);
-            first[i] = std::max(int64_t(centre - support + 0.5), int64_t(0));
-            count[i] = std::min(int64_t(centre + support + 0.5), int64_t(inputs)) - first[i];
+            first[i] = std::max(int64_t(centre(i) - support + 0.5), int64_t(0));
+            count[i] = std::min(int64_t(centre(i) + support + 0.5), int64_t(inputs)) - first[i];
             taps = std::max(taps, (count[i] + 1) / 2 * 2);
         }
         std::vector<double> exact(outputs * taps);
@@ -33,7 +30,7 @@ class Filter {
             const int shift = std::clamp(first[i] + taps - inputs, 0, first[i]);
             double *weight = &exact[i * taps + shift], total = 0;
             for (int j = 0; j < count[i]; j++) {
-                const double distance = (j + first[i] - scale * (i + 0.5) + 0.5) * (1 / support);
+                const double distance = (j + first[i] - centre(i) + 0.5) * (1 / support);
                 total += weight[j] = std::max(1 - std::abs(distance), 0.0);
             }
             for (int j = 0; j < count[i]; j++) largest = std::max(largest, weight[j] /= total);
@@ -59,8 +56,7 @@ class Filter {
         }
         const __m128i places = _mm_cvtsi32_si128(bits);
         const __m256i words = _mm256_packs_epi32(_mm256_sra_epi32(left, places), _mm256_sra_epi32(right, places));
-        const __m256i found = _mm256_permute4x64_epi64(words, 0b11011000);
-        return _mm_packus_epi16(_mm256_castsi256_si128(found), _mm256_extracti128_si256(found, 1));
+        return as_bytes(_mm256_permute4x64_epi64(words, 0b11011000));
     }
 
   private:
