@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,8 +53,14 @@ class BeamSearch:
         """Looks at the file before anything is recognised.
 
         Raises:
-            UserError: it can't be read, or is no ARPA file.
+            UserError: it can't be read, or is no ARPA file; the decoder is not installed.
         """
+        if find_spec("flashlight") is None:
+            python = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise UserError(
+                f"beam search needs the package flashlight-text, which has no wheel for Python {python}. Install with "
+                "`make PYTHON=python3.12 install` in a fresh clone; greedy search does without it."
+            )
         try:
             first = next((line for line in self._lines() if line), "")
         except (OSError, UnicodeDecodeError, EOFError) as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from importlib.util import find_spec
 
 import jiwer
 import pytest
@@ -18,6 +19,8 @@ SMALL = (
     f"--data.init_args.workers=0 --{NETWORK}.width=16 --{NETWORK}.channels=4 --{NETWORK}.num_lstms=1"
 )
 STEPS = 6  # an epoch
+
+needs_decoder = pytest.mark.skipif(find_spec("flashlight") is None, reason="flashlight-text has no wheel here")
 
 
 def command(tree, *extra, more=""):
@@ -147,6 +150,7 @@ def beam(path):
     return f"--args=--model.init_args.beam.language_model={path} --model.init_args.beam.width=20"
 
 
+@needs_decoder
 def test_beam_search_is_a_metric_of_its_own(workshop, trained, librispeech_tree, tmp_path):
     words = ["SEA", "TREE", "STONE"]
     model = arpa(tmp_path / "small.arpa", words)
@@ -240,6 +244,7 @@ def test_broken_data_end_a_run_before_it_begins(workshop, librispeech_tree, tmp_
     refused(workshop, *command(tree), message=message)
 
 
+@needs_decoder
 @pytest.mark.parametrize(
     ("content", "message"),
     [
