@@ -110,6 +110,14 @@ def request(name: str, options: Namespace, otherwise: tuple[Profile, str] | None
     )  # fmt: skip
 
 
+def part_of_all(options: Namespace, claim: Claim, data: str | None) -> Namespace:
+    """What of options that were given for all benchmarks concerns one, whose data lie there.
+
+    Robots, cars and games need none, and take one process, however many devices there are.
+    """
+    return Namespace(**vars(options) | {"data": data, "devices": options.devices if needs_data(claim) else None})
+
+
 def _profile(claim: Claim, options: Namespace, otherwise: tuple[Profile, str] | None) -> tuple[Profile, str]:
     if options.profile not in (None, "full", "mini"):
         raise UserError(f"PROFILE={options.profile} is unknown. It is full (the documented recipe) or mini.")

@@ -107,6 +107,7 @@ class Assembly:
         # Torch's first choice on an H100. It plans every new length anew, and its gradients under a mask are NaN at
         # some lengths (pytorch/pytorch#196678, since 2.11).
         torch.backends.cuda.enable_cudnn_sdp(False)
+        torch.backends.cudnn.allow_tf32 = False  # or convolutions and LSTMs of `32-true` would compute in ten bits
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:
@@ -153,6 +154,11 @@ class Assembly:
                 "a driver as new (`nvidia-smi` says which CUDA yours has). Update it, or go on without GPUs: "
                 'ARGS="--trainer.accelerator cpu".'
             )
+        if self.datamodule.one_process and self.processes > 1:
+            raise UserError(
+                f"DEVICES x NODES is {self.processes}, but a run of this benchmark is one process. Leave them out: its "
+                "seeds run side by side, as many as there are cores."
+            )
         there = torch.cuda.device_count() if self.on_gpu else len(os.sched_getaffinity(0))
         if not 1 <= self.devices <= there:
             kind = "GPU" if self.on_gpu else "CPU core"
@@ -164,11 +170,6 @@ class Assembly:
                     f"but for {', '.join(torch.cuda.get_arch_list())}. Take another GPU (CUDA_VISIBLE_DEVICES), or "
                     'none: ARGS="--trainer.accelerator cpu".'
                 )
-        if self.datamodule.one_process and self.processes > 1:
-            raise UserError(
-                f"DEVICES x NODES is {self.processes}, but a run of this benchmark is one process. Leave them out: its "
-                "seeds run side by side, as many as there are cores."
-            )
         launched = launched_processes()
         if launched not in (None, self.processes):
             raise UserError(

@@ -11,6 +11,7 @@ from benchmarks.arguments import (
     Request,
     known_benchmark,
     locate_data,
+    part_of_all,
     passed_on,
     positive,
     request,
@@ -56,12 +57,12 @@ def _one_of_all(name: str, options: argparse.Namespace) -> int:
 
 
 def _each(options: argparse.Namespace) -> Iterator[tuple[str, argparse.Namespace]]:
-    """Every benchmark whose data are there, or that needs none, with its own part of DATA."""
+    """Every benchmark whose data are there, or that needs none, with its own part of the options."""
     data = {} if options.data is None else roots(options.data, None, benchmarks())
     for name in benchmarks():
         claim = load_claim(name)
         if options.data is None or name in data or not needs_data(claim):
-            yield name, argparse.Namespace(**vars(options) | {"data": data.get(name)})
+            yield name, part_of_all(options, claim, data.get(name))
         else:
             print(f"{name}: skipped, there is no {Path(options.data) / claim.dataset}")
 
@@ -133,7 +134,7 @@ def _single(asked: Request, options: argparse.Namespace) -> tuple[str | None, in
 
 
 def _run(asked: Request, variant: str | None, seed: int, data: str | None, options: argparse.Namespace) -> int:
-    from benchmarks.plan import Order
+    from benchmarks.order import Order
     from benchmarks.rehearsal import rehearse
     from benchmarks.run import run
 
@@ -151,7 +152,7 @@ def steps(options: argparse.Namespace) -> int:
     if options.data is not None or asked.profile != "full" or not needs_data(asked.claim):
         raise UserError("steps measures full recipes without DATA, of what needs some; plan rehearses the others.")
 
-    from benchmarks.plan import Order
+    from benchmarks.order import Order
     from benchmarks.synthetic import measure_steps
 
     order = Order(asked.benchmark, asked.profile, variant, seed, None, asked.overrides)
@@ -230,7 +231,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """`plan`: a line a full run."""
-    from benchmarks.costs import plan
+    from benchmarks.plan import plan
 
     names = benchmarks() if options.benchmark is None else [known_benchmark(options.benchmark)]
     print(plan(options, names))

@@ -12,8 +12,8 @@ from benchmarks.claim import DEFAULT
 from benchmarks.config import leaves
 from benchmarks.errors import UserError
 from benchmarks.launch import start
+from benchmarks.order import Order, Plan, work_out
 from benchmarks.paths import record_file
-from benchmarks.plan import Order, Plan, work_out
 from benchmarks.processes import MISTAKE
 from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import Baseline

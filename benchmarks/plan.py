@@ -1,173 +1,207 @@
-"""An order worked out: which run it means, and the stages that the run is fitted in."""
+"""`plan`: what full runs will take on a machine, in hours, memory, disk and money. No torch here.
+
+A run whose data are here, or that needs none, is rehearsed: some real steps, some batches of validation and of testing.
+Of others some steps are taken on made-up input; or, where a GPU is named that is not here, there stands what somebody
+published of a like recipe, scaled to it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
-from typing import Any
+from subprocess import DEVNULL, PIPE
 
-from benchmarks.assembly import Assembly
-from benchmarks.claim import Claim
-from benchmarks.config import (
-    PROCESSES,
-    Settings,
-    config_hash,
-    machine_settings,
-    merge,
-    resolve_settings,
-    set_where,
-    stages,
-)
+from benchmarks.arguments import Request, locate_data, part_of_all, passed_on, request, roots, seeds
 from benchmarks.errors import UserError
-from benchmarks.measure import HeldOut, held_out
-from benchmarks.paths import run_folder
-from benchmarks.runs import base_of, choose_run, recorded, require_same_data
-from benchmarks.schema import Profile, Record
-from benchmarks.strict import load_claim
+from benchmarks.forecast import Forecast, load_forecasts
+from benchmarks.launch import start
+from benchmarks.modules import needs_data
+from benchmarks.runs import announce
+from benchmarks.speeds import load_speeds
+from benchmarks.strict import load_claim, load_published
+from results.collect import records_of, trained_row
+from results.render import table
+
+# Dense products of 16 bits, 1e12 a second, by NVIDIA's data sheets; no training reaches them, hence only their ratio.
+PEAKS = {"V100": 125, "A100": 312, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250}
+COLUMNS = ("run", "steps", "time a seed", "seeds", "GPU-hours of all", "memory", "disk", "cost", "by")
+SECONDS_AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the user asked for: one variant and one seed of a benchmark."""
+class Machine:
+    """Where it is to run: on GPUs of a kind, None where they are this machine's, at a price an hour of one."""
 
-    benchmark: str
-    profile: Profile
-    variant: str | None
-    seed: int
-    data: str | None  # the root of the data; None where the benchmark needs none
-    overrides: Settings
-    fresh: bool = False
+    gpu: str | None
+    price: float | None
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What one Trainer fits: a whole run, or a part of it, whose weights the next part begins with."""
+class Cost:
+    """Of one variant; None where nobody knows. Hours are of one seed on all devices together, GiB of disk too."""
 
-    name: str  # empty where it is a whole run
-    assembly: Assembly
-    folder: Path
-    tested: bool  # after it has been fitted, as the last one is
-
-    @property
-    def prefix(self) -> str:
-        """How keys begin that are of this stage, in what is known of the whole run."""
-        return "" if self.tested else f"{self.name}/"
+    hours: float | None
+    by: str
+    devices: int = 1
+    on_gpu: bool = True
+    steps: int | None = None
+    memory: float | None = None
+    disk: float | None = None
 
 
-@dataclass(frozen=True)
-class Plan:
-    """An order worked out: what is assembled, stage by stage, and where it goes."""
-
-    order: Order
-    claim: Claim
-    settings: Settings
-    assemblies: dict[str, Assembly]  # of each stage; the last one is tested
-    config_hash: str
-    run_id: str
-    folder: Path
-
-    @property
-    def earlier(self) -> tuple[Stage, ...]:
-        """The stages before the last."""
-        return tuple(Stage(name, each, self.folder / name, False) for name, each in [*self.assemblies.items()][:-1])
-
-    @property
-    def last(self) -> Stage:
-        """The stage that is tested, in the folder of the run itself."""
-        name, assembly = [*self.assemblies.items()][-1]
-        return Stage(name, assembly, self.folder, True)
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """All, in order."""
-        return (*self.earlier, self.last)
-
-    @cached_property
-    def tests(self) -> tuple[HeldOut, ...]:
-        """What the run is tested on; read once, as annotations and transcripts may be long."""
-        return held_out(self.claim, self.order.variant, self.order.data)
-
-    def data(self) -> dict[str, Any]:
-        """What the data of all stages are, which are opened for that as training opens them.
-
-        Raises:
-            UserError: data are missing or malformed.
-        """
-        found: dict[str, Any] = {}
-        for stage in self.stages:
-            stage.assembly.datamodule.setup("fit")
-            found |= {stage.prefix + key: value for key, value in stage.assembly.datamodule.fingerprint.items()}
-        return found
-
-    def require_data_of(self, record: Record, otherwise: str) -> None:
-        """Looks whether a record of this plan was made of the data that DATA holds now.
-
-        Args:
-            record: maybe of a version that did not write down what its data were.
-            otherwise: what to do where the data are meant to be others.
-
-        Raises:
-            UserError: it was not, or data are missing or malformed.
-        """
-        if self.order.data is not None and record.data:
-            require_same_data(f"the record of {record.run_id} was made", record.data, recorded(self.data()), otherwise)
-
-    def identity(self, stage: Stage) -> dict[str, Any]:
-        """What a checkpoint of a stage says of its run: enough to build it again."""
-        order = self.order
-        return {
-            "benchmark": order.benchmark, "profile": order.profile, "variant": order.variant, "seed": order.seed,
-            "settings": self.settings, "config_hash": self.config_hash, "run_id": self.run_id,
-            "stage": None if stage.tested else stage.name,
-        }  # fmt: skip
-
-    def name_of(self, stage: Stage) -> str:
-        """As a user reads it: the run's id, and what is below its folder."""
-        return stage.folder.relative_to(run_folder(self.order.benchmark, "")).as_posix()
-
-    def together(self, of_stages: list[Settings]) -> Settings:
-        """What is known of each stage as one, as `config.yaml` and the record have it."""
-        return {"stages": dict(zip(self.assemblies, of_stages, strict=True))} if self.earlier else of_stages[0]
-
-
-def work_out(order: Order) -> Plan:
-    """Parses the configuration and finds the run that it means.
+def plan(options: Namespace, names: list[str]) -> str:
+    """The plan as a table, a line a variant.
 
     Raises:
-        UserError: the configuration is not valid.
+        UserError: an option is wrong.
     """
-    settings = resolve_settings(order.benchmark, order.profile, order.variant, order.overrides)
-    machine = machine_settings(order.seed, order.data)
+    machine = _machine(options)
+    data = {} if options.data is None else roots(options.data, options.benchmark, names)
+    lines: list[Sequence[str]] = [COLUMNS]
+    for name in names:
+        given = part_of_all(options, load_claim(name), data.get(name))
+        asked = request(name, given, ("full", "because a plan is of full runs"))
+        count = len(seeds(options.seeds, asked.claim, asked.profile))
+        costs = {variant: _cost(asked, variant, machine, given) for variant in asked.variants}
+        lines += [_cells(asked, variant, cost, machine, count) for variant, cost in costs.items()]
+    return table(lines)
+
+
+def _machine(options: Namespace) -> Machine:
+    if options.gpu is not None and options.gpu not in PEAKS:
+        raise UserError(f"GPU={options.gpu} is not known. Known: {', '.join(PEAKS)}; leave it out for this machine's.")
+    return Machine(options.gpu, None if options.price is None else _price(options.price))
+
+
+def _price(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < inf:
+            return float(text)
+    raise UserError(f"PRICE={text} is no price of an hour of a GPU.")
+
+
+def _devices(asked: Request) -> int:
+    devices = asked.overrides.get("trainer", {}).get("devices", 1)
+    if not isinstance(devices, int) or devices < 1:
+        raise UserError(
+            f"DEVICES is {devices}; of GPUs that are not here a plan needs their number, such as DEVICES=8."
+        )
+    return devices
+
+
+def _cost(asked: Request, variant: str | None, machine: Machine, options: Namespace) -> Cost:
+    unread = asked.data is None and needs_data(asked.claim) and asked.profile == "full"
+    if unread and machine.gpu is not None:
+        return _published(asked, variant, machine.gpu)
     try:
-        assemblies = {name: Assembly(merge(each, machine)) for name, each in stages(settings).items()}
-        _require_one_beginning(assemblies)
-        _require_one_machine(assemblies)
+        data = None if unread else locate_data(asked, training=True)
     except UserError as error:
-        where = set_where(order.benchmark, order.profile, order.variant, order.overrides, str(error))
-        raise UserError(f"{str(error).rstrip('.')}. {where}") from None
-    hashed = config_hash(settings, [each.resolved for each in assemblies.values()])
-    base = base_of(order.profile, order.variant, order.seed, hashed)
-    run_id = choose_run(order.benchmark, base, order.fresh)
-    folder = run_folder(order.benchmark, run_id)
-    claim = load_claim(order.benchmark).within(order.profile)
-    return Plan(order, claim, settings, assemblies, hashed, run_id, folder)
+        if options.benchmark is not None:
+            raise
+        return Cost(None, str(error).splitlines()[0])  # one of many, whose data cost the others no line
+    found = _forecasts("steps" if unread else "run", asked, variant, data, options)
+    if isinstance(found, str):
+        return _otherwise(asked, variant, f"could not be rehearsed: {found}", unread)
+    return _measured(found, _made_up(asked, found) if unread else "measured here")
 
 
-def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:
-    """Refuses first weights for a stage that begins with those of the stage before it."""
-    for name, assembly in [*assemblies.items()][1:]:
-        if assembly.module.init_from is not None:
-            raise UserError(
-                f"stages.{name}.model.init_args.init_from is set, but the stage begins with the weights of the one "
-                "before it. Leave it out, or set the stages before it to null."
-            )
+def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> Cost:
+    """Where nothing could be measured: by what others published, if the run is one of theirs."""
+    with suppress(UserError):
+        others = _published(asked, variant, None)
+        if unread and others.hours is not None:
+            return replace(others, by=f"{why}; {others.by}")
+    return Cost(None, why)
 
 
-def _require_one_machine(assemblies: dict[str, Assembly]) -> None:
-    """Refuses stages that would be fitted by other processes than those that the first one starts."""
-    for key in PROCESSES:
-        values = {name: assembly.resolved["trainer"][key] for name, assembly in assemblies.items()}
-        if len({str(value) for value in values.values()}) > 1:
-            told = ", ".join(f"{value} in {name}" for name, value in values.items())
-            raise UserError(f"trainer.{key} is {told}; all stages of a run have the same. Set it for none by itself.")
+def _forecasts(
+    command: str, asked: Request, variant: str | None, data: str | None, options: Namespace
+) -> tuple[Forecast, ...] | str:  # fmt: skip
+    """Of the stages, by a process of its own; or why there are none."""
+    announce(f"{asked.benchmark}{f' {variant}' if variant else ''}: rehearsing")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "forecast.json"
+        rehearsal = Namespace(**{**vars(options), "rehearse": command == "run", "fresh": False})
+        seed = seeds(None, asked.claim, asked.profile)[0]
+        given = (*passed_on(rehearsal, asked, variant, data), f"--seeds={seed}", f"--forecast={path}")
+        child = start((command, asked.benchmark, *given), stdout=DEVNULL, stderr=PIPE)
+        _, told = child.communicate()
+        if child.returncode == 0 and path.exists():
+            return load_forecasts(path)
+    why = told.decode().strip().splitlines()[-1:] or ["too few steps an epoch"]
+    return why[0].removeprefix("error: ")
+
+
+def _measured(stages: tuple[Forecast, ...], by: str) -> Cost:
+    hours = sum(stage.seconds for stage in stages) / SECONDS_AN_HOUR
+    steps, disk = sum(stage.steps for stage in stages), sum(stage.disk for stage in stages)
+    memory = max(stage.memory for stage in stages) if all(stage.parts == 1 for stage in stages) else None
+    return Cost(hours, by, stages[-1].processes, stages[-1].on_gpu, steps, memory, disk)
+
+
+def _made_up(asked: Request, stages: tuple[Forecast, ...]) -> str:
+    """How such a figure came about, and what it leaves out."""
+    told = "measured here on synthetic input of the largest sizes, training alone"
+    if any(stage.parts > 1 for stage in stages):
+        told += f", steps in {' and '.join(str(stage.parts) for stage in stages)} parts"
+    examples = round(sum(stage.speed.value * stage.training for stage in stages))
+    return "; ".join([told, *_fed(asked.benchmark, examples)])
+
+
+def _published(asked: Request, variant: str | None, gpu: str | None) -> Cost:
+    """By what others published; on their own GPU where none is named."""
+    found = next((each for each in load_published(asked.benchmark) if each.variant == variant), None)
+    if found is None:
+        return Cost(None, "nobody has published it: give DATA, or leave GPU out")
+    gpu, devices = gpu or found.gpu, _devices(asked)
+    hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
+    scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
+    by = f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}"
+    return Cost(hours / devices, "; ".join([by, *_fed(asked.benchmark, found.examples)]), devices)
+
+
+def _fed(benchmark: str, examples: int | None) -> Iterator[str]:
+    """How long the processor takes over the input, where that was measured: no GPU makes it shorter."""
+    speeds = load_speeds(benchmark)
+    if examples is not None and speeds is not None:
+        hours = examples / speeds.ours.speed[1] / SECONDS_AN_HOUR
+        machine = f"{speeds.ours.processes} processes on {speeds.cpu}, once it is in memory"
+        yield f"reading the input takes {_duration(hours)} with {machine}"
+
+
+def _cells(
+    asked: Request, variant: str | None, cost: Cost, machine: Machine, count: int
+) -> tuple[str, ...]:  # fmt: skip
+    """The line of a variant that `count` seeds are asked for."""
+    used = cost.hours * cost.devices * count if cost.on_gpu and cost.hours is not None else None
+    price = None if used is None or machine.price is None else used * machine.price
+    return (
+        asked.benchmark + (f" {variant}" if variant else ""), _told(cost.steps, "{:,}"), _duration(cost.hours),
+        str(count), _told(used, "{:.1f}"), _told(cost.memory, "{:.1f} GiB"),
+        _told(None if cost.disk is None else cost.disk * count, "{:.2f} GiB"), _told(price, "{:,.2f}"),
+        "; ".join([cost.by, *_needed(asked, variant)]),
+    )  # fmt: skip
+
+
+def _duration(hours: float | None) -> str:
+    return _told(hours, "{:.1f} h") if hours is None or hours >= 1 else f"{60 * hours:.1f} min"
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _needed(asked: Request, variant: str | None) -> Iterator[str]:
+    """How many seeds a verdict takes, by the spread between those that were run."""
+    records = records_of(asked.benchmark, "full") if asked.profile == "full" else []
+    for reading in asked.claim.testable:
+        row = trained_row(asked.benchmark, asked.claim, reading, records)
+        if reading.variant == variant and row.interval is not None:
+            count = row.interval.seeds
+            found = f"{reading.name} is {row.verdict}, {count} seed{'s' if count > 1 else ''} so far"
+            yield row.note if row.verdict == "inconclusive" else found

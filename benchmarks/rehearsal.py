@@ -23,8 +23,8 @@ from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.config import Settings, merge
 from benchmarks.evaluation import quiet
 from benchmarks.forecast import Forecast, write_forecasts
+from benchmarks.order import Order, Plan, Stage, work_out
 from benchmarks.paths import run_folder
-from benchmarks.plan import Order, Plan, Stage, work_out
 from benchmarks.processes import Stopped
 from benchmarks.runs import first_process
 from benchmarks.throughput import EvaluationMeter, ThroughputMeter, peak_memory

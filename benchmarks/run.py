@@ -24,8 +24,8 @@ from benchmarks.evaluation import (
 )
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
+from benchmarks.order import Order, Plan, work_out
 from benchmarks.paths import record_file, relative
-from benchmarks.plan import Order, Plan, work_out
 from benchmarks.runs import (
     FOLLOWED_RUN,
     Beginning,

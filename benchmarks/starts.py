@@ -29,7 +29,7 @@ SHOWN_WITHIN = 90.0  # seconds that a network file system may take to show what 
 
 
 class NotedStart(Callback):
-    """Writes down where a stage of a run trains, as soon as its Trainer has its processes and its network.
+    """Writes down where a stage of a run trains, as soon as it is settled, compilation too: before its first step.
 
     Args:
         folder: of the run.
@@ -39,7 +39,7 @@ class NotedStart(Callback):
     def __init__(self, folder: Path, assembly: Assembly) -> None:
         self.folder, self.assembly = folder, assembly
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Adds it to the states of earlier starts and stages, unless the last one was alike."""
         if not trainer.is_global_zero:
             return

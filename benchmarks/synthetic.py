@@ -22,7 +22,7 @@ from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet
 from benchmarks.forecast import Forecast, write_forecasts
 from benchmarks.modules import synthetic
-from benchmarks.plan import Order, Stage, work_out
+from benchmarks.order import Order, Stage, work_out
 from benchmarks.schema import Throughput
 from benchmarks.throughput import Stopwatch, peak_memory
 

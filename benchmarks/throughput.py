@@ -180,7 +180,10 @@ class Stopwatch(Callback):
 
 
 def peak_memory(on_gpu: bool) -> int:
-    """The most that this process has had, in bytes: of its GPU, or where it has none, of the machine."""
+    """The most that this process has had, in bytes: of its GPU, or where it has none, of the machine.
+
+    On a GPU it is what torch's allocator held, which is more than the tensors in it: with ever new shapes, gaps stay.
+    """
     if on_gpu:
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.max_memory_reserved()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -12,8 +12,8 @@ from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.curves import METRICS, Curves
 from benchmarks.evaluation import quiet, shards, test
 from benchmarks.measure import Scored, stored
+from benchmarks.order import Plan, Stage
 from benchmarks.paths import relative
-from benchmarks.plan import Plan, Stage
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
 from benchmarks.starts import NotedStart, SameStart

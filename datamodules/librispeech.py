@@ -184,7 +184,7 @@ class LibriSpeechData(SequenceData):
         return self.train.seconds
 
     @property
-    def step_utterances(self) -> float:
+    def step_targets(self) -> float:
         """Utterances of a step, on the average."""
         return len(self.lengths) / self.steps_per_epoch
 

@@ -28,13 +28,6 @@ def stepped(step: int, warm_up: int, start: float, drops: Sequence[float]) -> fl
     return float((start + (1 - start) * risen) * 0.1 ** sum(step >= drop for drop in drops))
 
 
-def warmed_cosine(step: int, warm_up: int, total: int) -> float:
-    """Share of the learning rate: a linear rise over `warm_up` steps, then half a cosine down to 0 at `total`."""
-    if step < warm_up:
-        return step / warm_up
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
-
-
 @dataclass(frozen=True)
 class InverseSquareRoot:
     """Share of the peak: a linear rise, then a fall by the root of the step (Vaswani et al. 2017, section 5.3).
@@ -99,7 +92,10 @@ class Cosine:
 
     def __call__(self, step: int, total: int) -> float:
         """At a step, from 0 on, of `total`."""
-        return warmed_cosine(step + 1, max(1, round(self.warm_up * total)), total + 1)
+        warm_up, risen = max(1, round(self.warm_up * total)), step + 1
+        if risen < warm_up:
+            return risen / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (risen - warm_up) / max(1, total + 1 - warm_up))))
 
 
 def at_every_step(optimizer: Optimizer, share: Callable[[int], float]) -> OptimizerLRScheduler:

@@ -48,8 +48,8 @@ class SpecAugment:
             self._masks(num_frames(count), np.random.default_rng(seed))
             for count, seed in zip(counts, random, strict=True)
         ]
-        bands, stretches = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*both, strict=True))
-        return bands, stretches
+        bands, stretches = (torch.from_numpy(np.stack(part)) for part in zip(*both, strict=True))
+        return bands.to(device, non_blocking=True), stretches.to(device, non_blocking=True)
 
     def _masks(self, frames: int, generator: np.random.Generator) -> tuple[Integers, Integers]:
         bands = _spans(self.frequency_masks, self.widest_band, len(MEANS), generator)

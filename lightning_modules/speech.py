@@ -1,7 +1,6 @@
 """Speech recognition: CTC over subwords, decoded greedily, scored by torchmetrics' word error rate.
 
-The recipe of a run is in its configuration: an optimizer, and a learning rate that rises linearly and falls by half a
-cosine, updated at every step (mlcommons/algorithmic-efficiency:algorithms/baselines/external_tuning).
+The recipe of a run is in its configuration: an optimizer, and a schedule of its learning rate.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,42 +19,36 @@ from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK
 from lightning_modules.beam_search import BeamSearch
-from lightning_modules.built import built
 from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
-from lightning_modules.schedules import at_every_step, warmed_cosine
 from lightning_modules.spec_augment import SpecAugment
-from lightning_modules.vocabulary import SubwordModule
+from lightning_modules.steps import StepModule
 from results.scoring.speech import normalised
 
 SHOWN = 3
 
 
-class SpeechRecognizer(SubwordModule):
+class SpeechRecognizer(StepModule):
     """A network and the recipe that trains it.
 
     Args:
         network: makes the network for a number of subwords.
         optimizer: makes the optimizer for parameters.
-        warm_up: share of all steps in which the learning rate rises.
+        schedule: the share of the learning rate at a step of so many.
         augmentation: what is hidden of a training spectrogram.
         beam: how hypotheses are searched with a language model; None takes the best subword of each frame.
     """
-
-    network: nn.Module
-    make_optimizer: OptimizerCallable
 
     def __init__(
         self,
         network: Callable[[int], nn.Module],
         optimizer: OptimizerCallable,
-        warm_up: float,
+        schedule: Callable[[int, int], float],
         augmentation: SpecAugment,
         beam: BeamSearch | None = None,
     ) -> None:
-        super().__init__()
-        self.make_network, self.make_optimizer = network, optimizer
-        self.warm_up, self.augmentation, self.beam = warm_up, augmentation, beam
+        super().__init__(network, optimizer, schedule)
+        self.augmentation, self.beam = augmentation, beam
         self.errors: dict[str, WordErrorRate] = {}
 
     @property
@@ -89,10 +82,7 @@ class SpeechRecognizer(SubwordModule):
         """Builds the network once the datamodule knows how many subwords there are."""
         if self.errors:
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.network = built(self.make_network, datamodule.num_subwords)
-        if self.trainer.state.fn == "fit":
-            self.subwords = datamodule.subwords
+        self.build_network()
         for name in ("val", *self._test_names()):
             self.errors[name] = WordErrorRate()
             self.add_module(f"{name}_errors", self.errors[name])  # so that it moves to the device
@@ -106,19 +96,22 @@ class SpeechRecognizer(SubwordModule):
         if self.beam is not None:
             self.beam.load(self.subwords)
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """CTC's losses of a batch, over the utterances that an optimizer step has on the average.
+    def on_train_start(self) -> None:
+        """Keeps NAdam's products of momenta off the GPU, where a checkpoint's loading puts them.
 
-        Divided by those of the very step, an utterance would weigh more the longer those it shares the step with are.
+        Each of its steps reads them as numbers, and would wait for the GPU twice a parameter.
         """
+        for state in self.trainer.optimizers[0].state.values():
+            if "mu_product" in state:
+                state["mu_product"] = state["mu_product"].cpu()
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """CTC's losses of a batch, over the utterances that an optimizer step has on the average."""
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         masks = self.augmentation.drawn(batch["counts"], batch["random"], self.device)
         logits, lengths = self.network(batch["samples"], batch["counts"], masks)
         losses = ctc_losses(logits, lengths, batch["labels"], batch["label_counts"])
-        self.require_finite(losses, {"losses": losses}, lambda place: datamodule.train.ids[batch["index"][place]])
-        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        self.log_step("train/loss", losses.detach().mean(), len(losses))
-        return losses.sum() * shares / datamodule.step_utterances  # shares are averaged over ranks and accumulation
+        return self.share_of_step(losses, {"losses": losses}, lambda place: datamodule.train.ids[batch["index"][place]])
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Counts errors of greedy decoding."""
@@ -155,9 +148,7 @@ class SpeechRecognizer(SubwordModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, weight decay on what is no norm and no bias, and its schedule at every step."""
-        optimizer = self.make_optimizer(by_decay(self.parameters()))
-        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
-        return at_every_step(optimizer, lambda step: warmed_cosine(step, max(1, round(self.warm_up * steps)), steps))
+        return self.scheduled(self.make_optimizer(by_decay(self.parameters())))
 
 
 def ctc_losses(logits: Tensor, lengths: Sequence[int], labels: Tensor, label_counts: Sequence[int]) -> Tensor:

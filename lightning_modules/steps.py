@@ -1,4 +1,4 @@
-"""What modules share that read texts: a network for a vocabulary, a batch's part of a step, the rate of each step."""
+"""What modules share that read or write subwords: a network for these, a batch's part of a step, each step's rate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -63,18 +63,21 @@ class StepModule(SubwordModule):
         """
         self.shapes(datamodule)
 
-    def share_of_step(self, loss: Tensor, seen: dict[str, Tensor]) -> Tensor:
+    def share_of_step(self, loss: Tensor, seen: dict[str, Tensor], name: Callable[[int], str] | None = None) -> Tensor:
         """A batch's sum of losses, over the targets that an optimizer step has on the average; it is logged.
 
+        Divided by those of the very step, a target would weigh more the fewer it shares the step with.
+
         Args:
-            loss: the sum, a scalar.
+            loss: the sum, a scalar, or one of each example [N].
             seen: what it came from, kept where it is not finite.
+            name: of an example by its place in the batch, if there is a loss of each.
         """
-        self.require_finite(loss, seen)
+        self.require_finite(loss, seen, name)
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         # Gradients are averaged over ranks and accumulated batches.
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        share = loss * shares / datamodule.step_targets
+        share = loss.sum() * shares / datamodule.step_targets
         self.log_step("train/loss", share.detach(), 1)
         return share
 

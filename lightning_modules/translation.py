@@ -125,9 +125,7 @@ class Translator(StepModule):
         if not batch["index"]:
             return {"index": [], "predictions": []}
         source, counts = self._encoded(batch["sources"])
-        # A sentence's neighbours must not sway its translation; cuDNN would round LSTMs to TF32.
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with torch.autocast(self.device.type, enabled=False), exact:
+        with torch.autocast(self.device.type, enabled=False):  # a sentence's neighbours must not sway its translation
             found = self._searched(source, counts, self.search)
             predictions: list[Any] = self._decoded(found)
             self.scores[self._test_names()[dataloader_idx]].update(predictions, batch["references"])

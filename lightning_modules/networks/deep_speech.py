@@ -77,7 +77,8 @@ class DeepSpeech(nn.Module):
         if masks is not None:
             features = hidden(features, *masks)
         encoded, frames = self.convolutions(features, frames)
-        packed = pack_padded_sequence(encoded, frames, batch_first=True, enforce_sorted=False)
+        sort = frames != sorted(frames, reverse=True)  # else no GPU need be waited for
+        packed = pack_padded_sequence(encoded, frames, batch_first=True, enforce_sorted=not sort)
         for layer in (*self.lstms, *self.feedforward):
             packed = layer(packed)
         logits, _ = pad_packed_sequence(with_data(packed, self.head(packed.data)), batch_first=True)

@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.cli import parser
 from benchmarks.loaded import load, revived
+from benchmarks.order import Order, work_out
 from benchmarks.paths import ROOT, benchmarks
-from benchmarks.plan import Order, work_out
 from results.collect import newest_group, records_of
 
 

@@ -126,6 +126,7 @@ def test_two_learn_alike_when_the_step_is_compiled_as_on_a_gpu(workshops, small_
         assert code == 0, err
         runs.append(Finished(workshop))
     assert [run.record["environment"]["compiled"] for run in runs] == [None, True]
+    assert [run.started["compiled"] for run in runs] == [None, True]
     losses = [[line.split(",")[2] for line in run.metrics.splitlines() if ",train/loss," in line] for run in runs]
     assert losses[0] != losses[1], "by other kernels"
     assert [*map(float, losses[0])] == pytest.approx([*map(float, losses[1])], rel=1e-4)

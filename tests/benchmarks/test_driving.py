@@ -150,7 +150,7 @@ def with_workers(count):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*COMMAND, "--devices=2"), "DEVICES x NODES is 2, but a run of this benchmark is one process"),
+        ((*COMMAND, "--devices=800"), "DEVICES x NODES is 800, but a run of this benchmark is one process"),
         ((*COMMAND[:3], "--variant=longer", "--seeds=0"), "no variant 'longer'. Known: default, long"),
         (
             (*COMMAND[:4], "--args=--data.init_args.environment=merge-v0"),

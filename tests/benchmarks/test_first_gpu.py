@@ -54,6 +54,14 @@ def test_attention_is_not_cudnns():
     assert torch.backends.cuda.flash_sdp_enabled()
 
 
+def test_float32_is_no_tf32(monkeypatch):
+    """Of which convolutions on a GPU would keep ten bits, in runs whose record says `32-true`."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assembled().trainer([], enable_progress_bar=False, enable_model_summary=False)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 @pytest.mark.parametrize(
     ("capability", "verdict"),
     [((7, 0), "WRONG"), ((7, 5), "note"), ((8, 6), "ok"), ((9, 0), "ok"), ((10, 0), "WRONG"), ((13, 1), "ok")],

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import costs
+from benchmarks import plan
 from benchmarks.cli import parser
-from benchmarks.costs import PEAKS
 from benchmarks.forecast import Forecast, load_forecasts, write_forecasts
 from benchmarks.paths import benchmarks
+from benchmarks.plan import PEAKS
 from benchmarks.schema import Throughput
 from benchmarks.strict import load_claim, load_published
 from benchmarks.throughput import EvaluationMeter
@@ -78,7 +78,7 @@ def test_data_that_are_broken_take_their_own_line_alone(desk):
     for name in ("coco", "imdb"):
         (desk.tmp / name).mkdir()
     assert desk.call("plan", "coco", f"--data={desk.tmp / 'coco'}")[0] == 2
-    table = costs.plan(parser().parse_args(["plan", f"--data={desk.tmp}"]), ["coco", "imdb"])
+    table = plan.plan(parser().parse_args(["plan", f"--data={desk.tmp}"]), ["coco", "imdb"])
     for name in ("coco", "imdb"):
         assert str(desk.tmp / name) in table.split(f"| {name} |")[1].splitlines()[0]
 

@@ -51,14 +51,16 @@ def test_data_that_are_broken_keep_no_other_benchmark_from_running(desk, monkeyp
     for name in ("coco", "imdb"):
         (desk.tmp / name).mkdir()
     (desk.tmp / "imagenet").symlink_to(desk.tree)
-    monkeypatch.setattr(launch.Children, "run", lambda some: ran.extend(job.arguments[1] for job in some.waiting) or 0)
-    code, out, err = desk.call("reproduce", "--profile=full", f"--data={desk.tmp}", "--seeds=0")
+    monkeypatch.setattr(launch.Children, "run", lambda some: ran.extend(job.arguments for job in some.waiting) or 0)
+    code, out, err = desk.call("reproduce", "--profile=full", f"--data={desk.tmp}", "--seeds=0", "--devices=2")
     assert code == 2
     assert err.count("error: ") == 2
     for name in ("coco", "imdb"):
         assert f"error: {name}: {desk.tmp / name}" in err
-    assert {"imagenet", "locomotion_walk"} <= set(ran)
-    assert not {"coco", "imdb"} & set(ran)
+    shared = {arguments[1]: "--devices=2" in arguments for arguments in ran}
+    assert not {"coco", "imdb"} & set(shared)
+    assert shared["imagenet"]
+    assert not shared["locomotion_walk"], "a run of robots is one process, whatever the others take"
     assert "results/report.html" in out.splitlines()[-1]
 
 

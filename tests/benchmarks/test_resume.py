@@ -26,6 +26,7 @@ class Finished:
         record = next(path for path in workshop.records() if path.stem == run.name)
         self.record = json.loads(record.read_text())
         self.run_id = run.name
+        self.started = json.loads((run / "run.json").read_text())["states"][0]
         self.checkpoint = torch.load(run / "last.ckpt", weights_only=True)
         self.metrics = (run / "metrics.csv").read_text()
         self.predictions = (run / "predictions" / "predictions.csv").read_text()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks import costs, paths, speeds
+from benchmarks import paths, plan, speeds
 from benchmarks.errors import UserError
 from benchmarks.forecast import Published
 from benchmarks.speed import imagenet as bench
@@ -102,10 +102,10 @@ def test_what_was_measured_is_found_again(repository):
 
 def test_the_plan_says_how_long_the_input_takes(repository):
     published = Published(None, "A100", 3.83, "somewhere", 3_600_000)
-    assert list(costs._fed("imagenet", published.examples)) == []
+    assert list(plan._fed("imagenet", published.examples)) == []
     write_speeds("imagenet", SPEEDS)
     # 3.6 million images at 250 a second: 14,400 seconds.
-    assert list(costs._fed("imagenet", published.examples)) == [
+    assert list(plan._fed("imagenet", published.examples)) == [
         "reading the input takes 4.0 h with 2 processes on a processor, once it is in memory"
     ]
 

@@ -9,7 +9,7 @@ from benchmarks.assembly import Assembly
 from benchmarks.config import merge, resolve_settings
 from benchmarks.forecast import load_forecasts
 from benchmarks.modules import synthetic
-from benchmarks.plan import Order, work_out
+from benchmarks.order import Order, work_out
 from benchmarks.strict import load_claim
 from benchmarks.synthetic import _measured, in_parts, made_up
 from benchmarks.throughput import Stopwatch

@@ -48,7 +48,7 @@ def test_a_training_batch_holds_the_files_samples_and_their_labels(librispeech_t
             assert BLANK not in labels[row]
         seen += batch["index"]
     assert sorted(seen) == list(range(32))
-    assert datamodule.step_utterances * datamodule.steps_per_epoch == 32
+    assert datamodule.step_targets * datamodule.steps_per_epoch == 32
     assert len(datamodule.train_dataloader()) == datamodule.steps_per_epoch
 
 

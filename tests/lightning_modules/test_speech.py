@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 from torchaudio.functional import preemphasis
@@ -15,7 +16,7 @@ from benchmarks.errors import Failure
 from datamodules.subwords import BLANK
 from lightning_modules.networks.deep_speech import DeepSpeech, num_outputs, with_data
 from lightning_modules.networks.log_mel import DEVIATIONS, MEANS, LogMel, hidden, num_frames
-from lightning_modules.schedules import warmed_cosine
+from lightning_modules.schedules import Cosine
 from lightning_modules.spec_augment import SpecAugment
 from lightning_modules.speech import SpeechRecognizer, ctc_losses, greedy
 
@@ -203,10 +204,6 @@ def test_nadam_of_the_config_is_the_sources_nadamw():
             torch.testing.assert_close(ours.detach() - before[0], theirs - before[1], atol=1e-6, rtol=1e-3)
 
 
-def test_the_schedule():
-    assert [warmed_cosine(step, 4, 24) for step in (0, 1, 4, 14, 24, 30)] == pytest.approx([0, 0.25, 1, 0.5, 0, 0])
-
-
 class Fixed(torch.nn.Module):
     """Logits that do not depend on the batch."""
 
@@ -219,7 +216,7 @@ class Fixed(torch.nn.Module):
         return (places + self.weight).expand(len(counts), 12, 3), [12] * len(counts)
 
 
-def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monkeypatch):
+def test_the_loss_of_a_step_is_the_mean_over_its_utterances_however_it_is_shared(monkeypatch):
     """Five utterances on one device, or three and two: Lightning averages the shares, and the gradient is one."""
     monkeypatch.setattr(SpeechRecognizer, "log", lambda *_, **__: None)
     labels = [[1], [1, 2], [2], [2, 1, 2], [1, 1]]
@@ -227,11 +224,11 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
     def gradient(shares):
         total = torch.zeros(3)
         for share in shares:
-            module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, 0.1, SpecAugment(0, 0, 0, 0.0))
+            module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, Cosine(0.1), SpecAugment(0, 0, 0, 0.0))
             module.network = Fixed()
             module._trainer = SimpleNamespace(
                 world_size=len(shares), accumulate_grad_batches=1, global_step=0,
-                datamodule=SimpleNamespace(step_utterances=5.0),
+                datamodule=SimpleNamespace(step_targets=5.0),
             )  # fmt: skip
             part = [labels[place] for place in share]
             batch = {
@@ -248,14 +245,14 @@ def test_a_steps_loss_is_the_mean_over_its_utterances_however_it_is_shared(monke
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_the_utterances_name():
     """Twelve frames cannot write seven equal labels, which need a blank between each two."""
-    module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, 0.1, SpecAugment(0, 0, 0, 0.0))
+    module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, Cosine(0.1), SpecAugment(0, 0, 0, 0.0))
     module.network = Fixed()
     train = SimpleNamespace(ids=["1-2-0000", "1-2-0001", "1-2-0002"])
     module._trainer = SimpleNamespace(
         world_size=1,
         accumulate_grad_batches=1,
         global_step=7,
-        datamodule=SimpleNamespace(train=train, step_utterances=2.0),
+        datamodule=SimpleNamespace(train=train, step_targets=2.0),
     )
     batch = {
         "samples": torch.zeros(2, 4_000, dtype=torch.int16), "counts": [4_000] * 2, "random": [0] * 2,
@@ -267,3 +264,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_utterances_name():
         module.on_after_backward()
     assert caught.value.state["ids"] == ["1-2-0002"]
     assert caught.value.state["losses"].isfinite().tolist() == [True, False]
+
+
+def test_no_step_after_a_resume_reads_numbers_from_a_gpu():
+    """A checkpoint's loading moves all that NAdam keeps to the weights, which here lie on a GPU that is made up."""
+    with FakeTensorMode():
+        weight = torch.nn.Parameter(torch.empty(3, device="cuda"))
+        optimizer = torch.optim.NAdam([weight])
+        means = {"exp_avg": torch.zeros(3), "exp_avg_sq": torch.zeros(3)}
+        kept = {0: {"step": torch.tensor(5.0), "mu_product": torch.tensor(0.5), **means}}
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": kept})
+        module = SpeechRecognizer(lambda _: Fixed(), torch.optim.NAdam, Cosine(0.1), SpecAugment(0, 0, 0, 0.0))
+        module._trainer = SimpleNamespace(optimizers=[optimizer])
+        module.on_train_start()
+        places = {name: value.device.type for name, value in optimizer.state[weight].items()}
+    assert places == {"step": "cpu", "mu_product": "cpu", "exp_avg": "cuda", "exp_avg_sq": "cuda"}
