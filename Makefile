@@ -5,10 +5,19 @@ RUN := .venv/bin/python -m benchmarks
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter-out undefined,$(origin $(1))),--$(2)=$(call quoted,$($(1))))
 flag = $(if $(filter-out 0,$($(1))),--$(2))
-COMMON = $(call option,DATA,data) $(call option,PROFILE,profile) $(call option,VARIANT,variant) \
-	$(call option,DEVICES,devices) $(call option,NODES,nodes) $(call option,ARGS,args)
-TRAINING = $(COMMON) $(call option,SEEDS,seeds) $(call flag,FRESH,fresh) $(call flag,REHEARSE,rehearse)
-SUBJECT = $(call option,CHECKPOINT,checkpoint) $(call option,WEIGHTS,weights) $(call option,PREDICTIONS,predictions)
+# All that were given, whether the command takes them or not: it says so of one that it does not. GPU and PRICE count
+# on make's own command line alone, as shells may have such variables.
+OPTIONS = DATA=data PACK=pack PROFILE=profile VARIANT=variant SEEDS=seeds DEVICES=devices NODES=nodes ARGS=args \
+	CHECKPOINT=checkpoint WEIGHTS=weights PREDICTIONS=predictions
+TYPED = GPU=gpu PRICE=price
+pair = $(subst =, ,$(1))
+passed = $(foreach each,$(1),$(call option,$(word 1,$(call pair,$(each))),$(word 2,$(call pair,$(each)))))
+typed = $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+GIVEN = $(call passed,$(OPTIONS) $(filter $(addsuffix =%,$(typed)),$(TYPED))) $(call flag,FRESH,fresh) $(call flag,REHEARSE,rehearse)
+
+known = $(foreach each,$(OPTIONS) $(TYPED),$(word 1,$(call pair,$(each)))) FRESH REHEARSE UPGRADE PYTHON
+unknown = $(filter-out $(known) -%,$(typed))
+$(if $(unknown),$(error make knows no $(unknown); `make help` lists what it takes))
 
 .DEFAULT_GOAL := help
 .PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-all check
@@ -63,33 +72,31 @@ lock: install
 	@$(LOCK) requirements-peers.in --output-file requirements-peers.lock
 
 reproduce: install
-	@$(RUN) reproduce $(TRAINING)
+	@$(RUN) reproduce $(GIVEN)
 
 reproduce-%: install
-	@$(RUN) reproduce $* $(TRAINING)
+	@$(RUN) reproduce $* $(GIVEN)
 
 validate-%: install
-	@$(RUN) validate $* $(COMMON) $(SUBJECT)
+	@$(RUN) validate $* $(GIVEN)
 
 watch-%: install
-	@$(RUN) watch $* $(call option,CHECKPOINT,checkpoint)
+	@$(RUN) watch $* $(GIVEN)
 
 play-%: install
-	@$(RUN) play $* $(call option,CHECKPOINT,checkpoint)
+	@$(RUN) play $* $(GIVEN)
 
 data-%: install
-	@$(RUN) data $* $(call option,DATA,data) $(call option,PACK,pack)
+	@$(RUN) data $* $(GIVEN)
 
 bench-imagenet: install
-	@$(RUN).speed.imagenet $(call option,DATA,data)
-
-PLANNING = $(COMMON) $(call option,SEEDS,seeds) $(call option,GPU,gpu) $(call option,PRICE,price)
+	@$(RUN).speed.imagenet $(GIVEN)
 
 plan: install
-	@$(RUN) plan $(PLANNING)
+	@$(RUN) plan $(GIVEN)
 
 plan-%: install
-	@$(RUN) plan $* $(PLANNING)
+	@$(RUN) plan $* $(GIVEN)
 
 tables: install
 	@$(RUN) tables
@@ -98,10 +105,10 @@ report: install
 	@$(RUN) report
 
 doctor: install
-	@$(RUN) doctor $(call option,DATA,data) $(call option,DEVICES,devices)
+	@$(RUN) doctor $(GIVEN)
 
 doctor-%: install
-	@$(RUN) doctor $* $(call option,DATA,data) $(call option,DEVICES,devices)
+	@$(RUN) doctor $* $(GIVEN)
 
 verify: install
 	@$(RUN) verify

@@ -1,6 +1,7 @@
 """Checkpoints on disk: written beside and renamed, so that they are whole or not there; loading never runs code."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"  # of the epoch that was best by the claim's rule
 FAILURE = "failure.ckpt"  # what a run could not go on from
 WEIGHTS = "weights.ckpt"  # what is tested, and all that a validation needs
+LEARNING = "learning"  # the key of what a learner remembers, such as a replay memory
+EXPERIENCE = "experience"  # and, of what a datamodule keeps, of the games or environments that it is in the middle of
 SUITE = "suite"  # the key of a checkpoint that holds benchmark, profile, variant, seed and settings
 
 
@@ -53,16 +56,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged, of another program, or holds more than tensors and plain values.
     """
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {relative(path)}.")
+    if not zipfile.is_zipfile(path):  # as torch.save writes them
+        raise UserError(
+            f"{relative(path)} is no checkpoint, or one that was cut short. Use an intact one; predictions go by "
+            "PREDICTIONS=."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"there is no checkpoint {relative(path)}.") from None
     except pickle.UnpicklingError:
         raise UserError(
             f"{relative(path)} is no checkpoint, or holds objects other than tensors and plain values, "
             "which could run code when loaded. It was not loaded; use a checkpoint written by this suite."
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(
             f"{relative(path)} is no readable checkpoint ({_first_line(error)}). Use an intact one."
         ) from None
@@ -88,14 +96,14 @@ def write_weights(checkpoint: Path, path: Path, identity: dict[str, Any]) -> Non
         UserError: the disk is full, or may not be written to.
     """
     known = load_checkpoint(checkpoint)
-    needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "learning"}
+    needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", LEARNING}
     known = {key: _without_experience(value) for key, value in known.items() if key not in needless} | {SUITE: identity}
     AtomicCheckpointIO().save_checkpoint(known, path)
 
 
 def _without_experience(value: Any) -> Any:
     """What a datamodule remembers, but not the games or environments that an agent was in the middle of."""
-    return {key: kept for key, kept in value.items() if key != "experience"} if type(value) is dict else value
+    return {key: kept for key, kept in value.items() if key != EXPERIENCE} if type(value) is dict else value
 
 
 def _first_line(error: Exception) -> str:

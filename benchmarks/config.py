@@ -172,6 +172,10 @@ def _overlays(benchmark: str, profile: Profile, variant: str | None) -> list[Pat
 def _read(path: Path) -> Settings:
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no {relative(path)}; README.md lists under `Adding a benchmark` what each benchmark has."
+        ) from None
     except (OSError, *NO_YAML) as error:
         raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
     if not isinstance(settings, dict):

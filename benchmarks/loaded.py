@@ -36,6 +36,8 @@ def load(options: Namespace) -> Loaded:
         UserError: there is no such file, it is none of ours, or not of what is asked.
     """
     path = Path(options.checkpoint)
+    if path.is_dir():
+        raise UserError(f"CHECKPOINT={relative(path)} is a folder. Name the file in it, such as weights.ckpt.")
     if not path.is_file() or not path.stat().st_size:
         raise UserError(f"CHECKPOINT={relative(path)}: there is no such file, or it is an empty one.")
     early = request(options.benchmark, options)

@@ -14,11 +14,11 @@ def ensure_miniature(benchmark: str, claim: Claim) -> Path:
     Raises:
         UserError: the disk is full, or the folder may not be written to.
     """
-    folder = miniature_folder(benchmark)
+    folder, writer = miniature_folder(benchmark), miniature_writer(claim)
 
     def write(draft: Path) -> None:
         print(f"writing the miniature data to {relative(folder)}", flush=True)
-        miniature_writer(claim).write(draft)
+        writer.write(draft)
 
     make_once(folder, write)
     return folder

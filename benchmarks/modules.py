@@ -8,14 +8,18 @@ from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
 
+ASKED_OF_LAYOUTS = ("OFFICIAL", "truth", "check", "sample")  # miniatures never ask for the last two
+
 
 def missing(claim: Claim) -> tuple[str, ...]:
-    """The files that are not there among those without which no run of the claim ends; only some are read before it."""
+    """What is not there of the files without which no run of the claim ends; only some are read before it."""
     named = [("results.scoring", claim.task)]
     named += [(f"datamodules.{package}", claim.dataset) for package in ("baselines", "sheets")]
     if _there("results.scoring", claim.task) and not hasattr(scoring(claim), "truth"):
         named.append(("datamodules.layouts", claim.dataset))  # the task makes no examples, so they are read
-    return tuple(_file(*each) for each in named if not _there(*each))
+    found = tuple(_file(*each) for each in named if not _there(*each))
+    lacks = [name for name in ASKED_OF_LAYOUTS if needs_data(claim) and not hasattr(layouts(claim), name)]
+    return (*found, *(f"{name} in {_file('datamodules.layouts', claim.dataset)}" for name in lacks))
 
 
 def scoring(claim: Claim) -> Any:
@@ -64,12 +68,12 @@ def worst_examples(claim: Claim) -> Any:
 
 def miniature_writer(claim: Claim) -> Any:
     """The module that writes the embedded data."""
-    return _named_module("datamodules.miniature", claim.dataset)
+    return _named_module("datamodules.miniature", claim.dataset, "no miniature; give DATA")
 
 
 def preparation(claim: Claim) -> Any:
     """The module behind `data`: what to put where, checks and unpacking."""
-    return _named_module("datamodules.preparation", claim.dataset)
+    return _named_module("datamodules.preparation", claim.dataset, "nothing that prepares it; see its NOTES.md")
 
 
 def packing(claim: Claim) -> Any | None:
@@ -79,7 +83,8 @@ def packing(claim: Claim) -> Any | None:
 
 def synthetic(claim: Claim) -> str:
     """The datamodule whose input is made up, by its class path."""
-    return f"{_named_module('datamodules.synthetic', claim.dataset).__name__}.SyntheticData"
+    lacks = "no made-up input; give DATA"
+    return f"{_named_module('datamodules.synthetic', claim.dataset, lacks).__name__}.SyntheticData"
 
 
 def foreign(claim: Claim) -> Any | None:
@@ -87,10 +92,10 @@ def foreign(claim: Claim) -> Any | None:
     return _optional_module("results.foreign", claim.task)
 
 
-def _named_module(package: str, name: str) -> Any:
+def _named_module(package: str, name: str, lacks: str = "no such module") -> Any:
     module = _optional_module(package, name)
     if module is None:
-        raise UserError(f"claim.yaml names {name!r}, but there is no {_file(package, name)}")
+        raise UserError(f"{name} has {lacks} (there is no {_file(package, name)}).")
     return module
 
 

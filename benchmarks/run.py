@@ -5,6 +5,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import yaml
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from benchmarks import environment
 from benchmarks.artefacts import keep_with_record
@@ -24,6 +25,7 @@ from benchmarks.evaluation import (
 )
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
+from benchmarks.modules import needs_data
 from benchmarks.order import Order, Plan, work_out
 from benchmarks.paths import record_file, relative
 from benchmarks.runs import (
@@ -41,7 +43,7 @@ from benchmarks.starts import between_starts, states, torch_remarks
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
 from benchmarks.training import Trained, ended_stages, train_and_test
-from results.collect import verdicts
+from results.collect import differing, verdicts
 from results.render import summary
 
 
@@ -118,6 +120,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     datamodule = plan.last.assembly.datamodule
     datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
+    require_what_is_claimed(plan)
     tell_of_other_references(plan.tests)
     fingerprint = plan.data()
     for stage in plan.stages:
@@ -132,6 +135,32 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning
+
+
+def require_what_is_claimed(plan: Plan) -> None:
+    """Refuses a recipe that could never settle its claim, which would show only once all is trained.
+
+    Raises:
+        UserError: it follows another protocol than a reading of its variant, or the epoch to test is the best of a
+            validation that the system does not have.
+    """
+    order, module, datamodule, claim = plan.order, plan.last.assembly.module, plan.last.assembly.datamodule, plan.claim
+    where = f"benchmarks/{order.benchmark}/claim.yaml"
+    if claim.best_on is not None and not is_overridden("validation_step", module):
+        raise UserError(
+            f"{where}: checkpoint is the best by {claim.best_on}, but {type(module).__name__} has no validation_step. "
+            "Write one, or take `last`."
+        )
+    changed = order.profile == "mini" or deviations(order.benchmark, order.profile, order.variant, order.overrides)
+    if changed or not needs_data(claim):  # it decides nothing; or its protocol has the steps that were trained
+        return
+    follows = datamodule.signature | module.decoding
+    for reading in claim.testable:
+        if reading.variant == order.variant and reading.signature != follows:
+            raise UserError(
+                f"{where}: the reading {reading.name!r} is of another protocol than its recipe follows: "
+                f"{differing(follows, reading.signature)}. Change either before anything is trained."
+            )
 
 
 def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:

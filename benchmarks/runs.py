@@ -18,6 +18,7 @@ from benchmarks.schema import Profile, StoredFile
 from datamodules.layouts.digest import DIGEST
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
+LOCK = ".lock"  # in a folder that one process holds
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
 
 
@@ -96,7 +97,7 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = (folder / LOCK).open("w")
     except OSError as error:
         raise cannot_write(folder, error) from None
     with file:

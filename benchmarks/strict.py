@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
+import msgspec
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,6 +44,10 @@ def _parse(kind: type[T], text: str | bytes, path: Path) -> T:
 def _parse_yaml(kind: type[T], path: Path) -> T:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no {relative(path)}; README.md lists under `Adding a benchmark` what each benchmark has."
+        ) from None
     except (OSError, *NO_YAML) as error:
         raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
     return _parse(kind, json.dumps(raw, default=str), path)
@@ -108,11 +113,14 @@ def _problems(claim: Claim) -> list[str]:
     for reading in claim.readings:
         if not reading.margin.reason.strip():
             found.append(f"reading {reading.name!r}: margin.reason is empty; say why this margin, before any run")
-        if reading.ill_posed is None and reading.metric.partition("/")[2] not in measured:
+        metric = reading.metric.partition("/")[2]
+        if reading.ill_posed is None and metric not in measured:
             found.append(
                 f"reading {reading.name!r}: no run logs {reading.metric!r}; "
                 f"the task {claim.task!r} measures <prefix>/{' or <prefix>/'.join(measured)}"
             )
+        elif measured.get(metric, reading.unit) != reading.unit:
+            found.append(f"reading {reading.name!r}: unit is {reading.unit!r}, but {metric} is in {measured[metric]!r}")
     known = {reading.metric for reading in claim.readings}
     found += [
         f"neighbour {each.system!r}: it stands beside {each.beside!r}, which no reading is about; name one of "
@@ -144,7 +152,7 @@ def load_record(path: Path) -> Record:
     except OSError as error:
         raise UserError(f"{relative(path)} cannot be read: {error.strerror}. {RESTORE}") from None
     record = _parse(Record, text, path)
-    if record.digest != digest(json.loads(text)):
+    if record.digest != digest(msgspec.json.decode(text)):
         raise UserError(f"{relative(path)} was edited: its digest is not that of its contents. {RESTORE}")
     return record
 

@@ -28,7 +28,7 @@ def _seconds(first: Moment, last: Moment) -> float:
     if isinstance(first, float) or isinstance(last, float):
         return last - first  # type: ignore[operator]
     last.synchronize()
-    return first.elapsed_time(last) / 1000
+    return float(first.elapsed_time(last)) / 1000
 
 
 class ThroughputMeter(Callback):

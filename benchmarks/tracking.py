@@ -6,7 +6,7 @@ Offline mode cannot resume (every start writes another folder), so an offline ru
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def tracking(run_id: str) -> Tracking:
     return Tracking(None if chosen == "disabled" else run_id, chosen)
 
 
-def publish(record: Record, folder: Path, verdicts: dict[str, str]) -> None:
+def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     """Writes config, curves, final metrics, verdicts, predictions and record as one complete W&B run under `folder`.
 
     A failure is reported and leaves the record, which is written already, as it is: no verdict depends on W&B.
@@ -70,7 +70,7 @@ def publish(record: Record, folder: Path, verdicts: dict[str, str]) -> None:
         _warn(error)
 
 
-def _begin(record: Record, folder: Path, verdicts: dict[str, str]) -> Any:
+def _begin(record: Record, folder: Path, verdicts: Mapping[str, str]) -> Any:
     import wandb
 
     return wandb.init(
@@ -83,13 +83,13 @@ def _begin(record: Record, folder: Path, verdicts: dict[str, str]) -> Any:
     )  # fmt: skip
 
 
-def _tags(record: Record, verdicts: dict[str, str]) -> list[str]:
+def _tags(record: Record, verdicts: Mapping[str, str]) -> list[str]:
     """Verdicts, each before its reading, whose name may be cut; and what tells a miniature from evidence."""
     words = [f"{verdict}: {reading}"[:LONGEST_TAG] for reading, verdict in verdicts.items()]
     return [*words, record.profile, "official" if record.official else "unofficial"]
 
 
-def _log(run: Any, folder: Path, record: Record, verdicts: dict[str, str]) -> None:
+def _log(run: Any, folder: Path, record: Record, verdicts: Mapping[str, str]) -> None:
     for step, values in _curves(folder, record):
         run.log(values, step=step)
     for key, measured in record.metrics.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from benchmarks.checkpointing import EXPERIENCE
 from datamodules.interface import BenchmarkData
 
 
@@ -190,12 +191,12 @@ class ExperienceData(BenchmarkData):
 
     def state_dict(self) -> dict[str, Any]:
         """What is running: a resumed run goes on in the middle of it."""
-        return {} if self.experience is None else {"experience": self.experience.state()}
+        return {} if self.experience is None else {EXPERIENCE: self.experience.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where a checkpoint was written; testing has nothing that runs."""
         if self.experience is not None and state_dict:
-            self.experience.restore(state_dict["experience"])
+            self.experience.restore(state_dict[EXPERIENCE])
 
     def train_dataloader(self) -> TrainingSteps:
         """What is running, once a training step."""

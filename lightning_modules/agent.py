@@ -13,9 +13,6 @@ from datamodules.experience import Experience
 from lightning_modules.flat import compiler
 from lightning_modules.interface import BenchmarkModule
 
-LEARNING = "learning"
-"""The key of a checkpoint that holds what an agent needs to go on learning, but not to be tested."""
-
 
 class StepAdam(torch.optim.Adam):
     """One `step` is all the updates of a training step, so that Lightning's `global_step` counts training steps."""
@@ -68,7 +65,7 @@ class Agent(Learner):
         self.register_buffer("env_steps", torch.zeros((), dtype=torch.int64))
 
     @property
-    def compiled(self) -> bool:
+    def compiled(self) -> bool | None:
         """Whether updates are compiled: where there is a C++ compiler."""
         return compiler() is not None
 

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.func import grad
 from torch.nn.functional import mse_loss
 
+from benchmarks.checkpointing import LEARNING
 from datamodules.experience import Experience
-from lightning_modules.agent import LEARNING, Agent, StepAdam
+from lightning_modules.agent import Agent, StepAdam
 from lightning_modules.flat import Flat, adam_state, adam_step, compiled
 from lightning_modules.networks.decoupled_q import DecoupledQ
 from lightning_modules.networks.normalisation import RunningNorm

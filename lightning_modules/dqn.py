@@ -9,9 +9,10 @@ from torch.func import functional_call
 from torch.nn.functional import smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_
 
+from benchmarks.checkpointing import LEARNING
 from datamodules.environments.drives import Drives
 from datamodules.experience import Experience
-from lightning_modules.agent import LEARNING, Agent, StepAdam
+from lightning_modules.agent import Agent, StepAdam
 from lightning_modules.networks.action_values import ActionValues
 from lightning_modules.positive import require_positive
 from lightning_modules.replay import Replay
@@ -58,9 +59,8 @@ class DQN(Agent):
         self.largest_gradient, self.period = largest_gradient, period
 
     @property
-    def compiled(self) -> bool:
+    def compiled(self) -> None:
         """Updates are not: the simulator takes several times as long."""
-        return False
 
     def build(self, observations: int, actions: int, environments: int) -> None:
         """The network, the weights it is held against, and the memory."""

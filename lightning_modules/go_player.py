@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.checkpointing import LEARNING
 from datamodules.environments.go_positions import PLANES
 from datamodules.environments.matches import Matches, play_matches
 from datamodules.environments.self_play import Lived, SelfPlay
-from lightning_modules.agent import LEARNING, Learner, StepAdam
+from lightning_modules.agent import Learner, StepAdam
 from lightning_modules.networks.go_net import GoNet
 from lightning_modules.positive import require_positive
 from lightning_modules.window import Window

@@ -4,17 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
 from benchmarks.paths import records_folder
-from benchmarks.schema import Measurement, Profile, Record
+from benchmarks.schema import Measurement, Profile, Record, Signature
 from benchmarks.strict import load_claim, load_record
 from datamodules.layouts.digest import DIGEST
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,
+    Verdict,
     interval,
     pipeline_verdict,
     seeds_in_words,
@@ -26,6 +28,9 @@ from results.statistics import (
 SHARES = ("%", "points")  # of examples, or differences of two
 
 
+Origin = Literal["trained", "re-evaluated", "miniature"]
+
+
 @dataclass(frozen=True)
 class Row:
     """What a table says of one reading; `interval` is None where nothing was measured."""
@@ -33,8 +38,8 @@ class Row:
     benchmark: str
     claim: Claim
     reading: Reading
-    origin: str  # trained, re-evaluated or miniature
-    verdict: str
+    origin: Origin
+    verdict: Verdict
     interval: Interval | None
     note: str
     records: tuple[Record, ...]
@@ -79,15 +84,15 @@ def _record_at(path: Path, benchmark: str, profile: Profile) -> Record:
     return record
 
 
-def standard_error_of(measurement: Measurement) -> float:
+def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> float:
     """The bootstrap's standard error, of which `ci95` is made.
 
     Where all examples of a share agree it sees no error, and Wilson's interval of none among them says how large one
-    may be: no crash in 500 drives is no proof that there are none.
+    may be: no crash in 500 drives is no proof that there are none. Those that it draws together count as one.
     """
     low, high = measurement.ci95
     if low == high and measurement.unit in SHARES:
-        low, high = (sign * 100 * wilson(0, measurement.n)[1] for sign in (-1, 1))
+        low, high = (sign * 100 * wilson(0, measurement.n // drawn_together)[1] for sign in (-1, 1))
     return (high - low) / (2 * NORMAL_QUANTILE)
 
 
@@ -124,11 +129,10 @@ def _validations(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def _scored(record: Record) -> str:
-    """The checkpoint or the predictions that a validation scored, by the path of the first file."""
-    if record.checkpoint is not None:
-        return record.checkpoint.path
-    first, *others = record.predictions
-    return first.path + (f" and {len(others)} more" if others else "")
+    """The checkpoint or the predictions that a validation scored, by the first file; of one elsewhere, its name."""
+    first, *others = record.predictions if record.checkpoint is None else (record.checkpoint,)
+    path = Path(first.path)
+    return (path.name if path.is_absolute() else str(path)) + (f" and {len(others)} more" if others else "")
 
 
 def miniature_rows_of(benchmark: str) -> list[Row]:
@@ -229,24 +233,33 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     first = records[0]
     measured = [record.metrics[reading.metric] for record in records]
     values = tuple(m.value for m in measured)
-    counted = scoring(claim).SHARED or len(records) == 1  # or the spread between runs holds it already
-    found = _within(interval(values, [standard_error_of(m) if counted else 0.0 for m in measured]), reading)
-    origin = "miniature" if first.profile == "mini" else "re-evaluated" if first.mode == "validate" else "trained"
+    task = scoring(claim)
+    counted = task.SHARED or len(records) == 1  # or the spread between runs holds it already
+    together = getattr(task, "DRAWN_TOGETHER", 1)
+    found = _within(interval(values, [standard_error_of(m, together) if counted else 0.0 for m in measured]), reading)
     words, note = _decide(claim, reading, records, found)
-    return Row(first.benchmark, claim, reading, origin, words, found, note, tuple(records))
+    return Row(first.benchmark, claim, reading, _origin(first), words, found, note, tuple(records))
 
 
-def verdicts(claim: Claim, record: Record) -> dict[str, str]:
+def _origin(record: Record) -> Origin:
+    if record.profile == "mini":
+        return "miniature"
+    return "re-evaluated" if record.mode == "validate" else "trained"
+
+
+def verdicts(claim: Claim, record: Record) -> dict[str, Verdict]:
     """Reading -> verdict from one record alone."""
     return {reading.name: judge(claim, reading, [record]).verdict for reading in measured_by(claim, record)}
 
 
-def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: Interval) -> tuple[str, str]:
+def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: Interval) -> tuple[Verdict, str]:
     if records[0].profile == "mini":
         return _decide_miniature(reading, records[0])
     for record in records:
         if not _comparable(claim, reading, record):
             return "not comparable", _why_not_comparable(claim, reading, record)
+    if unofficial := [record for record in records if not record.official]:
+        return "unofficial", "; ".join(unofficial[0].deviations) or "uncommitted code"
     terms = (reading.target, reading.margin.value, reading.rounding, reading.higher_is_better)
     words = verdict(found, *terms)
     notes = [] if found.covers_training else ["training variance not covered"]
@@ -257,14 +270,12 @@ def _decide(claim: Claim, reading: Reading, records: Sequence[Record], found: In
         notes.append("references were not compared with the official ones")
     if words == "inconclusive":
         notes.append(seeds_in_words(seeds_needed(found, *terms)))
-    if not all(record.official for record in records):
-        notes.append("unofficial: " + ("; ".join(records[0].deviations) or "uncommitted code"))
     return words, "; ".join(notes)
 
 
-def _decide_miniature(reading: Reading, record: Record) -> tuple[str, str]:
+def _decide_miniature(reading: Reading, record: Record) -> tuple[Verdict, str]:
     if reading.miniature is None:
-        return "pipeline ok", "no target set: nothing was judged"
+        return "not judged", "no target set"
     same = {name: b.value for name, b in record.baselines.items() if b.metric == reading.metric}
     value = record.metrics[reading.metric].value
     goal = reading.miniature
@@ -278,9 +289,13 @@ def _why_not_comparable(claim: Claim, reading: Reading, record: Record) -> str:
     if measured.n != reading.examples:
         return f"{measured.n} examples were scored, the claim is about {reading.examples}"
     if measured.signature != reading.signature:
-        keys = sorted(measured.signature.keys() | reading.signature.keys())
-        differ = [k for k in keys if measured.signature.get(k) != reading.signature.get(k)]
-        return "the protocol differs: " + ", ".join(
-            f"{key} {measured.signature.get(key)} instead of {reading.signature.get(key)}" for key in differ
-        )
+        return f"the protocol differs: {differing(measured.signature, reading.signature)}"
     return f"the claim has changed since ({record.claim_hash} -> {claim.hash})"
+
+
+def differing(follows: Signature, asked: Signature) -> str:
+    """Where a protocol is not the one that is asked for: `resize 232 instead of 256`."""
+    keys = sorted(follows.keys() | asked.keys())
+    return ", ".join(
+        f"{key} {follows.get(key)} instead of {asked.get(key)}" for key in keys if follows.get(key) != asked.get(key)
+    )

@@ -23,6 +23,11 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
     counts = astuple(record.examples)
     if len(set(counts)) > 1:
         yield "contradicts", "it expected {}, scored {} and told apart {} examples".format(*counts)
+    measured = {key.partition("/")[0]: value.n for key, value in record.metrics.items()}
+    if counts[0] != sum(measured.values()):
+        yield "contradicts", f"it expected {counts[0]} examples and measured {sum(measured.values())}"
+    if record.started > record.finished or record.seconds < 0:
+        yield "contradicts", f"it took {record.seconds:g} s, from {record.started} to {record.finished}"
     if not record.predictions:
         yield "contradicts", "it names no predictions"
     official = is_official(claim, record.profile, record.deviations, record.environment, record.metrics)
@@ -40,6 +45,9 @@ def _of_training(record: Record) -> Iterator[Finding]:
     base = base_of(record.profile, record.variant, record.seed, record.config_hash)
     if not re.fullmatch(rf"{re.escape(base)}(-\d+)?", record.run_id):  # FRESH counts
         yield "contradicts", f"its run id is not {base}, of its variant, seed and configuration"
+    seeds = {stage.get("data", {}).get("init_args", {}).get("seed") for stage in stages(record.config or {}).values()}
+    if record.config is not None and seeds != {record.seed}:
+        yield "contradicts", f"its seed is {record.seed}, in its configuration {', '.join(map(str, seeds))}"
     if not record.deviations:
         yield from _by_the_recipe(record)
 

@@ -24,7 +24,7 @@ MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence
 
 def number(value: float) -> str:
     """A value as tables show it; records keep it unrounded."""
-    return f"{value:.2f}"
+    return f"{round(value, 2) + 0.0:.2f}"  # no -0.00
 
 
 def titled(reading: Reading) -> str:

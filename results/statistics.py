@@ -20,6 +20,7 @@ from decimal import Decimal
 from enum import StrEnum
 from math import isfinite, sqrt
 from statistics import fmean, mean, stdev
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,13 @@ _UPPER = 0.975
 
 NORMAL_QUANTILE = float(ndtri(_UPPER))
 """The 1.96 of `+- 1.96 e`."""
+
+
+Verdict = Literal[
+    "reproduced", "exceeded", "not reproduced", "inconclusive", "not comparable", "unofficial", "ill-posed", "not run",
+    "pipeline ok", "pipeline short", "not judged",
+]  # fmt: skip
+"""On a row of the tables, in its words."""
 
 
 class Unsettled(StrEnum):
@@ -156,7 +164,7 @@ def interval(values: Sequence[float], errors: Sequence[float]) -> Interval:
     return Interval(centre, centre - half, centre + half, spread, error, len(runs), covers_training=len(runs) > 1)
 
 
-def verdict(interval: Interval, target: float, margin: float, rounding: float, higher_is_better: bool) -> str:
+def verdict(interval: Interval, target: float, margin: float, rounding: float, higher_is_better: bool) -> Verdict:
     """Return `exceeded`, `reproduced`, `not reproduced` or `inconclusive` for a claimed `target`.
 
     `margin` is the tolerance fixed before any run, `rounding` half a unit of the claim's last digit; all in the
@@ -207,7 +215,7 @@ def seeds_in_words(needed: int | Unsettled) -> str:
 
 def pipeline_verdict(
     value: float, target: float, baselines: Mapping[str, float], distance: float, higher_is_better: bool
-) -> str:
+) -> Verdict:
     """Return `pipeline ok` where a miniature reached `target` and beats each baseline, else `pipeline short`.
 
     To beat is to stand at least `distance` above it, or below it where lower is better. `baselines` maps a name to the

@@ -214,15 +214,26 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
     except UserError as error:
         yield "contradicts", f"our own scoring refuses the predictions: {tested.told(error)}"
         return
-    ours = {key.removeprefix(f"{tested.prefix}/"): value for key, value in scored.metrics.items()}
-    again = {key: ours[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in ours}
+    ours = scored.metrics
+    for key in sorted(ours.keys() ^ tested.metrics.keys()):
+        where = "in the record, and not by our own scoring" if key in tested.metrics else "by our own scoring alone"
+        yield "contradicts", f"{key} is {where}"
+    again = {key: value for key, value in ours.items() if key in tested.metrics}
     yield from _compared(tested, "our own scoring", {key: value.value for key, value in again.items()})
     for key, value in again.items():
-        if not all(map(_same, value.ci95, tested.metrics[key].ci95)):
-            yield "contradicts", f"the interval of {key} is {tested.metrics[key].ci95}, by our own scoring {value.ci95}"
-        if not value.signature.items() <= tested.metrics[key].signature.items():
-            yield "contradicts", f"the protocol of {key} is by the predictions themselves {dict(value.signature)}"
+        yield from _as_measured(key, tested.metrics[key], value)
     yield from _resets(record, scoring(claim), scoring(claim).read(tested.path, held.truth))
+
+
+def _as_measured(key: str, recorded: Measurement, ours: Measurement) -> Iterator[Finding]:
+    """What a record says of a metric beside its value."""
+    if not all(map(_same, ours.ci95, recorded.ci95)):
+        yield "contradicts", f"the interval of {key} is {recorded.ci95}, by our own scoring {ours.ci95}"
+    for what, one, other in (("examples", recorded.n, ours.n), ("unit", recorded.unit, ours.unit)):
+        if one != other:
+            yield "contradicts", f"the {what} of {key}: {one} in the record, {other} by our own scoring"
+    if not ours.signature.items() <= recorded.signature.items():
+        yield "contradicts", f"the protocol of {key} is by the predictions themselves {dict(ours.signature)}"
 
 
 def _resets(record: Record, task: Any, predictions: Any) -> Iterator[Finding]:

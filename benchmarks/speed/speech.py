@@ -58,7 +58,8 @@ def _ours() -> Callable[[Path], Tensor]:
 
     def work(path: Path) -> Tensor:
         samples = torch.from_numpy(read_samples(path))
-        return features(samples[None], [len(samples)])[0][0]
+        found: Tensor = features(samples[None], [len(samples)])[0][0]
+        return found
 
     return work
 
@@ -69,7 +70,7 @@ def _plain() -> Callable[[Path], Tensor]:
 
     def work(path: Path) -> Tensor:
         samples, _ = soundfile.read(path, dtype="float32")
-        energies = transform(preemphasis(torch.from_numpy(samples), 0.97)).T
+        energies: Tensor = transform(preemphasis(torch.from_numpy(samples), 0.97)).T
         return (energies.clamp(min=1e-5).log() - means) / deviations
 
     return work

@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import zlib
 from io import BytesIO
 from itertools import pairwise
@@ -26,6 +27,8 @@ NUM_CLASSES = 1000
 DEVKIT = "ILSVRC2012_devkit_t12"
 TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 META = "data/meta.mat"
+NUMBER = re.compile(r"\d+$")
+"""Of a validation image, at the end of its name."""
 PACKED = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
 FORMS = f"""ImageNet is expected in one of these forms:
@@ -173,11 +176,17 @@ def _open_classes(folder: Path, split: str, wnids: list[str]) -> Split:
     for label, wnid in enumerate(wnids):
         found = _images(_entries(folder / wnid))
         if not found:
-            raise UserError(f"{folder / wnid} holds no images. Unpack that class again, or remove its folder.")
+            raise UserError(_no_images(folder / wnid))
         _refuse_twins(folder / wnid, found)
         images += [(f"{wnid}/{stem}", suffix) for stem, suffix in found]
         labels += [label] * len(found)
     return _on_disk(folder, split, images, labels, wnids)
+
+
+def _no_images(folder: Path) -> str:
+    if any(is_folder for _, is_folder in _entries(folder)):
+        return f"{folder} holds folders and no images, so it seems unpacked a level too deep. Move what is in it up."
+    return f"{folder} holds no images. Unpack that class again, or remove its folder."
 
 
 def _open_flat(root: Path, split: str, images: list[tuple[str, int]]) -> Split:
@@ -197,6 +206,13 @@ def _open_flat(root: Path, split: str, images: list[tuple[str, int]]) -> Split:
             f"{root / DEVKIT / TRUTH} has {len(truth)} lines, but {folder} has {len(images)} images, so labels would "
             f"shift. Remove {folder} and run `make data-imagenet DATA={root}`."
         )
+    for number, (stem, suffix) in enumerate(images, start=1):
+        if not (digits := NUMBER.search(stem)) or int(digits[0]) != number:
+            raise UserError(
+                f"{folder / stem}{SUFFIXES[suffix]} stands where image {number} should, whose label is line {number} "
+                f"of {TRUTH}: one is missing, or another too many. Remove {folder} and run `make data-imagenet "
+                f"DATA={root}`."
+            )
     label = {wnid: index for index, wnid in enumerate(wnids)}
     return _on_disk(folder, split, images, [label[wnid] for wnid in truth], wnids)
 
@@ -210,7 +226,12 @@ def _refuse_twins(folder: Path, images: list[tuple[str, int]]) -> None:
 
 
 def _on_disk(folder: Path, split: str, images: list[tuple[str, int]], labels: list[int], wnids: list[str]) -> Split:
-    """A split of files, from (id, index of the suffix) of each."""
+    """A split of files, from (id, index of the suffix) of each; raises UserError where a name is no UTF-8."""
+    try:
+        "".join(identity for identity, _ in images).encode()
+    except UnicodeEncodeError as error:
+        around = error.object[max(0, error.start - 40) : error.end + 40]
+        raise UserError(f"{folder} has an image whose name is no UTF-8, near {around!a}. Rename it.") from None
     source = Files(str(folder), np.array([suffix for _, suffix in images], dtype=np.uint8))
     ids = pack([identity for identity, _ in images])
     return Split(split, ids, np.array(labels, dtype=np.int64), tuple(wnids), source)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HUB_NAMES = {"train": ("train",), "val": ("validation", "val")}
 WNID = re.compile(r"n\d{8}")
+MOST_CLASSES = 100_000  # ImageNet as a whole has 21,841; a broken label would make names without end
 GATED = "For a gated data set, as ILSVRC/imagenet-1k, accept its licence on its page and run `hf auth login`."
 
 
@@ -70,6 +71,8 @@ def _split(rows: "Dataset", origin: str, split: str) -> Split:
         raise UserError(
             f"{origin}: {split} has no labels (label {labels.min()}); the labelled splits are train and val."
         )
+    if labels.max() >= MOST_CLASSES:
+        raise UserError(f"{origin}: {split} has a label {labels.max()}, which is no class. Fetch its shards again.")
     stems = _stems(rows)
     labels, classes = _name(labels, rows.features["label"], stems)
     return Split(split, pack(_ids(stems, len(rows), split)), labels, classes, Rows(origin, split, rows))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import UserError
 from datamodules.layouts.digest import digest
 
-SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG", ".png")
+SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG", ".png", ".PNG")
 
 
 class Source(Protocol):

@@ -80,8 +80,13 @@ def complete(files: list[Path], split: str, form: str, remedy: str) -> list[Path
 
 
 def opened(files: list[Path], split: str) -> "Dataset":
-    """The rows of some files; raises as `_load`, which `readable` puts into words."""
-    return _load("parquet", split, [str(file) for file in files])
+    """The rows of some files; raises UserError where all are empty, else as `_load`, which `readable` words."""
+    from pyarrow.parquet import read_metadata
+
+    filled = [str(file) for file in files if read_metadata(file).num_rows]  # of an empty one `datasets` makes an error
+    if not filled:
+        raise UserError(f"{', '.join(map(str, files))}: no rows. Fetch the shards of {split} again.")
+    return _load("parquet", split, filled)
 
 
 def fetched(root: str, split: str, patterns: list[str], hint: str) -> "Dataset":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.errors import UserError
 from datamodules.layouts import wmt_parquet as parquet
+from datamodules.layouts.faults import read_faults
 from datamodules.layouts.wmt_parquet import FILTERED, OFFICIAL
 from datamodules.layouts.wmt_text import LANGUAGES, Sides, Text, open_text
 from results.scoring.translation import Truth
@@ -54,6 +55,7 @@ def truth(root: str, split: str) -> Truth:
         raise UserError(f"{test.where(0)} and on: {error}. Fetch {split.partition('.')[0]} again.") from error
 
 
+@read_faults()
 def open_test(root: str, split: str) -> Pairs:
     """A test set, or `newstest2013` for development; the direction may be left out.
 
@@ -64,6 +66,7 @@ def open_test(root: str, split: str) -> Pairs:
     return _open(root, _name(split), _sides(root), parquet.held_out(root))
 
 
+@read_faults()
 def open_training(root: str) -> Pairs:
     """The training text, in whichever form it lies there.
 
@@ -97,6 +100,7 @@ def sample(root: str) -> str:
     return f"{len(pairs):,} pairs to train on; the first reads, {len(german)} and {len(english)} letters"
 
 
+@read_faults()
 def present(root: str, split: str) -> bool:
     """Whether a test set is there, be it one side of it or packed, which `open_test` refuses.
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
+from results.scoring.rows import refuse_other_forms
 
 LANGUAGES = ("de", "en")
 BOM = b"\xef\xbb\xbf"
@@ -149,6 +150,7 @@ def _require_utf8(lines: Lines) -> None:
     try:
         pyarrow.LargeStringArray.from_buffers(1, limits, text).validate(full=True)
     except pyarrow.ArrowInvalid:
+        refuse_other_forms(lines.file, bytes(lines.data[:8]))
         for index in range(len(lines)):
             try:
                 lines[index]

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import re
 import shutil
 import tarfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.errors import UserError
+from benchmarks.runs import LOCK, occupied
 from datamodules.progress import bar
 
 CHUNK = 1 << 22
@@ -112,6 +114,32 @@ def require_folders(*paths: Path) -> None:
     for path in paths:
         if is_no_folder(path):
             raise UserError(f"{path} is a file or a broken link, not a folder. Move it away, or set DATA elsewhere.")
+
+
+@contextmanager
+def alone_in(root: Path, *parts: Path) -> Iterator[None]:
+    """Holds a folder, made where it is missing, against another preparation, which would take its hidden files away.
+
+    A folder that may not be written to can only be counted, by as many as like.
+
+    Args:
+        root: the folder.
+        parts: folders in it, maybe still to be made.
+
+    Raises:
+        UserError: another process holds it, or something else lies in a folder's place; else as `disk_faults`.
+    """
+    taken = f"another process is preparing {root}. Wait for it, or stop it."
+    with disk_faults(root):
+        require_folders(root, *parts)
+        if root.is_dir() and not os.access(root, os.W_OK):
+            yield
+            return
+        with occupied(root, taken):
+            try:
+                yield
+            finally:
+                (root / LOCK).unlink(missing_ok=True)  # it is the user's folder
 
 
 def unsafe(archive: Path, member: str, source: str) -> UserError:

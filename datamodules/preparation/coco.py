@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from datamodules.layouts.coco import OFFICIAL, TRAIN, VAL
-from datamodules.preparation.archives import PLAIN, disk_faults, fresh, require_folders, unsafe
+from datamodules.preparation.archives import PLAIN, alone_in, fresh, unsafe
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 from datamodules.progress import bar
 
@@ -52,8 +52,7 @@ def prepare(root: str, release: Release = RELEASE) -> None:
     if root.startswith("hf:"):
         raise UserError(f"{root}: COCO's images are read from folders only. Set DATA to a folder to download them to.")
     folder, parts = Path(root), release.archives
-    with disk_faults(folder):
-        require_folders(folder, *(folder / part for part in parts))
+    with alone_in(folder, *(folder / part for part in parts)):
         for part in parts:  # what a killed run left would take the room that is looked for
             shutil.rmtree(_hidden(folder, part), ignore_errors=True)
         todo = {part: archive for part, archive in parts.items() if not _ready(folder, part)}

@@ -16,6 +16,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts import imagenet
 from datamodules.preparation.archives import (
     PLAIN,
+    alone_in,
     check_digest,
     check_room,
     disk_faults,
@@ -101,7 +102,7 @@ ImageNet's licence (non-commercial research and education) is accepted in person
 
 def _unpack_all(root: Path, present: dict[str, Path], release: Release) -> None:
     """Checks the room and every checksum before the first file is written."""
-    with disk_faults(root):
+    with alone_in(root):
         for part in ("devkit", "val"):  # what a killed run left would take the room that is looked for
             shutil.rmtree(_hidden(root, part), ignore_errors=True)
         _check_room(root, present)

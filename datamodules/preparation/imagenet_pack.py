@@ -91,7 +91,7 @@ def _pack(splits: list[Split], target: Path, shard_bytes: int) -> dict[str, int]
 
 def _refuse_place(root: str, store: str) -> None:
     target, data = Path(store).resolve(), Path(root).resolve()
-    if not store or is_no_folder(Path(store)):
+    if not store or store.startswith("hf:") or is_no_folder(Path(store)):
         raise UserError(f"PACK={store} is no folder. Set it to one to write to; it is made if it is not there.")
     if target == data or any(target.is_relative_to(data / split) for split in ("train", "val")):
         raise UserError(f"PACK={store} is where the images of DATA={root} are. Set PACK to a folder of its own.")
@@ -109,18 +109,10 @@ def _opened(root: str) -> list[Split]:
         check_classes(splits[1], splits[0])
     for split in splits:
         if bad := next((identity for identity in split.ids if not identity.isprintable()), None):
-            fault = "with an unprintable character" if _is_utf8(bad) else "which is no UTF-8, as Arrow needs it"
-            raise UserError(f"{root}: {split.name} has an image named {bad!r}, {fault}. Rename it.")
+            raise UserError(
+                f"{root}: {split.name} has an image named {bad!r}, with an unprintable character. Rename it."
+            )
     return splits
-
-
-def _is_utf8(name: str) -> bool:
-    """Whether a name of the file system is; where not, Python has put surrogates for its bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _parts(split: Split, target: Path, shard_bytes: int) -> list[Part]:

@@ -13,7 +13,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts.imdb import ARCHIVE, OFFICIAL, count
 from datamodules.layouts.imdb_parquet import SHARDS
 from datamodules.layouts.imdb_tree import TOP, find_tree
-from datamodules.preparation.archives import disk_faults, extract, passing, require_folders
+from datamodules.preparation.archives import alone_in, extract, passing
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 
 COMMAND = "data-imdb"
@@ -44,8 +44,7 @@ def prepare(root: str, release: Release = RELEASE) -> None:
     if root.startswith("hf:"):
         raise UserError(f"{root} is read from the hub, unprepared. Set DATA to a folder to download IMDB to.")
     folder = Path(root)
-    with disk_faults(folder):
-        require_folders(folder, folder / TOP)
+    with alone_in(folder, folder / TOP):
         shutil.rmtree(_hidden(folder), ignore_errors=True)  # it would take the room that is looked for
         todo = {} if _there(folder) else release.archives
         obtain(folder, todo, COMMAND, _unpack)

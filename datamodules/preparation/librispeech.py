@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError
 from datamodules.layouts.librispeech import OFFICIAL
-from datamodules.preparation.archives import disk_faults, extract, is_no_folder, passing
+from datamodules.preparation.archives import alone_in, disk_faults, extract, is_no_folder, passing
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 
 SITE = "http://www.openslr.org/resources/12"  # as OpenSLR publishes it; the SHA-256s vouch for what comes over HTTP
@@ -61,6 +61,7 @@ def prepare(root: str, release: Release = RELEASE) -> None:
     folder = Path(root)
     with disk_faults(folder):
         _refuse_obstacles(folder, release)
+    with alone_in(folder):
         todo = {part: archive for part, archive in release.archives.items() if not (folder / TOP / part).is_dir()}
         for subset in release.archives:  # what a killed run left would take the room that is looked for
             shutil.rmtree(_hidden(folder, subset), ignore_errors=True)

@@ -23,7 +23,7 @@ from benchmarks.files import replacing
 from datamodules.layouts import wmt as layout
 from datamodules.layouts.wmt_parquet import OFFICIAL, SHARDS, held_out
 from datamodules.layouts.wmt_text import LANGUAGES, open_text
-from datamodules.preparation.archives import CHUNK, disk_faults, extract, passing, require_folders
+from datamodules.preparation.archives import CHUNK, alone_in, extract, passing
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
 from results.scoring.references import SETS
 
@@ -93,7 +93,7 @@ def prepare(root: str, release: Release = RELEASE) -> None:
             download too, and the same call goes on from there.
     """
     folder = _folder(root)
-    with disk_faults(folder):
+    with alone_in(folder, folder / TRAIN):
         for corpus in CORPORA:  # what a killed run left would take the room that is looked for
             shutil.rmtree(_hidden(folder, corpus), ignore_errors=True)
         todo = _missing(folder, release)
@@ -105,7 +105,6 @@ def prepare(root: str, release: Release = RELEASE) -> None:
 def _folder(root: str) -> Path:
     if root.startswith("hf:"):
         raise UserError(f"{root} is read from the hub, unprepared. Set DATA to a folder to download WMT to.")
-    require_folders(Path(root), Path(root) / TRAIN)
     return Path(root)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 from pathlib import Path
 
 from results.scoring.rows import locate
@@ -11,7 +12,7 @@ NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 
 
 def score(path: Path, root: str | None, split: str) -> dict[str, float]:
-    """Percentages from the detections in `results.json`; of no object's size nothing is said.
+    """Percentages from the detections in `results.json`; of no object's size nothing is said, nor of no detection.
 
     Args:
         path: of the detections, or of their folder.
@@ -24,9 +25,12 @@ def score(path: Path, root: str | None, split: str) -> dict[str, float]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    file = locate(path, "results.json")
+    if not json.loads(file.read_bytes()):  # of which pycocotools reads the first to see what they are
+        return {}
     with contextlib.redirect_stdout(io.StringIO()):
         annotated = COCO(str(Path(root) / "annotations" / name))
-        evaluation = COCOeval(annotated, annotated.loadRes(str(locate(path, "results.json"))), "bbox")
+        evaluation = COCOeval(annotated, annotated.loadRes(str(file)), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

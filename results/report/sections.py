@@ -13,11 +13,11 @@ from results.collect import Row
 from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
-from results.statistics import passing
+from results.statistics import Verdict, passing
 
-SYMBOLS = {
+SYMBOLS: dict[Verdict, str] = {
     "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "~",
-    "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗",
+    "unofficial": "~", "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗", "not judged": "○",
 }  # fmt: skip
 SECONDS_AN_HOUR = 3600
 

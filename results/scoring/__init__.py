@@ -13,6 +13,7 @@ All of them have the same names, which is all that their callers know:
 
 Some have more, where there is something to say:
 
+    DRAWN_TOGETHER                          examples that the bootstrap takes as one, as an opening's games; else 1
     truth(split, examples)                  -> Truth, of a data set that makes its examples; of others DATA says it
     split_of(path, truths)                  which of several test sets, split -> Truth, a file is about
     references(truth, split)                what vouches for a truth that people wrote -> schema.References

@@ -25,6 +25,8 @@ from results.statistics import Floats, ratio_error
 METRICS: dict[str, str] = {"score": "%"}
 
 SHARED = True
+DRAWN_TOGETHER = 2
+"""An opening's games, which are much alike."""
 
 FOLDER = "games"
 SUFFIX = ".sgf"

@@ -63,7 +63,7 @@ def test_a_run_ends_with_its_record(trained):
     drivers = {name.partition("/")[0] for name in record["baselines"]}
     assert drivers == {"random", "always_idle", "always_slower", "always_faster"}
     assert record["curves"]["train/env_steps"][-1] == [20, 160]
-    assert record["environment"]["compiled"] is False
+    assert record["environment"]["compiled"] is None
     with (folder_of(trained) / "predictions/episodes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["seed"]), row["driver"]) for row in rows] == [(1, "agent"), (1, "idm"), (3, "agent"), (3, "idm")]

@@ -92,7 +92,6 @@ VOID = {
     "target": lambda claim: reading(claim, target=91.4),
     "rounding": lambda claim: reading(claim, rounding=0.5),
     "margin": lambda claim: claim["readings"][0]["margin"].update(value=0.3),
-    "unit": lambda claim: reading(claim, unit="points"),
     "direction": lambda claim: reading(claim, higher_is_better=False),
     "metric": lambda claim: reading({**claim, "neighbours": claim["neighbours"].clear()}, metric="val/top5"),
     "split": lambda claim: reading(claim, split="train"),

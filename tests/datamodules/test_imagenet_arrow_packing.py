@@ -160,15 +160,15 @@ def test_a_place_that_cannot_be_packed_into(tree, tmp_path, case, capsys):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (b"caf\xe9", r"'n02084071/caf\udce9', which is no UTF-8"),
-        (b"a\nb", r"'n02084071/a\nb', with an unprintable character"),
+        (b"caf\xe9", "val has an image whose name is no UTF-8, near "),
+        (b"a\nb", r"val has an image named 'n02084071/a\nb', with an unprintable character"),
     ],
 )
 def test_names_that_arrow_or_a_message_cannot_hold(tree, tmp_path, name, said):
     put(tree / "val/n02084071" / os.fsdecode(name + b".JPEG"), VAL["ILSVRC2012_val_00000001"])
     with pytest.raises(UserError) as caught:
         pack(str(tree), str(tmp_path / "store"))
-    assert f"val has an image named {said}" in str(caught.value)
+    assert said in str(caught.value)
     assert not (tmp_path / "store").exists()
 
 

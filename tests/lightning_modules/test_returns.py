@@ -87,14 +87,15 @@ def test_n_step_returns_through_a_fall_a_time_limit_and_neither():
     """gamma 0.5, three steps that pay 1, 2 and 4.
 
     the first robot falls in its second step: 1 + 0.5 * 2 = 2, and nothing follows;
-    the second meets the time limit in its second step: 2, then 0.25 of what its last state is worth;
+    the second meets the time limit in its second step: 2, then 0.25 of what its last state is worth, though the next
+    episode falls at once;
     the third goes on: 1 + 0.5 * 2 + 0.25 * 4 = 3, then 0.125; the fourth falls in its third step: 3, then nothing.
     """
     steps = [
         Transition(
             rewards=torch.full((4,), float(2**i)), successors=torch.full((4, 1), 10.0 * i),
-            terminated=torch.tensor([i == 1, False, False, i == 2]),
-            ended=torch.tensor([i == 1, i == 1, False, i == 2]),
+            terminated=torch.tensor([i == 1, i == 2, False, i == 2]),
+            ended=torch.tensor([i == 1, i >= 1, False, i == 2]),
         )
         for i in range(3)
     ]  # fmt: skip

@@ -29,7 +29,7 @@ def record(seed=0, top5=92.0, top1=70.0, error=0.1, n=50_000, signature=None, **
         },
         "baselines": {}, "examples": Examples(n, n, n), "checkpoint": StoredFile("results/runs/x/last.ckpt", "0" * 64),
         "predictions": (StoredFile("results/runs/x/predictions/predictions.csv", "1" * 64),),
-        "config": {"trainer": {"max_epochs": 32}}, "config_hash": "aaaaaaaaaaaa",
+        "config": {"trainer": {"max_epochs": 32}, "data": {"init_args": {"seed": seed}}}, "config_hash": "aaaaaaaaaaaa",
         "claim_hash": load_claim("imagenet").hash, "deviations": (), "official": True,
         "environment": Environment("c" * 40, False, "3.11.9", {"torch": "2.11.0"}, "a CPU", (), 8, "bf16-mixed", 512),
         "throughput": None, "curves": {}, "wandb": Tracking(None, "disabled"),

@@ -174,6 +174,13 @@ def test_a_difference_of_shares_has_a_width_too_and_a_return_has_none():
     assert standard_error_of(reward) == 0.0
 
 
+def test_games_of_one_opening_are_no_two_examples():
+    """No win in 200 games of 100 openings: Wilson's 3.70 of none in 100, not the 1.88 of none in 200."""
+    games = Measurement(0.0, "%", (0.0, 0.0), 200, FULL)
+    assert standard_error_of(games, 2) == pytest.approx(3.6995 / 1.96, abs=1e-3)
+    assert standard_error_of(games) == pytest.approx(1.8846 / 1.96, abs=1e-3)
+
+
 # Groups.
 
 
@@ -265,10 +272,13 @@ def test_a_validated_checkpoint_is_of_one_variant_and_predictions_are_of_none():
 
 def test_an_unofficial_validation_says_so(folder):
     put(folder, validation("full-validate-x", 91.5, official=False, deviations=("data.init_args.resize: 256 -> 232",)))
-    note = rows_of("imagenet")[2].note
-    assert "unofficial: data.init_args.resize: 256 -> 232" in note
+    found = rows_of("imagenet")[2]
+    assert found.verdict == "unofficial"
+    assert found.note.startswith("data.init_args.resize: 256 -> 232; of ")
     put(folder, validation("full-validate-y", 91.5, official=False))
-    assert "unofficial: uncommitted code" in rows_of("imagenet")[4].note
+    found = rows_of("imagenet")[4]
+    assert found.verdict == "unofficial"
+    assert found.note.startswith("uncommitted code; of ")
 
 
 def test_what_is_scored_several_times_has_one_row(folder):
@@ -361,7 +371,7 @@ def test_a_validated_miniature_is_held_against_its_target():
 
 def test_a_reading_without_a_target_in_small_is_not_judged():
     found = judge(CLAIM, replace(TOP5, miniature=None), [miniature_record(5.0)])
-    assert (found.verdict, found.note) == ("pipeline ok", "no target set: nothing was judged")
+    assert (found.verdict, found.note) == ("not judged", "no target set")
 
 
 def test_the_verdicts_of_one_record():

@@ -18,6 +18,11 @@ CLAIM = load_claim("locomotion_walk")
 HONEST = load_record(RECORDS / f"{RUN}.json")
 
 
+def of_seed(seed):
+    data = HONEST.config["data"]
+    return HONEST.config | {"data": data | {"init_args": data["init_args"] | {"seed": seed}}}
+
+
 def found(changed, claim=CLAIM):
     return [*consistent(claim, changed)]
 
@@ -32,6 +37,11 @@ def test_an_honest_record_is_left_alone():
     [
         ({"examples": Examples(100, 99, 99)}, "it expected 100, scored 99 and told apart 99 examples"),
         ({"examples": Examples(100, 100, 99)}, "it expected 100, scored 100 and told apart 99 examples"),
+        ({"examples": Examples(7, 7, 7)}, "it expected 7 examples and measured 100"),
+        ({"finished": "2020-01-01T00:00:00+00:00"}, f"it took {HONEST.seconds:g} s, from {HONEST.started} to 2020-"),
+        ({"seconds": -5.0}, "it took -5 s, from"),
+        ({"config": of_seed(99)}, "its seed is 2, in its configuration 99"),
+        ({"config": of_seed(None)}, "its seed is 2, in its configuration None"),
         ({"predictions": ()}, "it names no predictions"),
         ({"checkpoint": None}, "it was trained and names no weights"),
         ({"config": None}, "it was trained and names no configuration"),

@@ -62,3 +62,15 @@ def test_predictions_alone_are_not_enough(tool, file, needed, tmp_path):
     (tmp_path / file).write_text("a\n")
     with pytest.raises(FileNotFoundError, match=re.escape(needed)):
         tool.score(tmp_path, None, "val2017")
+
+
+def test_scikit_learn_reads_numbers_not_letters(tmp_path):
+    (tmp_path / "predictions.csv").write_text("id,label,pred1,pred2,score1,score2\na,1,01,0,0.9,0.1\n")
+    assert by_scikit_learn.score(tmp_path, None, "test") == {"accuracy": 100.0}
+
+
+def test_of_no_detection_pycocotools_says_nothing(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/instances_val2017.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    (tmp_path / "results.json").write_text("[]")
+    assert by_pycocotools.score(tmp_path, str(tmp_path), "val2017") == {}

@@ -227,3 +227,21 @@ def test_the_games_tell_of_the_opponent(folder, truth):
     assert found.signature == {"opponent": "GNU Go 3.6 level 1", "komi": 9.0}
     assert said["opponent"] == "GNU Go 3.8 level 1"
     assert len(scored.predictions) == 4
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda text: text.replace(";B[", ";C[better was ;B[cc\\] here]B[", 1),
+        lambda text: text.replace("SZ[", "SiZe[").replace("KM[", "KoMi["),
+        lambda text: text.rstrip()[:-1] + "(;C[end])(;B[aa];W[bb]))\n",
+    ],
+    ids=["a move in a comment", "older names", "a variation"],
+)
+def test_openspiel_is_told_of_games_as_others_write_them(folder, told):
+    pytest.importorskip("pyspiel")
+    file, before = go.files(folder)[0], foreign.score(folder, None, SPLIT)
+    text = file.read_text()
+    file.write_text(told(text))
+    assert file.read_text() != text
+    assert foreign.score(folder, None, SPLIT) == before

@@ -9,7 +9,7 @@ import pytest
 from datamodules.baselines.go import at_random
 from datamodules.environments.gnugo import GnuGo
 from results.scoring.go_game import COLOURS, Game
-from results.scoring.go_rules import BLACK, WHITE, keys
+from results.scoring.go_rules import BLACK, WHITE, find_groups, key_after, keys, neighbours, put
 from tests.datamodules.gnugo import final_score, needs_gnugo
 
 
@@ -61,6 +61,23 @@ def test_random_games_have_openspiels_moves(size, games, longest):
             if state.is_terminal():
                 break
         assert repeating or size > 3 or seed, "small boards meet superko at once"
+
+
+def test_a_key_foretold_is_that_of_the_position_a_move_makes():
+    """Also where a captured group touches the stone on two sides, and so would be counted twice."""
+    game = position("""
+        OOX
+        O.X
+        XX.
+    """)
+    beside, table = neighbours(game.size), keys(game.size)
+    labels, liberties, sums = np.empty(9, np.int16), np.empty(9, np.int16), np.empty(9, np.uint64)
+    find_groups(game.board, beside, labels, liberties, sums, table)
+    before = np.uint64(game.past[-1])
+    foretold, allowed = key_after(game.board, beside, labels, liberties, sums, table, before, 4, BLACK)
+    assert allowed
+    assert foretold == put(game.board, beside, table, before, 4, BLACK)
+    assert drawn(game) == "..X\n.XX\nXX."
 
 
 def test_scores_are_openspiels():

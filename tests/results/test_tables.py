@@ -183,9 +183,17 @@ sys.exit(code)
 """
 
 
-def _tables(repository):
+READ_ALONE = """
+import json
+from pathlib import Path
+for path in Path("results/records/imagenet").glob("*.json"):
+    json.loads(path.read_text())
+"""
+
+
+def _tables(repository, program=WITHOUT_TORCH):
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], cwd=repository, env=os.environ | {"PYTHONPATH": str(repository)},
+        [sys.executable, "-c", program], cwd=repository, env=os.environ | {"PYTHONPATH": str(repository)},
         text=True, capture_output=True, check=False,
     )  # fmt: skip
 
@@ -195,7 +203,8 @@ def _processor_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def test_a_thousand_records_take_less_than_two_seconds(workshop):
+def test_a_thousand_records_take_little_longer_than_reading_them_does(workshop):
+    """Start of the program, validation and seals included: some four times as long as Python's own json."""
     points = tuple((float(step), step / 3) for step in range(200))
     curves = dict.fromkeys(("train/loss", "train/lr", "val/top1", "val/top5"), points)
     names = [f"{kind}-s{seed}-{seed:012x}" for seed in range(500) for kind in ("full", "mini")]
@@ -210,14 +219,15 @@ def test_a_thousand_records_take_less_than_two_seconds(workshop):
         (folder / f"{name}.json").write_text(sealed(content))
     shutil.copy(CHECKOUT / "README.md", workshop.root)
 
-    seconds = []
+    seconds = {WITHOUT_TORCH: [], READ_ALONE: []}
     for _ in range(3):
-        started = _processor_seconds()  # which other work on the machine does not lengthen, as it does the time
-        done = _tables(workshop.root)
-        seconds.append(_processor_seconds() - started)
-        assert done.returncode == 0, done.stderr
-    assert "| 500 | reproduced |" in done.stdout
-    assert min(seconds) < 2, seconds
+        for program, taken in seconds.items():
+            started = _processor_seconds()  # which other work on the machine does not lengthen, as it does the time
+            done = _tables(workshop.root, program)
+            taken.append(_processor_seconds() - started)
+            assert done.returncode == 0, done.stderr
+    assert "| 500 | reproduced |" in _tables(workshop.root).stdout
+    assert min(seconds[WITHOUT_TORCH]) < 6 * min(seconds[READ_ALONE]), seconds
 
 
 def test_a_metric_that_no_reading_names_is_left_out(repository):

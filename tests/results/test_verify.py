@@ -70,6 +70,17 @@ def another_interval(folder):
     edit(folder / f"{RUN}.json", lambda content: content["metrics"]["Hopper-v5/return"].update(ci95=[3139.0, 3141.0]))
 
 
+def another_unit(folder):
+    edit(folder / f"{RUN}.json", lambda content: content["metrics"]["Hopper-v5/return"].update(unit="points"))
+
+
+def other_metrics(folder):
+    def rename(content):
+        content["metrics"]["Hopper-v5/made_up"] = content["metrics"].pop("Hopper-v5/return")
+
+    edit(folder / f"{RUN}.json", rename)
+
+
 def one_file_less(folder):
     (folder / RUN / "episodes.csv").unlink()
 
@@ -102,6 +113,16 @@ def another_claim(folder):
         (another_return, 1, "FAILED", ["episodes.csv is not the file that was recorded", "by Python"]),
         (another_value, 1, "FAILED", ["1400.0 in the record and 3372.6", "by Python", "by our own scoring"]),
         (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (3139.0, 3141.0)"]),
+        (another_unit, 1, "FAILED", ["the unit of Hopper-v5/return: points in the record, reward by our own scoring"]),
+        (
+            other_metrics,
+            1,
+            "FAILED",
+            [
+                "Hopper-v5/made_up is in the record, and not by our own scoring",
+                "Hopper-v5/return is by our own scoring alone",
+            ],
+        ),
         (
             one_file_less,
             1,
