@@ -1,4 +1,4 @@
-"""What `watch` shows: pictures of an episode, and what is said of it."""
+"""What `watch` shows: pictures of an episode, and its captions."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a clone can check: the small files of a real run, kept and committed beside its record."""
+"""The small files of a full run, kept and committed beside its record so that a clone can check them."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written beside and renamed, so that they are whole or not there; loading never runs code."""
+"""Checkpoints on disk: written under another name, then renamed, so never partial; loading never runs code."""
 
 import pickle
 import zipfile

@@ -73,8 +73,8 @@ def parser() -> argparse.ArgumentParser:
     _checkpoints(commands)
     _machines(commands)
     _command(commands, "tables", do.tables, "results/tables/ from the records alone")
-    _command(commands, "report", do.report, "results/report.html: one page with plots, of records and their sheets")
-    _command(commands, "verify", do.verify, "score every record again from what is stored, by foreign tools too")
+    _command(commands, "report", do.report, "results/report.html: one page with plots, from records and their sheets")
+    _command(commands, "verify", do.verify, "score every record again from stored files, also with third-party tools")
     return main_parser
 
 
@@ -83,7 +83,7 @@ def _runs(commands: Any) -> None:
     reproduce.add_argument("benchmark", nargs="?", help="default: every benchmark, then tables and report")
     _run_options(reproduce)
     reproduce.add_argument("--seeds", help="such as 0,1,2; one record each")
-    reproduce.add_argument("--fresh", action="store_true", help="start another run though one is finished")
+    reproduce.add_argument("--fresh", action="store_true", help="start another run although one is finished")
     reproduce.add_argument("--rehearse", action="store_true", help="20 steps, a resume and two test batches; no record")
     reproduce.add_argument("--strict", action="store_true", help="exit 3 where a verdict is `not reproduced`")
 
@@ -93,7 +93,7 @@ def _runs(commands: Any) -> None:
     one.add_argument("--seeds", help="exactly one seed")
     one.add_argument("--fresh", action="store_true")
     one.add_argument("--rehearse", action="store_true")
-    one.add_argument("--forecast", help="a file for what a rehearsal finds, as JSON")
+    one.add_argument("--forecast", help="a file for the rehearsal's findings, as JSON")
 
 
 def _checkpoints(commands: Any) -> None:
@@ -106,7 +106,7 @@ def _checkpoints(commands: Any) -> None:
 
     for name, function, text in (
         ("watch", do.watch, "a short animation of what a checkpoint's policy does"),
-        ("play", do.play, "a checkpoint as a player over GTP, for Sabaki, GoGui or an engine"),
+        ("play", do.play, "a checkpoint that plays over GTP, for Sabaki, GoGui or an engine"),
     ):
         shown = _command(commands, name, function, text)
         shown.add_argument("benchmark")
@@ -115,30 +115,30 @@ def _checkpoints(commands: Any) -> None:
 
 
 def _machines(commands: Any) -> None:
-    data = _command(commands, "data", do.data, "what to download where; verifies and unpacks it")
+    data = _command(commands, "data", do.data, "say what to download and where; verify and unpack it")
     data.add_argument("benchmark")
     data.add_argument("--data", help="the folder of the data")
     data.add_argument(
-        "--pack", help="imagenet: a folder to write DATA's images into as few large files; it is DATA afterwards"
+        "--pack", help="imagenet: a folder for DATA's images as a few large files; use it as DATA afterwards"
     )
 
-    doctor = _command(commands, "doctor", do.doctor, "what this machine can run and why not, with remedies")
-    doctor.add_argument("benchmark", nargs="?", help="default: all; of their data, those with a folder below --data")
-    doctor.add_argument("--data", help="the data of the benchmark, or the folder that holds a folder for each")
+    doctor = _command(commands, "doctor", do.doctor, "what this machine can run, what it cannot and why, with remedies")
+    doctor.add_argument("benchmark", nargs="?", help="default: all; checks the data that have a folder below --data")
+    doctor.add_argument("--data", help="the benchmark's data, or a folder with one subfolder per benchmark")
     doctor.add_argument("--devices", help="how many GPUs this machine should have")
 
-    plan = _command(commands, "plan", do.plan, "what full runs take: hours, memory, disk, seeds, cost")
+    plan = _command(commands, "plan", do.plan, "what full runs need: hours, memory, disk, seeds, cost")
     plan.add_argument("benchmark", nargs="?", help="default: every benchmark")
     _run_options(plan)
     plan.add_argument("--seeds", help="such as 0,1,2; default: the claim's")
-    plan.add_argument("--gpu", help="a kind of GPU, such as H200, for runs whose data are not here")
-    plan.add_argument("--price", help="of an hour of a GPU")
+    plan.add_argument("--gpu", help="a GPU model, such as H200, for runs whose data are missing")
+    plan.add_argument("--price", help="price per GPU-hour")
 
-    steps = _command(commands, "steps", do.steps, "speed of a full run on made-up input: what plan starts without data")
+    steps = _command(commands, "steps", do.steps, "speed of a full run on synthetic input: what plan runs without data")
     steps.add_argument("benchmark")
     _run_options(steps)
     steps.add_argument("--seeds", help="exactly one seed")
-    steps.add_argument("--forecast", required=True, help="a file for what is found, as JSON")
+    steps.add_argument("--forecast", required=True, help="a file for the findings, as JSON")
 
 
 def _command(
@@ -153,10 +153,10 @@ def _command(
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", help="the folder of the real data, in the layout people have on disk, or hf:<name>")
-    command.add_argument("--profile", help="full (the documented recipe) or mini (embedded data, two CPU cores)")
-    command.add_argument("--variant", help="a file of the benchmark's variants/, without .yaml, or default: none")
-    command.add_argument("--devices", help="GPUs, or CPU processes, a node")
+    command.add_argument("--data", help="the folder of the real data, in one of its usual layouts, or hf:<name>")
+    command.add_argument("--profile", help="full (the documented recipe) or mini (generated data, two CPU cores)")
+    command.add_argument("--variant", help="a file in the benchmark's variants/, without .yaml; `default` is none")
+    command.add_argument("--devices", help="GPUs, or CPU processes, per node")
     command.add_argument("--nodes", help="machines, under torchrun or SLURM")
     overrides = 'overrides, such as "--trainer.max_epochs 5"; any but machine options make a run unofficial'
     command.add_argument("--args", help=overrides)

@@ -1,4 +1,4 @@
-"""Processes that add a number up: the least of what training on several devices does."""
+"""Processes that sum a number: the minimum that training on several devices needs."""
 
 import tempfile
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a record says of the code and the machine. No torch."""
+"""What a record says about the code and the machine. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test a model and keep what it said: predictions in the field's format, and the metrics recomputed from that file."""
+"""Test a model and keep its output: predictions in the field's format, and the metrics recomputed from that file."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, their names, locks and hashes; also where a file system lacks something."""
+"""Atomically written files, their names, locks and hashes; also what to do where a file system lacks something."""
 
 import errno
 import hashlib

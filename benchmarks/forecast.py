@@ -1,4 +1,4 @@
-"""What a run will take: by what its rehearsal took, or by what others published."""
+"""What a run will cost: estimated from its rehearsal, or from what others published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From stored predictions to measurements: the one path by which any number of this suite comes about. No torch."""
+"""From stored predictions to measurements: the only way in which this suite produces a number. No torch."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The embedded data: written on first use."""
+"""The miniatures' generated data: written on first use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An order worked out: which run it means, and the stages that the run is fitted in."""
+"""An order resolved: which run it means, and the stages in which that run is fitted."""
 
 from __future__ import annotations
 

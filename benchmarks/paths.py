@@ -1,4 +1,4 @@
-"""Where things lie; every path that is stored is relative to `ROOT`, the repository."""
+"""Where things are; every stored path is relative to `ROOT`, the repository."""
 
 from contextlib import suppress
 from pathlib import Path

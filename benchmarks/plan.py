@@ -1,8 +1,8 @@
 """`plan`: what full runs will take on a machine, in hours, memory, disk and money. No torch here.
 
 A run whose data are here, or that needs none, is rehearsed: some real steps, some batches of validation and of testing.
-Of others some steps are taken on made-up input; or, where a GPU is named that is not here, there stands what somebody
-published of a like recipe, scaled to it.
+Others take some steps on synthetic input; or, if a GPU that is not here is named, the plan scales what somebody
+published for a similar recipe to that GPU.
 """
 
 from __future__ import annotations

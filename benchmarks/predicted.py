@@ -1,4 +1,4 @@
-"""What anybody's predictions are of: the variant, and which of its test sets."""
+"""What a user's predictions belong to: the variant, and which of its test sets."""
 
 from pathlib import Path
 

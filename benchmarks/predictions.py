@@ -1,4 +1,4 @@
-"""Predictions of a test run: a shard a rank, merged on rank zero, refused unless each example came exactly once."""
+"""Predictions of a test run: a shard per rank, merged on rank zero, refused unless each example occurs exactly once."""
 
 import json
 from collections.abc import Sequence

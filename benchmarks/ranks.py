@@ -1,4 +1,4 @@
-"""The other ranks that a run has started on this machine: one that fails ends all with its exit code. No torch here."""
+"""The other ranks that a run has started on this machine: if one fails, all end with its exit code. No torch here."""
 
 import signal
 import sys

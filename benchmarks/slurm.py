@@ -1,4 +1,4 @@
-"""What Lightning is told of SLURM."""
+"""What Lightning is told about SLURM."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where a run trained: the machine of each of its starts, and what was otherwise from one to the next."""
+"""Where a run trained: the machine at each start, and what changed from one start to the next."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Some training steps of a full recipe on made-up input: what `plan` measures where the data are not here.
+"""Some training steps of a full recipe on synthetic input: what `plan` measures where the data are missing.
 
-The network, the optimizer, the batch and the processes are the run's own; the input is noise as large as the real data
-get in the run, which nothing is read for. On a processor a step is taken in parts, as a whole one may take minutes and
-gigabytes; what comes once a step is timed by itself.
+The network, the optimizer, the batch and the processes are the run's own; the input is noise of the largest
+sizes of the real data in the run, and nothing is read. On a CPU a step is timed in parts, as a whole one may take
+minutes and gigabytes; what happens once per step is timed separately.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How fast a run trained, which share of the time it waited for data, and what a rehearsal's evaluation took."""
+"""How fast a run trained, what share of the time it waited for data, and how long a rehearsal's evaluation took."""
 
 import resource
 import time

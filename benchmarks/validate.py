@@ -1,4 +1,4 @@
-"""Score without training: a checkpoint of ours, published weights, or anybody's predictions -> record and verdict.
+"""Score without training: our checkpoint, published weights, or anyone's predictions -> record and verdict.
 
 Predictions need no torch. A checkpoint carries its configuration, so a file that was moved still works.
 """

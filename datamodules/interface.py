@@ -1,4 +1,4 @@
-"""What a run asks of its data, beside the loaders that Lightning asks for."""
+"""What a run requires of its data, besides the loaders that Lightning requires."""
 
 from abc import abstractmethod
 from collections.abc import Collection

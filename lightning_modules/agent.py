@@ -1,4 +1,4 @@
-"""What every learning agent of a control task has: a deterministic policy, and how it is scored."""
+"""What every learning agent in a control task has: a deterministic policy, and how it is scored."""
 
 from abc import abstractmethod
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A number on its way from a GPU, which is given more to do before anybody waits for it."""
+"""A number on its way from a GPU, which gets more work before anything waits for it."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""A network made of what a configuration says of it."""
+"""A network built from its configuration."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Systems that write subwords: their vocabulary goes with their weights."""
+"""Systems that output subwords: their vocabulary is stored with their weights."""
 
 from typing import Any
 

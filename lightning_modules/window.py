@@ -1,4 +1,4 @@
-"""The newest rows of what an agent lived through."""
+"""The newest rows of an agent's experience."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Records -> one row a reading, with its interval and its verdict. No torch, no data, no network."""
+"""Records -> one row per reading, with its interval and its verdict. No torch, no data, no network."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A record held against itself, the recipe that it names and the other records: what needs no file of its run."""
+"""A record checked against itself, the recipe that it names and the other records, without any file of its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Rows -> a table that a paper takes in by `\input`. Pure code."""
+r"""Rows -> a table that a paper includes with `\input`. Pure code."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What stands beside a mean over few runs: the interquartile mean, and a bootstrap over the runs.
+"""What accompanies a mean over few runs: the interquartile mean, and a bootstrap over the runs.
 
 The estimators of Agarwal et al. (2021, arXiv 2108.13264; google-research/rliable:rliable/{metrics,library}.py), for one
 task. They decide no verdict.

@@ -1,9 +1,9 @@
 """`verify`: every record held against what is stored beside it. No torch, no network, no training code.
 
-Of each record: are the files that it vouches for unchanged, and its weights no other run's; does somebody else's
-program find the same in the predictions; does our own scoring, where no data are needed or those of the run are there;
-has the claim changed since. Of each folder beside them: is its record there, or was a seed dropped.
-Of each reading with several runs: does somebody else's program find the same interquartile mean.
+For each record: are the files that it vouches for unchanged, and its weights no other run's; does a third-party program
+find the same in the predictions; does our own scoring, where no data are needed or the run's are there; has the claim
+changed since. For each folder beside them: is its record there, or was a seed dropped.
+For each reading with several runs: does a third-party program find the same interquartile mean.
 """
 
 from __future__ import annotations

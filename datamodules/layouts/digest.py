@@ -1,4 +1,4 @@
-"""What tells data of one size apart: a short digest of all that their splits say of their examples.
+"""What distinguishes data of equal size: a short digest of everything that their splits say about their examples.
 
 Ids and labels, boxes or texts are digested as they were read, and no image or recording is.
 """

@@ -1,4 +1,4 @@
-"""What a file system refuses to whoever reads data, as one message."""
+"""Errors of a file system while data are read, as one message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

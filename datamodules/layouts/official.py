@@ -1,4 +1,4 @@
-"""Whether splits are whole: their examples beside those that they officially have."""
+"""Whether splits are complete: their numbers of examples against the official ones."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-r"""Are the references that hypotheses were held against the official ones?
+r"""Are the references that hypotheses were compared with the official ones?
 
 They come from DATA, which may be anybody's copy. sacreBLEU's own, made from WMT's archive, is the measure: it lies in
 `~/.sacrebleu`, or where the variable SACREBLEU says, after `make data-wmt_transformer` or, on any machine with a
