@@ -28,7 +28,7 @@ def animate(loaded: Loaded) -> Animation:
 
 
 def episode(loaded: Loaded) -> tuple[Filmed, Played]:
-    """The first episode of the run's test, filmed."""
+    """The first episode of the run's test, filmed; alone, its sums round otherwise than in the test's batch."""
     agent, data = revived(loaded)
     environments = Filmed(data.environment, 1)
 

@@ -5,10 +5,10 @@ variance s^2 / S + e^2, with s the standard deviation between seeds and e the st
 examples leaves in every run. Averaging over more seeds shrinks the first term only.
 
 In simulations (tests/results/test_statistics.py) the 95 % interval of five seeds covers the truth 93 to 98 times in
-100: more often where runs disagree at random, which counts in both terms. With three seeds it falls to 93, with two to
+100: more often where runs disagree at random, which counts in both terms. With three seeds it falls to 92, with two to
 87, where seeds differ much more than test sets do. Seeds that are added one by one until there is a verdict make one
-come by chance more often: where the truth lies on the edge, from three seeds to ten, 17 times in 100 instead of 5, and
-one in favour of the claim 8 times instead of 2.5.
+come by chance more often: where the truth lies on the edge and e is 0, from three seeds to ten, 17 times in 100 instead
+of 5, and one in favour of the claim 8 times instead of 2.5.
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ def columns(**values):
     return build
 
 
+def nested(root):
+    (root / "val").mkdir()
+    (root / "t").rename(root / "val/val")
+
+
 def cut(path):
     os.truncate(path, path.stat().st_size // 2)
 
@@ -67,6 +72,27 @@ ERRORS = {
     "truth too short": (
         after(write_flat, lambda root: put(root / imagenet.DEVKIT / imagenet.TRUTH, b"1\n2\n3\n")),
         ["has 3 lines", "has 5 images", "labels would shift"],
+    ),
+    "one doubled, one missing": (
+        after(
+            write_flat,
+            lambda root: (root / "val/ILSVRC2012_val_00000004.JPEG").rename(
+                root / "val/ILSVRC2012_val_00000002 (1).JPEG"
+            ),
+        ),
+        ["ILSVRC2012_val_00000002 (1).JPEG stands where image 3 should", "one is missing, or another too many"],
+    ),
+    "a level too deep": (
+        after(write_folders, lambda root: ((root / "val").rename(root / "t"), nested(root))),
+        ["val/val holds folders and no images", "a level too deep", "Move what is in it up"],
+    ),
+    "no UTF-8": (
+        after(write_folders, lambda root: put(root / "val/n02084071" / os.fsdecode(b"caf\xe9.JPEG"))),
+        ["val has an image whose name is no UTF-8", r"caf\udce9", "Rename it"],
+    ),
+    "a label without end": (
+        columns(image=[{"bytes": b"x", "path": "a.JPEG"}], label=[6_000_000_000]),
+        ["val has a label 6000000000, which is no class"],
     ),
     "truth unknown": (
         after(write_flat, lambda root: put(root / imagenet.DEVKIT / imagenet.TRUTH, b"1\n2\n3\n1\n4\n")),

@@ -2,6 +2,7 @@
 
 import datasets
 import pytest
+from pyarrow import parquet as pq
 
 from datamodules.layouts import imagenet, imdb, wmt
 from tests.datamodules import imagenet_trees, imdb_forms, wmt_forms
@@ -75,3 +76,21 @@ def test_the_disk_itself_is_full(tmp_path, monkeypatch):
 
     monkeypatch.setattr("datasets.arrow_writer.ArrowWriter.write_table", full)
     assert refusal(imagenet.open_split, str(tmp_path), "train").startswith("there is no room for train, of which ")
+
+
+@pytest.mark.parametrize("dataset", OPEN)
+def test_an_empty_shard_is_passed_over_and_empty_ones_alone_are_said_to_be(tmp_path, dataset):
+    write, call = OPEN[dataset]
+    write(tmp_path)
+    shards = sorted(path for path in tmp_path.rglob("*.parquet") if path.name.startswith("train-"))
+    whole = len(call(str(tmp_path)))
+    table = pq.read_table(shards[0])
+    empty = shards[0].with_name("train-00009-of-00010.parquet")
+    pq.write_table(table.slice(0, 0), empty)
+    count = len(shards) + 1
+    for number, path in enumerate([*shards, empty]):
+        path.rename(path.with_name(f"train-{number:05d}-of-{count:05d}.parquet"))
+    assert len(call(str(tmp_path))) == whole
+    for path in tmp_path.rglob("train-*.parquet"):
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
+    assert "no rows. Fetch the shards of train again" in refusal(call, str(tmp_path))
