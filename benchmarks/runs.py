@@ -14,8 +14,7 @@ from benchmarks.environment import Code
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, lock, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
-from benchmarks.schema import Profile, StoredFile
-from datamodules.layouts.digest import DIGEST
+from benchmarks.schema import DIGEST, Profile, StoredFile
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 LOCK = ".lock"  # in a folder that one process holds

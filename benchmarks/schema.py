@@ -16,6 +16,9 @@ SCHEMA: Final = 2  # the only one that is read
 Profile = Literal["full", "mini"]
 Signature = dict[str, str | int | float | bool | None]
 
+DIGEST = " digest"
+"""How the keys of digests end, in what is known of data."""
+
 
 class Strict:
     """Dataclasses that `strict.py` reads and writes: of the right types, with no other keys and finite numbers."""

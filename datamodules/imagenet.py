@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.schema import Signature
+from benchmarks.schema import DIGEST, Signature
 from datamodules.example_data import Examples
 from datamodules.image_data import ImageData
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
-from datamodules.layouts.digest import DIGEST
 from datamodules.layouts.imagenet import OFFICIAL, open_split
 from datamodules.layouts.imagenet_split import Split, check_classes
 from datamodules.layouts.official import lacking

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
-from benchmarks.schema import Signature
+from benchmarks.schema import DIGEST, Signature
 from datamodules.example_data import Loader
 from datamodules.imdb_choice import Choice, all_texts, labelled, name
 from datamodules.imdb_examples import (
@@ -25,7 +25,6 @@ from datamodules.imdb_examples import (
     collate_masked,
     cut,
 )
-from datamodules.layouts.digest import DIGEST
 from datamodules.layouts.imdb import CLASSES, OFFICIAL, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews, by_text
 from datamodules.layouts.official import lacking

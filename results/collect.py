@@ -10,9 +10,8 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
 from benchmarks.paths import records_folder
-from benchmarks.schema import Measurement, Profile, Record, Signature
+from benchmarks.schema import DIGEST, Measurement, Profile, Record, Signature
 from benchmarks.strict import load_claim, load_record
-from datamodules.layouts.digest import DIGEST
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,

@@ -9,6 +9,7 @@ from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
 from results.scoring.rows import csv_of
+from results.statistics import Interval, passing
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
@@ -19,12 +20,31 @@ FIELDS = (
 
 SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "worst", "each run")
 
+MOST_DIGITS = 12
+
 MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 2) -> str:
     """A value as tables show it; records keep it unrounded."""
-    return f"{round(value, 2) + 0.0:.2f}"  # no -0.00
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
+
+
+def bounds(found: Interval, reading: Reading) -> str:
+    """An interval, in as many digits as show on which side of what decides the verdict its ends are."""
+    bars = [
+        passing(reading.target, sign * reading.margin.value, sign * reading.rounding, reading.higher_is_better)
+        for sign in (1, -1)
+    ]
+
+    def sides(end: float) -> list[tuple[bool, bool]]:
+        return [(end > bar, end < bar) for bar in bars]
+
+    def tells(digits: int) -> bool:
+        return all(sides(round(end, digits)) == sides(end) for end in (found.low, found.high))
+
+    digits = next(filter(tells, range(2, MOST_DIGITS)), MOST_DIGITS)
+    return f"{number(found.low, digits)} to {number(found.high, digits)}"
 
 
 def titled(reading: Reading) -> str:
@@ -39,10 +59,10 @@ def cells(row: Row) -> tuple[str, ...]:
     if row.origin == "miniature":
         claimed = f"{reading.miniature.target:g} {reading.unit} (miniature)" if reading.miniature else "none"
     measured = f"{number(found.mean)} {reading.unit}" if found else ""
-    bounds = f"{number(found.low)} to {number(found.high)}" if found else ""
+    within = bounds(found, reading) if found else ""
     seeds = str(found.seeds) if found else ""
     runs = " ".join(row.run_ids[:3]) + (f" and {len(row.run_ids) - 3} more" if len(row.run_ids) > 3 else "")
-    return (row.benchmark, titled(reading), row.origin, claimed, measured, bounds, seeds, row.verdict, row.note, runs)
+    return (row.benchmark, titled(reading), row.origin, claimed, measured, within, seeds, row.verdict, row.note, runs)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -121,10 +141,10 @@ def summary(claim: Claim, record: Record) -> str:
         row = judge(claim, reading, [record])
         assert row.interval is not None
         measured = f"{number(row.interval.mean)} {reading.unit}"
-        bounds = f"{number(row.interval.low)} to {number(row.interval.high)}"
+        within = bounds(row.interval, reading)
         lines += [
             f"reading    {reading.name}: {reading.metric}, claimed {reading.target:g} {reading.unit}",
-            f"  measured {measured}, 95 % interval {bounds}, {record.metrics[reading.metric].n} examples, each once",
+            f"  measured {measured}, 95 % interval {within}, {record.metrics[reading.metric].n} examples, each once",
         ]
         lines += [
             f"  baseline {name}: {number(baseline.value)} {reading.unit}"
@@ -134,7 +154,9 @@ def summary(claim: Claim, record: Record) -> str:
         if record.profile == "mini" and reading.miniature is not None:
             goal = reading.miniature
             but = f" but {', '.join(goal.spared)}" if goal.spared else ""
-            lines.append(f"  needed   {goal.target:g}, and {goal.distance:g} better than each baseline{but}")
+            beside = any(baseline.metric == reading.metric for baseline in record.baselines.values())
+            better = f", and {goal.distance:g} better than each baseline{but}" if beside else ""
+            lines.append(f"  needed   {goal.target:g}{better}")
         lines.append(f"  verdict  {row.verdict}" + (f" ({row.note})" if row.note else ""))
     lines += _unjudged(claim, record) + _no_verdict(claim, record)
     lines += [f"machine    between starts, {change}" for change in record.between_starts]

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import paths
+from benchmarks.claim import Margin
 from benchmarks.errors import UserError
 from benchmarks.paths import benchmarks
 from benchmarks.strict import load_claim
 from results import tables
 from results.collect import Row, judge, rows_of
-from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary
+from results.render import COLUMNS, MINIATURE_WARNING, bounds, comma_separated, markdown, summary
+from results.statistics import Interval
 from tests.results.records import measurement, miniature_record, put, record, sealed
 
 CHECKOUT = Path(__file__).parents[2]
@@ -256,3 +258,18 @@ def test_the_committed_tables_are_current():
     there = {path.name: path.read_text() for path in folder.iterdir() if not path.name.startswith("miniature")}
     assert there == current
     assert tables.readme_with(rows) == (CHECKOUT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (75.0, 76.0, "75.00 to 76.00"),
+        (85.0, 90.996, "85.000 to 90.996"),  # below what passes, 91.0, which two digits would not show
+        (90.99996, 92.0, "90.99996 to 92.00000"),
+        (91.0, 92.0, "91.00 to 92.00"),
+        (-0.001, 0.001, "0.00 to 0.00"),
+    ],
+)
+def test_an_interval_shows_on_which_side_of_the_bar_it_ends(low, high, shown):
+    reading = replace(load_claim("imagenet").readings[0], target=91.0, margin=Margin(0.0, "none"), rounding=0.0)
+    assert bounds(Interval((low + high) / 2, low, high, 0.1, 0.1, 3, covers_training=True), reading) == shown
