@@ -56,6 +56,8 @@ def cells(row: Row) -> tuple[str, ...]:
     """What the columns say of a row."""
     reading, found = row.reading, row.interval
     claimed = f"{reading.target:g} {reading.unit}" + (" (stand-in)" if reading.stand_in else "")
+    if reading.ill_posed and reading.stand_in:
+        claimed = "no number"  # neither the article's nor one of ours
     if row.origin == "miniature":
         claimed = f"{reading.miniature.target:g} {reading.unit} (miniature)" if reading.miniature else "none"
     measured = f"{number(found.mean)} {reading.unit}" if found else ""
