@@ -83,7 +83,7 @@ def packing(claim: Claim) -> Any | None:
 
 def synthetic(claim: Claim) -> str:
     """The datamodule whose input is made up, by its class path."""
-    lacks = "no made-up input; give DATA"
+    lacks = "no synthetic input; give DATA"
     return f"{_named_module('datamodules.synthetic', claim.dataset, lacks).__name__}.SyntheticData"
 
 
