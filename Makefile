@@ -5,19 +5,22 @@ RUN := .venv/bin/python -m benchmarks
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter-out undefined,$(origin $(1))),--$(2)=$(call quoted,$($(1))))
 flag = $(if $(filter-out 0,$($(1))),--$(2))
-# All that were given, whether the command takes them or not: it says so of one that it does not. GPU and PRICE count
-# on make's own command line alone, as shells may have such variables.
+# A command gets what it takes, be it from the environment, and all that is typed: it says so of what it does not take.
 OPTIONS = DATA=data PACK=pack PROFILE=profile VARIANT=variant SEEDS=seeds DEVICES=devices NODES=nodes ARGS=args \
-	CHECKPOINT=checkpoint WEIGHTS=weights PREDICTIONS=predictions
-TYPED = GPU=gpu PRICE=price
+	CHECKPOINT=checkpoint WEIGHTS=weights PREDICTIONS=predictions GPU=gpu PRICE=price
+FLAGS = FRESH=fresh REHEARSE=rehearse
 pair = $(subst =, ,$(1))
-passed = $(foreach each,$(1),$(call option,$(word 1,$(call pair,$(each))),$(word 2,$(call pair,$(each)))))
-typed = $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
-GIVEN = $(call passed,$(OPTIONS) $(filter $(addsuffix =%,$(typed)),$(TYPED))) $(call flag,FRESH,fresh) $(call flag,REHEARSE,rehearse)
+as = $(foreach each,$(filter $(addsuffix =%,$(3) $(typed)),$(2)),$(call $(1),$(word 1,$(call pair,$(each))),$(word 2,$(call pair,$(each)))))
+given = $(call as,option,$(OPTIONS),$(1)) $(call as,flag,$(FLAGS),$(1))
 
-known = $(foreach each,$(OPTIONS) $(TYPED),$(word 1,$(call pair,$(each)))) FRESH REHEARSE UPGRADE PYTHON
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+known = $(foreach each,$(OPTIONS) $(FLAGS),$(word 1,$(call pair,$(each)))) UPGRADE PYTHON SHELL MAKEFLAGS CC CXX
 unknown = $(filter-out $(known) -%,$(typed))
 $(if $(unknown),$(error make knows no $(unknown); `make help` lists what it takes))
+
+COMMON = DATA PROFILE VARIANT DEVICES NODES ARGS
+TRAINING = $(COMMON) SEEDS FRESH REHEARSE
+PLANNING = $(COMMON) SEEDS
 
 .DEFAULT_GOAL := help
 .PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-all check
@@ -72,46 +75,46 @@ lock: install
 	@$(LOCK) requirements-peers.in --output-file requirements-peers.lock
 
 reproduce: install
-	@$(RUN) reproduce $(GIVEN)
+	@$(RUN) reproduce $(call given,$(TRAINING))
 
 reproduce-%: install
-	@$(RUN) reproduce $* $(GIVEN)
+	@$(RUN) reproduce $* $(call given,$(TRAINING))
 
 validate-%: install
-	@$(RUN) validate $* $(GIVEN)
+	@$(RUN) validate $* $(call given,$(COMMON) CHECKPOINT WEIGHTS PREDICTIONS)
 
 watch-%: install
-	@$(RUN) watch $* $(GIVEN)
+	@$(RUN) watch $* $(call given,CHECKPOINT)
 
 play-%: install
-	@$(RUN) play $* $(GIVEN)
+	@$(RUN) play $* $(call given,CHECKPOINT)
 
 data-%: install
-	@$(RUN) data $* $(GIVEN)
+	@$(RUN) data $* $(call given,DATA PACK)
 
 bench-imagenet: install
-	@$(RUN).speed.imagenet $(GIVEN)
+	@$(RUN).speed.imagenet $(call given,DATA)
 
 plan: install
-	@$(RUN) plan $(GIVEN)
+	@$(RUN) plan $(call given,$(PLANNING))
 
 plan-%: install
-	@$(RUN) plan $* $(GIVEN)
+	@$(RUN) plan $* $(call given,$(PLANNING))
 
 tables: install
-	@$(RUN) tables
+	@$(RUN) tables $(call given)
 
 report: install
-	@$(RUN) report
+	@$(RUN) report $(call given)
 
 doctor: install
-	@$(RUN) doctor $(GIVEN)
+	@$(RUN) doctor $(call given,DATA DEVICES)
 
 doctor-%: install
-	@$(RUN) doctor $* $(GIVEN)
+	@$(RUN) doctor $* $(call given,DATA DEVICES)
 
 verify: install
-	@$(RUN) verify
+	@$(RUN) verify $(call given)
 
 test: install
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -58,12 +58,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"there is no checkpoint {relative(path)}.")
-    if not zipfile.is_zipfile(path):  # as torch.save writes them
-        raise UserError(
-            f"{relative(path)} is no checkpoint, or one that was cut short. Use an intact one; predictions go by "
-            "PREDICTIONS=."
-        )
     try:
+        with path.open("rb") as file:
+            whole = zipfile.is_zipfile(file)  # as torch.save writes them
+        if not whole:
+            raise UserError(
+                f"{relative(path)} is no checkpoint, or one that was cut short. Use an intact one; predictions go by "
+                "PREDICTIONS=."
+            )
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(

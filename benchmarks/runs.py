@@ -17,7 +17,6 @@ from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.schema import DIGEST, Profile, StoredFile
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
-LOCK = ".lock"  # in a folder that one process holds
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
 
 
@@ -96,7 +95,7 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        file = (folder / ".lock").open("w")
     except OSError as error:
         raise cannot_write(folder, error) from None
     with file:

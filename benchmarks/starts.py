@@ -51,6 +51,10 @@ class NotedStart(Callback):
             known = json.loads(path.read_text(encoding="utf-8"))
             write_atomically(path, json.dumps(known | {"states": [*before, state]}).encode())
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Also of a start that only tests: all was trained before it, and `on_train_start` was not called."""
+        self.on_train_start(trainer, pl_module)
+
 
 class SameStart(Callback):
     """Refuses ranks that begin at different places, or do not all see the run's folder: nodes that share no files.

@@ -43,7 +43,7 @@ def bounds(found: Interval, reading: Reading) -> str:
     def tells(digits: int) -> bool:
         return all(sides(round(end, digits)) == sides(end) for end in (found.low, found.high))
 
-    digits = next(filter(tells, range(2, MOST_DIGITS)), MOST_DIGITS)
+    digits = next(filter(tells, range(2, MOST_DIGITS)), 2)
     return f"{number(found.low, digits)} to {number(found.high, digits)}"
 
 

@@ -27,8 +27,8 @@ NUM_CLASSES = 1000
 DEVKIT = "ILSVRC2012_devkit_t12"
 TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 META = "data/meta.mat"
-NUMBER = re.compile(r"\d+$")
-"""Of a validation image, at the end of its name."""
+NUMBER = re.compile(r"(\d+)(_n\d{8})?$")
+"""Of a validation image, at the end of its name, maybe before its wnid, as in the hub's archives."""
 PACKED = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
 FORMS = f"""ImageNet is expected in one of these forms:
@@ -207,11 +207,11 @@ def _open_flat(root: Path, split: str, images: list[tuple[str, int]]) -> Split:
             f"shift. Remove {folder} and run `make data-imagenet DATA={root}`."
         )
     for number, (stem, suffix) in enumerate(images, start=1):
-        if not (digits := NUMBER.search(stem)) or int(digits[0]) != number:
+        if not (digits := NUMBER.search(stem)) or int(digits[1]) != number:
             raise UserError(
                 f"{folder / stem}{SUFFIXES[suffix]} stands where image {number} should, whose label is line {number} "
-                f"of {TRUTH}: one is missing, or another too many. Remove {folder} and run `make data-imagenet "
-                f"DATA={root}`."
+                f"of {TRUTH}: one is missing, another too many, or they are not numbered from 1 by their "
+                f"names. Remove {folder} and run `make data-imagenet DATA={root}`."
             )
     label = {wnid: index for index, wnid in enumerate(wnids)}
     return _on_disk(folder, split, images, [label[wnid] for wnid in truth], wnids)

@@ -1,5 +1,6 @@
 """What every preparation does with archives: checksums, room on the disk, bars, hidden folders, refusals."""
 
+import fcntl
 import gzip
 import hashlib
 import os
@@ -8,11 +9,10 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from benchmarks.runs import LOCK, occupied
 from datamodules.progress import bar
 
 CHUNK = 1 << 22
@@ -120,7 +120,7 @@ def require_folders(*paths: Path) -> None:
 def alone_in(root: Path, *parts: Path) -> Iterator[None]:
     """Holds a folder, made where it is missing, against another preparation, which would take its hidden files away.
 
-    A folder that may not be written to can only be counted, by as many as like.
+    The folder itself is locked, so that no file is left in it. Where a file system locks files alone (NFS), it is not.
 
     Args:
         root: the folder.
@@ -129,17 +129,19 @@ def alone_in(root: Path, *parts: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or something else lies in a folder's place; else as `disk_faults`.
     """
-    taken = f"another process is preparing {root}. Wait for it, or stop it."
     with disk_faults(root):
         require_folders(root, *parts)
-        if root.is_dir() and not os.access(root, os.W_OK):
+        root.mkdir(parents=True, exist_ok=True)
+        held = os.open(root, os.O_RDONLY)
+        try:
+            with suppress(OSError):
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UserError(f"another process is preparing {root}. Wait for it, or stop it.") from None
             yield
-            return
-        with occupied(root, taken):
-            try:
-                yield
-            finally:
-                (root / LOCK).unlink(missing_ok=True)  # it is the user's folder
+        finally:
+            os.close(held)
 
 
 def unsafe(archive: Path, member: str, source: str) -> UserError:

@@ -260,6 +260,17 @@ def test_a_record_tells_of_starts_on_another_machine(workshops, small_tree):
         assert f"machine    between starts, {line}" in out
 
 
+def test_a_record_tells_of_a_start_that_only_tested(workshops, small_tree):
+    """As after a power cut between the last step and the record."""
+    workshop, other = workshops("tested"), {"trainer.max_epochs": 1}
+    finish(workshop, *command(small_tree, **other))
+    (record,) = workshop.records()
+    record.unlink()
+    out = finish(workshop, *command(small_tree, **other, **{"trainer.precision": "bf16-mixed"}))
+    assert "machine    between starts, precision: 32-true, then bf16-mixed" in out
+    assert Finished(workshop).record["between_starts"] == ["precision: 32-true, then bf16-mixed"]
+
+
 def test_a_record_tells_nothing_of_starts_that_were_alike(undisturbed):
     assert undisturbed.record["between_starts"] == []
     (state,) = json.loads((undisturbed.workshop.only_run() / "run.json").read_text())["states"]

@@ -80,7 +80,7 @@ ERRORS = {
                 root / "val/ILSVRC2012_val_00000002 (1).JPEG"
             ),
         ),
-        ["ILSVRC2012_val_00000002 (1).JPEG stands where image 3 should", "one is missing, or another too many"],
+        ["ILSVRC2012_val_00000002 (1).JPEG stands where image 3 should", "one is missing, another too many"],
     ),
     "a level too deep": (
         after(write_folders, lambda root: ((root / "val").rename(root / "t"), nested(root))),

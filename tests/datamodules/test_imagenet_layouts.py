@@ -133,6 +133,15 @@ def test_stray_files_are_ignored_and_all_suffixes_taken(tmp_path):
     assert names == [f"n01440764/{name}" for name in ("a", "b", "c", "d", "n01440764_2", "n01440764_7")]
 
 
+def test_flat_images_may_have_their_wnids_behind_their_numbers(tmp_path):
+    """As those of the hub's archives do."""
+    write_flat(tmp_path)
+    before = open_split(str(tmp_path), "val").labels.tolist()
+    for path in (tmp_path / "val").iterdir():
+        path.rename(path.with_name(f"{path.stem}_n01440764.JPEG"))
+    assert open_split(str(tmp_path), "val").labels.tolist() == before
+
+
 def test_only_the_split_asked_for_must_be_there(tmp_path):
     write_flat(tmp_path)
     shutil.rmtree(tmp_path / "train")
