@@ -1,6 +1,5 @@
 """What the user typed, checked before torch is imported: names, numbers, paths and profiles."""
 
-import difflib
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.claim import DEFAULT, Claim
 from benchmarks.config import Settings, merge, parse_overrides
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, nearest
 from benchmarks.miniature import ensure_miniature
 from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import benchmark_folder, benchmarks
@@ -82,9 +81,7 @@ def known_benchmark(name: str) -> str:
     names = benchmarks()
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, 1)
-    meant = f"Did you mean {near[0]}? " if near else ""
-    raise UserError(f"there is no benchmark {name!r}. {meant}Known: {', '.join(names)}.")
+    raise UserError(f"there is no benchmark {name!r}. {nearest(name, names)}Known: {', '.join(names)}.")
 
 
 def request(name: str, options: Namespace, otherwise: tuple[Profile, str] | None = None) -> Request:

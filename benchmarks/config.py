@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, nearest
 from benchmarks.paths import benchmark_folder, relative
 from benchmarks.schema import Profile, short_hash
 
@@ -41,6 +41,9 @@ MACHINE_KEYS = frozenset(
 
 
 PROCESSES = ("accelerator", "devices", "num_nodes", "strategy")  # settings of a Trainer that decide which ones start
+
+REFUSED = re.compile(r"[Oo]ption '([\w.]+)'")
+"""A key that no constructor takes, in a message of the typed parser."""
 
 # What a command sets itself, so that an override of it would be lost in silence: key -> how to set it.
 OWN_KEYS = {"data.init_args.root": "DATA=/path", "data.init_args.seed": "SEEDS=0"}
@@ -114,14 +117,14 @@ def last_stage(settings: Settings) -> Settings:
 
 
 def set_where(benchmark: str, profile: Profile, variant: str | None, overrides: Settings, message: str) -> str:
-    """Names the files (or ARGS) that set a key which the message of the typed parser mentions."""
-    found = [
-        where
-        for where, overlay in _sources(benchmark, profile, variant, overrides)
-        for key in {key.rpartition(".")[2] for key in leaves(overlay)} - {"class_path"}
-        if re.search(rf"\b{re.escape(key)}\b", message)
-    ]
-    return f"Look at {' and '.join(dict.fromkeys(found))}." if found else ""
+    """Says where keys that the typed parser's message mentions were last set, and what a misspelt one may mean."""
+    sources = _sources(benchmark, profile, variant, overrides)
+    last_set = {key: where for where, overlay in sources for key in leaves(overlay)}
+    places = [(key.rpartition(".")[2], where) for key, where in last_set.items()]
+    found = [where for key, where in places if key != "class_path" and re.search(rf"\b{re.escape(key)}\b", message)]
+    refused = REFUSED.search(message)
+    meant = nearest(refused[1].rpartition(".")[2], [key for key, _ in places]) if refused else ""
+    return meant + (f"Look at {' and '.join(dict.fromkeys(found))}." if found else "")
 
 
 def _sources(

@@ -3,6 +3,8 @@
 Each has one message that says what is wrong, where, and what to do.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 INTERRUPTED = "interrupted; the same command continues"
@@ -34,3 +36,9 @@ class Failure(RuntimeError):
     def __init__(self, message: str, state: dict[str, Any]) -> None:
         super().__init__(message)
         self.state = state
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers what a misspelt name may mean; empty where nothing is like it."""
+    near = difflib.get_close_matches(name, sorted({*known} - {name}), 1)
+    return f"Did you mean {near[0]}? " if near else ""

@@ -10,7 +10,7 @@ from datamodules.example_data import Examples
 from datamodules.image_data import ImageData
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
 from datamodules.layouts.imagenet import OFFICIAL, open_split
-from datamodules.layouts.imagenet_split import Split, check_classes
+from datamodules.layouts.imagenet_split import Split, require_two_splits
 from datamodules.layouts.official import lacking
 
 
@@ -95,12 +95,12 @@ class ImageNetData(ImageData):
         """Opens the splits that the stage needs.
 
         Raises:
-            UserError: a split is missing, or training and validation classes differ.
+            UserError: a split is missing, or both have other classes or the same images.
         """
         self.val = self.val or open_split(self.root, "val")
         if stage == "fit" and self.train is None:
             self.train = open_split(self.root, "train")
-            check_classes(self.train, self.val)
+            require_two_splits(self.train, self.val)
 
     @property
     def training_groups(self) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.example_data import Loader
 from datamodules.layouts import audio
@@ -160,13 +161,16 @@ class LibriSpeechData(SequenceData):
         """Opens the subsets that the stage needs.
 
         Raises:
-            UserError: a subset, a transcript or a recording is missing, malformed, or of another sampling rate.
+            UserError: a subset, a transcript or a recording is missing, malformed, or of another sampling rate, or an
+                utterance is in a training subset and in another.
         """
         if not self.tests:
             self.tests = {name: self._opened(name) for name in TEST if present(self.root, name)}
         if stage == "fit" and self.train is None:
             self.development = self._opened(DEVELOPMENT)
             self.train = self._opened(*self.training)
+            for held_out in (self.development, *self.tests.values()):
+                _require_unheard(self.root, self.train, held_out)
 
     def _opened(self, *names: str) -> Recordings:
         return Recordings([open_split(self.root, name) for name in names])
@@ -215,3 +219,13 @@ class LibriSpeechData(SequenceData):
 
     def _evaluated(self, recordings: Recordings) -> Loader:
         return self.evaluation_loader(EvaluationUtterances(recordings), recordings.seconds, collate_evaluation)
+
+
+def _require_unheard(root: str, train: Recordings, held_out: Recordings) -> None:
+    """An id names reader, chapter and utterance of the whole corpus."""
+    shared = set(train.ids).intersection(held_out.ids)
+    if shared:
+        raise UserError(
+            f"{root}/LibriSpeech: {len(shared):,} of the {len(held_out):,} utterances of {held_out.name} are in "
+            f"{train.name} too, first {min(shared)}. What is tested must not be trained on; unpack the archives again."
+        )

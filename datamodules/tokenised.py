@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, Corpus, blocks, made_once, seal, written
+from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, seal, written
 from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
 from datamodules.progress import progress
@@ -38,6 +38,32 @@ class Tokenised(Corpus):
     def lengths(self) -> NDArray[np.int64]:
         """Subwords of German and English, [n, 2]."""
         return np.stack([column.lengths for column in self.columns], axis=1)
+
+    def count_shared(self, pairs: Iterable[tuple[str, str]]) -> int:
+        """How many of other pairs, German and English, stand in the text, each counted once."""
+        sides = [
+            self._encoded(texts, column) for texts, column in zip(zip(*pairs, strict=True), self.columns, strict=True)
+        ]
+        alike = np.ones(len(self), bool)
+        for texts, column in zip(sides, self.columns, strict=True):  # spares a look at nearly all of the millions
+            bounds = np.cumsum([0, *map(len, texts)])
+            alike &= np.isin(_marks(column.ids, column.bounds), _marks(np.concatenate(texts), bounds))
+        there = (self.pair(place) for place in np.flatnonzero(alike).tolist())
+        return len(set(map(_as_bytes, zip(*sides, strict=True))).intersection(map(_as_bytes, there)))
+
+    def _encoded(self, texts: Iterable[str], column: Column) -> list[NDArray[np.unsignedinteger]]:
+        return [np.array(self.subwords.encode(text), column.ids.dtype) for text in texts]
+
+
+def _marks(ids: NDArray[np.unsignedinteger], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number a text, [n]: of its length and of the id in its middle."""
+    middle = (bounds[:-1] + bounds[1:]) // 2 % len(ids)  # of an empty text at the end, any id
+    marks: NDArray[np.int64] = np.diff(bounds) << 32 | ids[middle]
+    return marks
+
+
+def _as_bytes(pair: Iterable[NDArray[np.unsignedinteger]]) -> tuple[bytes, ...]:
+    return tuple(side.tobytes() for side in pair)
 
 
 def tokenised(pairs: Pairs, size: int) -> Tokenised:

@@ -25,6 +25,9 @@ from datamodules.subwords import BEGIN, END, Subwords, padded
 from datamodules.tokenised import Tokenised, tokenised
 from results.scoring.translation import Truth, signatures
 
+MOST_SHARED = 0.1
+"""Of a test set's pairs that may be trained on."""
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -62,7 +65,7 @@ class Sentences(Dataset[dict[str, Any]]):
     """(0, position in the test set) -> a sentence and its reference."""
 
     def __init__(self, name: str, texts: Truth) -> None:
-        self.texts, self.counted = texts, counted(name, texts)
+        self.name, self.texts, self.counted = name, texts, counted(name, texts)
 
     def __len__(self) -> int:
         return len(self.texts.ids)
@@ -154,7 +157,7 @@ class WmtData(SequenceData):
         """Opens what the stage needs; the training text's subwords are made where no run has made them.
 
         Raises:
-            UserError: a file is missing or malformed, or no training pair is left.
+            UserError: a file is missing or malformed, no training pair is left, or a test set is among them.
         """
         if not self.tests:
             names = [f"{name}.{self.direction}" for name in self.test_names]
@@ -165,6 +168,8 @@ class WmtData(SequenceData):
             self.text = tokenised(open_training(self.root), self.num_subwords)
             self.places = np.flatnonzero(self.filter.kept(self.text.lengths))
             self._tell_what_is_used()
+            for sentences in self.tests.values():
+                self._require_unread(sentences)
 
     def _opened(self, name: str) -> Sentences:
         return Sentences(name, truth(self.root, name))
@@ -180,6 +185,17 @@ class WmtData(SequenceData):
         announce(
             f"training on {len(self.places):,} of {len(self.text):,} pairs; the others are empty, too long or unlike"
         )
+
+    def _require_unread(self, sentences: Sentences) -> None:
+        """Says how many pairs of a test set are trained on; greetings and headlines recur, many pairs do not."""
+        assert self.text is not None
+        sides = (sentences.texts.sources, sentences.texts.references)
+        count = self.text.count_shared(zip(*(sides if self._source == 0 else sides[::-1]), strict=True))
+        told = f"{count:,} of the {len(sentences):,} pairs of {sentences.name} stand in the training text too"
+        if count > MOST_SHARED * len(sentences):
+            raise UserError(f"{self.root}: {told}. What is tested must not be trained on; leave that text out.")
+        if count:
+            announce(told)
 
     @property
     def subwords(self) -> Subwords:

@@ -17,7 +17,7 @@ from benchmarks.errors import UserError
 from datamodules.layouts import imagenet_arrow as arrow
 from datamodules.layouts import imagenet_parquet as parquet
 from datamodules.layouts.faults import read_faults
-from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes, pack
+from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, pack, require_two_splits
 from datamodules.layouts.official import lacking
 from results.scoring.classification import Truth
 
@@ -96,11 +96,11 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     """A look at the folders before anything starts; returns what the user should know.
 
     Raises:
-        UserError: as `open_split`, or training and validation classes differ.
+        UserError: as `open_split` and `require_two_splits`.
     """
     splits = {name: open_split(root, name) for name in (("train", "val") if training else ("val",))}
     if training:
-        check_classes(splits["train"], splits["val"])
+        require_two_splits(splits["train"], splits["val"])
     less = lacking({name: len(split) for name, split in splits.items()}, OFFICIAL) if full else ()
     return [f"DATA is not ILSVRC2012 whole ({'; '.join(less)}): unofficial"] if less else []
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
 from datamodules.layouts.digest import digest
+
+COMPARED = 20
+"""Images of one name in both splits that are read."""
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG", ".png", ".PNG")
 
@@ -119,8 +123,28 @@ def pack(ids: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([os.fsencode(identity) for identity in ids], dtype=np.bytes_)
 
 
-def check_classes(train: Split, val: Split) -> None:
-    """Raises UserError, with the first differences, unless both splits number the same classes in the same way."""
+def require_two_splits(train: Split, val: Split) -> None:
+    """Looks whether the same images are in both, and whether both number the same classes in the same way.
+
+    Raises:
+        UserError: an image of one name is the same file in both, or the classes differ; with the first differences.
+    """
+    _require_classes(train, val)
+    names = {_name(identity): place for place, identity in enumerate(val.packed.tolist())}
+    shared = ((place, names[name]) for place, name in enumerate(map(_name, train.packed.tolist())) if name in names)
+    for here, there in islice(shared, COMPARED):  # other data may number the images of each split from 1
+        if train.read(here) == val.read(there):
+            raise UserError(
+                f"{val.where(there)} is {train.where(here)}, byte for byte. What is tested must not be trained on; put "
+                "each image into one split."
+            )
+
+
+def _name(identity: bytes) -> bytes:
+    return identity.rpartition(b"/")[2]
+
+
+def _require_classes(train: Split, val: Split) -> None:
     if train.classes == val.classes:
         return
     lines = [f"the classes of train ({len(train.classes)}) and val ({len(val.classes)}) differ, so labels would too:"]

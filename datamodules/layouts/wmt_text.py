@@ -25,6 +25,8 @@ from results.scoring.rows import refuse_other_forms
 LANGUAGES = ("de", "en")
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 20
+ZEROS = bytes(64)
+"""What a copy leaves that was cut short, or a disk that failed; a corpus may hold a stray one."""
 
 Sides = dict[str, set[str]]
 
@@ -92,7 +94,8 @@ def open_text(folder: Path, texts: Sides) -> Text:
     """The pairs of one or several texts of a folder; `texts` are their names and what of each lies there.
 
     Raises:
-        UserError: one side is missing or still packed, the sides differ in length, or a file is empty or not UTF-8.
+        UserError: one side is missing or still packed, the sides differ in length, or a file is empty, not UTF-8, or
+            zero in a part of it.
     """
     paths = [_both(folder, stem, sides) for stem, sides in sorted(texts.items())]
     corpora = tuple((_lines(german), _lines(english)) for german, english in paths)
@@ -138,6 +141,9 @@ def _lines(file: Path) -> Lines:
     ends = [at + 1 + np.flatnonzero(view[at : at + BLOCK] == ord("\n")) for at in range(0, len(data), BLOCK)]
     unended = [] if view[-1] == ord("\n") else [len(data) + 1]
     lines = Lines(file, np.concatenate([[start], *ends, unended]).astype(np.int64))
+    if (at := data.find(ZEROS)) >= 0:
+        line = np.searchsorted(lines.bounds, at, "right")
+        raise UserError(f"{file}, line {line}: holds zero bytes instead of text. Fetch it again.")
     _require_utf8(lines)
     return lines
 

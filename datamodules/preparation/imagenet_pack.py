@@ -23,7 +23,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from benchmarks.runs import occupied
 from datamodules.layouts import imagenet, imagenet_arrow, imagenet_parquet
-from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, check_classes
+from datamodules.layouts.imagenet_split import SUFFIXES, Files, Split, require_two_splits
 from datamodules.preparation.archives import check_room, disk_faults, is_no_folder
 from datamodules.progress import bar
 
@@ -106,7 +106,7 @@ def _opened(root: str) -> list[Split]:
     archive = folder / imagenet.PACKED["train"]
     if root.startswith("hf:") or imagenet.present(folder, "train") or archive.exists():
         splits.append(imagenet.open_split(root, "train"))
-        check_classes(splits[1], splits[0])
+        require_two_splits(splits[1], splits[0])
     for split in splits:
         if bad := next((identity for identity in split.ids if not identity.isprintable()), None):
             raise UserError(

@@ -22,7 +22,8 @@ CASES = [
         "a value that contains itself", REPRODUCE + " --args=--model='&a {{x: *a}}'",
         ("--model is no YAML (a value takes no alias (*))",),
     ),
-    refused("a negative rate", RATE + "=-0.1", "learning_rate_per_256 is -0.1; it is above 0", "Look at", "ARGS"),
+    refused("a negative rate", RATE + "=-0.1", "learning_rate_per_256 is -0.1; it is above 0. Look at ARGS."),
+    refused("a misspelt setting", TRAIN + " --args=--trainer.max_epoch=5", "Did you mean max_epochs? Look at ARGS."),
     refused("a rate of nothing", RATE + "=0.0", "learning_rate_per_256 is 0.0; it is above 0"),
     refused("a rate that is no number", RATE + "=.nan", "learning_rate_per_256 is nan; it is above 0"),
     refused(

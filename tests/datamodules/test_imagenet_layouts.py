@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet import open_split
-from datamodules.layouts.imagenet_split import check_classes
+from datamodules.layouts.imagenet_split import require_two_splits
 from datamodules.layouts.images import verify
 from tests.datamodules.imagenet_trees import (
     DEVKIT_ORDER,
@@ -44,7 +44,7 @@ def test_every_form_gives_the_same_labels_and_bytes(tmp_path, form):
     root = f"hf:{tmp_path}" if form == "hub" else str(tmp_path)
     train, val = open_split(root, "train"), open_split(root, "val")
     assert train.classes == val.classes == WNIDS
-    check_classes(train, val)
+    require_two_splits(train, val)
     for split, images in ((train, TRAIN), (val, VAL)):
         read = {Path(name).name: split.read(index) for index, name in enumerate(split.ids)}
         assert read == {Path(name).name: data for name, data in images.items()}
@@ -159,7 +159,19 @@ def test_classes_that_differ_are_listed(tmp_path):
     write_folders(tmp_path)
     (tmp_path / "val/n02084071").rename(tmp_path / "val/n02084072")
     with pytest.raises(UserError, match=r"(?s)train \(3\) and val \(3\) differ.*train: n02084071.*val: n02084072"):
-        check_classes(open_split(str(tmp_path), "train"), open_split(str(tmp_path), "val"))
+        require_two_splits(open_split(str(tmp_path), "train"), open_split(str(tmp_path), "val"))
+
+
+def test_an_image_that_is_tested_must_not_be_trained_on(tmp_path):
+    write_folders(tmp_path)
+    tested = sorted((tmp_path / "val").glob("*/*.JPEG"))[2]
+    taught = tmp_path / "train/n01440764" / tested.name
+    put(taught, encoded(99))
+    splits = [open_split(str(tmp_path), split) for split in ("train", "val")]
+    require_two_splits(*splits)  # of one name and no more
+    put(taught, tested.read_bytes())
+    with pytest.raises(UserError, match=rf"{tested} is {taught}, byte for byte"):
+        require_two_splits(*splits)
 
 
 JPEG = encoded(5)

@@ -118,6 +118,18 @@ def test_subwords_are_the_same_again_and_write_every_transcript(librispeech_tree
         Subwords.for_recognition(texts, 5_000)
 
 
+@pytest.mark.parametrize("subset", ["dev-clean", "test-clean", "test-other"])
+def test_a_chapter_that_is_tested_must_not_be_trained_on(copied, subset):
+    chapter = audio_of(copied, subset).parent
+    reader = copied / "LibriSpeech/train-clean-100" / chapter.parent.name
+    count = len(open_split(str(copied), subset))
+    shutil.copytree(chapter, reader / chapter.name)
+    first = sorted(path.stem for path in chapter.glob("*.flac"))[0]
+    message = rf"of the {count} utterances of {subset} are in train-clean-100 too, first {first}"
+    with pytest.raises(UserError, match=message):
+        data(copied).setup("fit")
+
+
 def half_rate(file):
     soundfile.write(file, soundfile.read(file)[0], 8_000)
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from datamodules.layouts.imagenet import open_split
-from datamodules.layouts.imagenet_split import check_classes
+from datamodules.layouts.imagenet_split import require_two_splits
 from datamodules.layouts.images import verify
 from datamodules.miniature import imagenet as miniature
 from tests.datamodules.archives import digests
@@ -54,7 +54,7 @@ def test_counts_names_and_size(tree, splits):
     assert train.classes == tuple(f"n900000{number:02d}" for number in range(1, 21))
     assert np.bincount(train.labels).tolist() == [60] * 20
     assert np.bincount(val.labels).tolist() == [20] * 20
-    check_classes(train, val)
+    require_two_splits(train, val)
     assert (tree / "train/n90000001/n90000001_17.JPEG").is_file()
     # Number 17 of the validation split is in class 17: the classes take turns, as they do in no order in ILSVRC.
     assert (tree / "val/n90000017/ILSVRC2012_val_00000017.JPEG").is_file()

@@ -9,7 +9,7 @@ from datamodules import columns
 from datamodules.wmt import Filter
 from tests.datamodules import wmt_batches
 from tests.datamodules.fitting import ready
-from tests.datamodules.wmt_batches import PAIRS, SIZE, data, kept_by_hand, planted
+from tests.datamodules.wmt_batches import PAIRS, SIZE, TESTS, data, kept_by_hand, planted
 
 pytestmark = pytest.mark.usefixtures("own_place")
 tree = wmt_batches.tree
@@ -50,6 +50,24 @@ def test_the_headlines_test_set_comes_first(tree):
 def test_a_direction_that_is_none_is_refused(tree):
     with pytest.raises(ValueError, match="direction is 'fr-en'; it is one of de-en, en-de"):
         data(tree, direction="fr-en")
+
+
+@pytest.mark.parametrize("direction", ["de-en", "en-de"])
+@pytest.mark.parametrize("taught", [2, 3])
+def test_a_test_set_that_is_trained_on_is_refused_but_a_tenth_of_it(tmp_path, capsys, direction, taught):
+    """Of 23 pairs. One that stands there twice counts once, and half a pair not at all."""
+    seen, (german, english) = TESTS["newstest2014"][:taught], TESTS["newstest2014"][4]
+    planted(tmp_path, [*PAIRS[:9], *seen, seen[0], ("Nein.", english), (german, "No."), *PAIRS[9:]])
+    datamodule, told = (
+        data(tmp_path, direction=direction),
+        f"{taught} of the 23 pairs of newstest2014.{direction} stand in",
+    )
+    if taught == 2:
+        datamodule.setup("fit")
+        assert capsys.readouterr().out.count(told) == 1
+    else:
+        with pytest.raises(UserError, match=rf"{told} the training text too. What is tested must not be trained on"):
+            datamodule.setup("fit")
 
 
 def fingerprint(root, **changes):

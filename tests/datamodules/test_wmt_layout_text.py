@@ -132,6 +132,14 @@ def test_text_in_another_form_is_named(tmp_path, content, said):
     assert said in message
 
 
+def test_text_that_a_disk_lost_is_no_text(tmp_path):
+    lines = [*ENGLISH[:2], "A" * 9 + "\0" * 63, ENGLISH[3]]
+    put(tmp_path, "train", GERMAN[:4], lines)
+    assert open_training(str(tmp_path)).pair(2)[1] == lines[2]
+    put(tmp_path, "train", GERMAN[:4], [*lines[:2], lines[2] + "\0", lines[3]])
+    assert f"{tmp_path}/train.en, line 3: holds zero bytes instead of text" in refusal(open_training, str(tmp_path))
+
+
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["nothing", "byte order mark"])
 def test_empty_files_are_refused(tmp_path, content):
     for stem, call in (("train", (open_training,)), ("newstest2014", (open_test, "newstest2014"))):

@@ -21,7 +21,8 @@ def spoken(count, seed):
 
 
 PAIRS = [*spoken(240, 3), *TRAPS, ("Haus", ""), ("", "House"), ("ja", "yes, of course, whatever you say")]
-TESTS = {"newstest2013": spoken(12, 4), "newstest2014": spoken(23, 5), "newstest2015": [*spoken(6, 6), *TRAPS[:6]]}
+NEW_TRAPS = [(f"{german}!", f"{english}!") for german, english in TRAPS[:6]]  # that training has not seen
+TESTS = {"newstest2013": spoken(12, 4), "newstest2014": spoken(23, 5), "newstest2015": [*spoken(6, 6), *NEW_TRAPS]}
 
 
 def planted(root, train=PAIRS):
