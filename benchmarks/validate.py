@@ -50,9 +50,8 @@ class Subject:
     seed: int | None = None
     config_hash: str | None = None
 
-    @property
-    def run_id(self) -> str:
-        """Follows from what is scored, as what, on which data; with a counter where that was done before."""
+    def free_run_id(self) -> str:
+        """Follows from what is scored, as what, on which data; with a counter while a record has that name."""
         base = f"{self.asked.profile}-validate-{short_hash([*self.what, self.asked.data, self.variant])}"
         taken = 0
         while record_file(self.asked.benchmark, base + (f"-{taken + 1}" if taken else "")).exists():
@@ -188,25 +187,14 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     """
     asked, code = subject.asked, environment.code()
     root = locate_data(asked, training=False)
-    import torch
-
-    from benchmarks.assembly import Assembly
     from benchmarks.callbacks import EndTogether
     from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
 
-    settings = merge(last_stage(settings), machine_settings(subject.seed or 0, root))
-    assembly = Assembly(settings)
-    if weights is not None:
-        published = assembly.module.published(weights)
-        # Published numbers are of float32, and of the pixels that the weights' own preset prepares.
-        preset = {"trainer": {"precision": "32-true"}, "data": {"init_args": published.data_settings}}
-        assembly = Assembly(merge(merge(settings, preset), asked.overrides))
-        assembly.module = published
+    assembly = _assembled(merge(last_stage(settings), machine_settings(subject.seed or 0, root)), asked, weights)
     assembly.require_devices()
     assembly.datamodule.verify(training=False)
     _require_same_classes(subject, assembly.datamodule)
-    torch.set_num_threads(assembly.threads)
-    folder = run_folder(asked.benchmark, subject.run_id)
+    folder = run_folder(asked.benchmark, subject.free_run_id())
     tests = held_out(asked.claim, subject.variant, root)
     require_same_tests(assembly.datamodule, tests)
     tell_of_other_references(tests)
@@ -223,11 +211,26 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     return Outcome(scored, data, around, assembly.portable(), _lacking(asked, tests))
 
 
+def _assembled(settings: Settings, asked: Request, weights: str | None) -> Any:
+    """What the settings say; with published weights, of their network and with what their preset prepares."""
+    from benchmarks.assembly import Assembly
+
+    assembly = Assembly(settings)
+    if weights is None:
+        return assembly
+    published = assembly.module.published(weights)
+    # Published numbers are of float32, and of the pixels that the weights' own preset prepares.
+    preset = {"trainer": {"precision": "32-true"}, "data": {"init_args": published.data_settings}}
+    assembly = Assembly(merge(merge(settings, preset), asked.overrides))
+    assembly.module = published
+    return assembly
+
+
 @contextmanager
 def _reserved(subject: Subject, folder: Path) -> Iterator[None]:
     """Holds a subject's folder, unless its record was written while this process waited for it."""
     with occupied(folder):
-        if subject.run_id != folder.name:
+        if subject.free_run_id() != folder.name:
             raise UserError(f"another process has just scored {relative(folder)}. Run the same command again.")
         yield
 
@@ -272,7 +275,7 @@ def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) ->
     asked, scored, changed = subject.asked, outcome.scored, subject.deviations + outcome.lacking
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
-        run_id=subject.run_id, seed=subject.seed, started=started, finished=now(), seconds=seconds,
+        run_id=subject.free_run_id(), seed=subject.seed, started=started, finished=now(), seconds=seconds,
         metrics=scored.metrics, baselines={}, examples=scored.examples, checkpoint=subject.checkpoint,
         predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash,
         claim_hash=asked.claim.hash, deviations=changed,

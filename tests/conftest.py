@@ -242,7 +242,8 @@ def librispeech_tree(tmp_path_factory):
 def wmt_tree(tmp_path_factory):
     """The miniature WMT with 400 training pairs, 20 to look at, and 15 and 11 to test on; all of them with its traps.
 
-    Only training has the very long pair. The first line of a text is none of the traps.
+    Only training has the very long pair, and its other traps end otherwise, or it would be trained on what is tested.
+    The first line of a text is none of the traps.
     """
     root = tmp_path_factory.mktemp("wmt") / "wmt"
     root.mkdir()
@@ -255,7 +256,8 @@ def wmt_tree(tmp_path_factory):
             file = root / f"{name}.{side}"
             lines = file.read_bytes().decode().split("\n")
             for place, trap in enumerate(traps):
-                lines[1 + place * (count // len(traps))] = trap[number]
+                end = "!" if name == "train" and trap[number] else ""
+                lines[1 + place * (count // len(traps))] = trap[number] + end
             file.write_bytes("\n".join(lines).encode())
     return root
 
