@@ -72,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
     _runs(commands)
     _checkpoints(commands)
     _machines(commands)
-    _command(commands, "tables", do.tables, "results/tables/ from the records alone")
-    _command(commands, "report", do.report, "results/report.html: one page with plots, from records and their sheets")
+    _command(commands, "tables", do.tables, "write results/tables/ from the records alone")
+    _command(commands, "report", do.report, "write results/report.html: one page with plots, from records and sheets")
     _command(commands, "verify", do.verify, "score every record again from stored files, also with third-party tools")
     return main_parser
 
@@ -145,7 +145,7 @@ def _command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text.capitalize() + ".", allow_abbrev=False
+        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
     )
     added.register("action", None, Once)
     added.set_defaults(command=function)

@@ -1,7 +1,7 @@
 r"""Rows -> a table that a paper includes with `\input`. Pure code."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from results.collect import Row
@@ -46,35 +46,36 @@ def escaped(text: str) -> str:
 
 
 def latex(name: str, rows: Sequence[Row]) -> str:
-    r"""A table of rows under their benchmarks' names; it breaks across pages between benchmarks.
+    r"""A table of rows under their benchmarks' names, with notes below; it breaks across pages between benchmarks.
 
     Args:
         name: what the table is referred to by, as in `\ref{tab:claims}`.
         rows: the rows, those of a benchmark in succession.
     """
-    head = f"\\toprule\n{_line(column.capitalize() for column in FORM)} \\\\\n\\midrule\n"
-    groups = [_group(benchmark, list(its)) for benchmark, its in groupby(rows, key=lambda row: row.benchmark)]
+    head = f"\\toprule\n{' & '.join(escaped(column.capitalize()) for column in FORM)} \\\\\n\\midrule\n"
+    notes = [*dict.fromkeys(row.note for row in rows if row.note and row.reading.ill_posed is None)]
+    marks = {note: f"\\textsuperscript{{{number}}}" for number, note in enumerate(notes, 1)}
+    groups = [_group(benchmark, list(its), marks) for benchmark, its in groupby(rows, key=lambda row: row.benchmark)]
+    below = "".join(f"\\noindent{mark} {escaped(note)}.\\par\n" for note, mark in marks.items())
     return (
         f"{NEEDS}\n\\begingroup\\footnotesize\\setlength{{\\tabcolsep}}{{3.5pt}}\n"
         f"\\begin{{longtable}}{{@{{}}{''.join(FORM.values())}@{{}}}}\n"
         f"\\caption{{{CAPTION}}}\\label{{tab:{name}}}\\\\\n{head}\\endfirsthead\n{head}\\endhead\n"
-        "\\bottomrule\n\\endfoot\n" + "\\addlinespace\n".join(groups) + "\\end{longtable}\n\\endgroup\n"
+        "\\bottomrule\n\\endfoot\n" + "\\addlinespace\n".join(groups) + f"\\end{{longtable}}\n{below}\\endgroup\n"
     )
 
 
-def _group(benchmark: str, rows: Sequence[Row]) -> str:
+def _group(benchmark: str, rows: Sequence[Row], marks: Mapping[str, str]) -> str:
     title = f"\\multicolumn{{{len(FORM)}}}{{@{{}}l}}{{\\textbf{{{escaped(benchmark)}}}}}"
-    return " \\\\*\n".join([title, *map(_row, rows)]) + " \\\\\n"  # a page may not end after \\*
+    lines = [title, *(_row(row, marks.get(row.note, "")) for row in rows)]
+    return " \\\\*\n".join(lines) + " \\\\\n"  # a page may not end after \\*
 
 
-def _row(row: Row) -> str:
+def _row(row: Row, mark: str) -> str:
     """The cells that a paper shows: the unit stands beside the claim alone, the origin where it is no training."""
     shown = dict(zip(COLUMNS, cells(row), strict=True))
     shown["measured"] = shown["measured"].removesuffix(f" {row.reading.unit}")
     if row.origin != "trained":
         shown["reading"] += f", {row.origin}"
-    return _line(shown[column] for column in FORM)
-
-
-def _line(texts: Iterable[str]) -> str:
-    return " & ".join(map(escaped, texts))
+    first, *others = map(escaped, (shown[column] for column in FORM))
+    return " & ".join([first + mark, *others])

@@ -15,8 +15,9 @@ COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interv
 
 FIELDS = (
     "benchmark", "reading", "variant", "origin", "metric", "target", "margin", "unit", "mean", "low", "high", "seeds",
-    "verdict", "note", "runs",
+    "verdict", "note", "runs", "rounding", "higher_is_better", "stand_in", "seed_spread", "example_error",
 )  # fmt: skip
+"""Those that came later stand at the end, as programs may count columns."""
 
 SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "worst", "each run")
 
@@ -95,9 +96,15 @@ def comma_separated(rows: Sequence[Row]) -> str:
     for row in rows:
         reading, found = row.reading, row.interval
         numbers = (found.mean, found.low, found.high, found.seeds) if found else ("", "", "", "")
+        spread, error = (found.seed_spread, found.example_error) if found else ("", "")
+        asked: tuple[str | float, ...] = (reading.target, reading.margin.value)
+        if row.origin == "miniature":
+            asked = (reading.miniature.target if reading.miniature else "", "")
         lines.append(
-            (row.benchmark, reading.name, reading.variant or "", row.origin, reading.metric, reading.target,
-             reading.margin.value, reading.unit, *numbers, row.verdict, row.note, " ".join(row.run_ids))
+            (row.benchmark, reading.name, reading.variant or "", row.origin, reading.metric, *asked, reading.unit,
+             *numbers, row.verdict, row.note, " ".join(row.run_ids), reading.rounding,
+             str(reading.higher_is_better).lower(), str(reading.stand_in).lower(), "" if spread is None else spread,
+             error)
         )  # fmt: skip
     return csv_of(lines)
 
@@ -110,11 +117,12 @@ def seeds_markdown(rows: Sequence[Row]) -> str:
 def seeds_comma_separated(rows: Sequence[Row]) -> str:
     """Every run of every reading on a line of its own, unrounded."""
     runs = [
-        (row.benchmark, row.reading.name, row.reading.metric, run_id, value)
+        (row.benchmark, row.reading.name, row.reading.metric, run_id, value, row.reading.variant or "", seed,
+         row.reading.unit)
         for row in several(rows)
-        for run_id, value in zip(row.run_ids, row.values, strict=True)
-    ]
-    return csv_of([("benchmark", "reading", "metric", "run", "value"), *runs])
+        for run_id, value, seed in zip(row.run_ids, row.values, row.seeds, strict=True)
+    ]  # fmt: skip
+    return csv_of([("benchmark", "reading", "metric", "run", "value", "variant", "seed", "unit"), *runs])
 
 
 def several(rows: Iterable[Row]) -> list[Row]:

@@ -13,9 +13,9 @@ from benchmarks.paths import ROOT, benchmarks
 from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim
 from results.collect import miniature_rows_of, rows_of
-from results.render import MINIATURE_WARNING, number
+from results.render import MINIATURE_WARNING, bounds, number
 from results.report.repeating import kept, repeat, reproduce, score_again
-from results.report.sections import SYMBOLS, Section, cost, least, machine, packages, section_of, title
+from results.report.sections import SYMBOLS, Section, alone, cost, least, machine, packages, section_of, title
 
 REPORT = "results/report.html"
 ROOM = 2_500_000  # bytes for sheets
@@ -44,7 +44,14 @@ def render(sections: list[Section]) -> str:
     )  # fmt: skip
     templates.filters |= {"prose": prose, "number": number, "link": link, "quote": quote, "title": title}
     templates.filters |= {"machine": machine, "packages": packages}
-    templates.globals |= {"cost": cost, "kept": kept, "least": least, "symbols": SYMBOLS}
+    templates.globals |= {
+        "cost": cost,
+        "kept": kept,
+        "least": least,
+        "alone": alone,
+        "symbols": SYMBOLS,
+        "ends": bounds,
+    }
     templates.globals |= {"reproduce": reproduce, "repeat": repeat, "score_again": score_again}
     miniatures = [row for section in sections for row in miniature_rows_of(section.benchmark)]
     return templates.get_template("page.html").render(

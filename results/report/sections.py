@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.claim import Claim, Reading
+from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
-from results.collect import Row
-from results.render import titled
+from results.collect import Row, judge, scored
+from results.render import bounds, titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
 from results.statistics import Verdict, passing
@@ -70,13 +70,23 @@ def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:
     readings = [reading for reading in claim.readings if reading.metric == metric]
     meant = [reading for reading in readings if reading.ill_posed is None or claim.source.value is not None]
     claimed = dict.fromkeys(Claimed(reading.target, least(reading)) for reading in meant)
+    shown = [(title(row), row) for row in rows if row.reading.metric == metric]
+    shown += _beside(readings[0], claim, rows) if not any(row.interval for _, row in shown) else []
     marks = [
-        Mark(title(row), row.interval.mean, (row.interval.low, row.interval.high), row.values)
-        for row in rows
-        if row.reading.metric == metric and row.interval is not None
+        Mark(name, row.interval.mean, (row.interval.low, row.interval.high), row.values)
+        for name, row in shown
+        if row.interval is not None
     ]
     marks += [Mark(f"{each.system} ({each.metric})", each.value) for each in claim.neighbours if each.beside == metric]
     return number_line(metric, readings[0].unit, list(claimed), marks) if marks else None
+
+
+def _beside(reading: Reading, claim: Claim, rows: Sequence[Row]) -> list[tuple[str, Row]]:
+    """What the runs of other readings measured of a metric that none of them is judged by, and the runs' variant."""
+    runs = {row.run_ids: row for row in rows if row.records and reading.metric in row.records[0].metrics}
+    return [
+        (f"{row.reading.variant or DEFAULT}, {row.origin}", judge(claim, reading, row.records)) for row in runs.values()
+    ]
 
 
 def _curves(row: Row) -> Plot | None:
@@ -85,8 +95,15 @@ def _curves(row: Row) -> Plot | None:
 
 
 def title(row: Row) -> str:
-    """A reading with its variant, and whether somebody else's model was measured."""
-    return titled(row.reading) + (", re-evaluated" if row.origin == "re-evaluated" else "")
+    """A reading with its variant, and which model or predictions were scored where nothing was trained."""
+    return titled(row.reading) + (f", {scored(row.records[0])} re-evaluated" if row.origin == "re-evaluated" else "")
+
+
+def alone(row: Row, record: Record) -> str:
+    """The interval of one run, which knows nothing of others."""
+    found = judge(row.claim, row.reading, [record]).interval
+    assert found is not None
+    return bounds(found, row.reading)
 
 
 def least(reading: Reading) -> float:

@@ -1,5 +1,6 @@
 """The tables for a paper: whatever a claim holds, LaTeX compiles them, on one page's width."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -99,8 +100,19 @@ def test_a_row_as_a_paper_shows_it():
     assert text.startswith(r"% Needs \usepackage{array,booktabs,longtable}")
     assert r"\label{tab:claims}" in text
     assert "Reading & Claimed & Measured & 95 \\% interval & Seeds & Verdict \\\\\n" in text
-    assert "top-5 & 91.3 \\% & 91.40 & 91.20 to 91.60 & 1 & reproduced \\\\\n" in text
+    assert "top-5\\textsuperscript{1} & 91.3 \\% & 91.40 & 91.20 to 91.60 & 1 & reproduced \\\\\n" in text
     assert "full-s0" not in text
+
+
+def test_rows_share_a_note_below_the_table():
+    text = latex("claims", [row(note=note) for note in ("10 % alone", "", "others", "10 % alone")])
+    assert re.findall(r"top-5(\\textsuperscript\{.\})? &", text) == [
+        r"\textsuperscript{1}", "", r"\textsuperscript{2}", r"\textsuperscript{1}",
+    ]  # fmt: skip
+    below = (
+        "\\noindent\\textsuperscript{1} 10 \\% alone.\\par\n\\noindent\\textsuperscript{2} others.\\par\n\\endgroup\n"
+    )
+    assert text.endswith("\\end{longtable}\n" + below)
 
 
 def test_stand_ins_variants_and_what_was_not_trained_here_are_marked():

@@ -248,7 +248,9 @@ def test_baselines_are_those_of_the_reading(repository):
 
 def test_a_legend_is_of_what_stands_there(repository):
     text = text_of(report(repository))
-    assert "claimed, with its margin; published by others. These numbers" in text.replace("\xa0", " ")
+    assert "claimed, with its margin; published, or measured once for comparison. These numbers" in text.replace(
+        "\xa0", " "
+    )
     assert "measured here" not in text
     put(repository, record(0, 91.4))
     assert "measured here: interval, mean and each run;" in text_of(report(repository))
