@@ -90,6 +90,19 @@ def test_small_files_of_a_run_are_kept_beside_its_record_without_their_modes(tmp
     assert contents(tmp_path / "record") == dict.fromkeys("wsp", "whole")
 
 
+def test_a_file_that_does_not_reach_the_disk_takes_no_ones_place(files, monkeypatch):
+    monkeypatch.setattr("os.fsync", refusing(errno.EIO))
+    with pytest.raises(UserError, match=r"^cannot write .*last: Input/output"):
+        write_atomically(files / "last", b"newer")
+    assert contents(files) == {"new": "new", "last": "last"}
+
+
+def test_what_a_killed_maker_left_goes(tmp_path):
+    (tmp_path / ".made.x1y2/made").mkdir(parents=True)
+    make_once(tmp_path / "made", lambda draft: (draft / "file").touch())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.lock", "made"]
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
 def test_folders_that_cannot_be_synced(files, monkeypatch, number):
     monkeypatch.setattr("os.fsync", refusing(number))

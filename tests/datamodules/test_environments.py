@@ -118,6 +118,16 @@ def test_no_step_is_timed():
     assert (whole.number, whole.duration) == (robot.frame_skip, 0)
 
 
+def test_the_contact_forces_that_are_seen_are_part_of_the_state():
+    ours, nobody = BatchedMujoco("Ant-v5", 2), {"reset_mask": np.zeros(2, np.bool_)}
+    ours.reset(seed=0)
+    for _ in range(20):
+        ours.step(np.zeros((2, 8), np.float32))
+    seen, _ = ours.reset(options=nobody)
+    assert np.abs(seen[:, 27:]).max() > 0, "all have landed"
+    assert_equal(resumed(ours).reset(options=nobody)[0], seen, "observations")
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_threads_change_nothing(name):
     ours, theirs = BatchedMujoco(name, 5, threads=2), BatchedMujoco(name, 5)

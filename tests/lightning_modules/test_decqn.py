@@ -1,10 +1,11 @@
 """The compiled update against torch's own modules, losses and optimizer; what is remembered; what is explored."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from datamodules.experience import Transition
+from datamodules.experience import Experience, Transition
 from lightning_modules import flat
 from lightning_modules.decqn import DecQN
 from lightning_modules.flat import adam_state
@@ -183,3 +184,28 @@ def test_a_checkpoint_holds_the_weights_that_are_judged_and_learning_goes_on_wit
     assert torch.equal(agent.vector, last)
     assert torch.equal(agent.mean, mean)
     assert torch.equal(agent.policy(observations), torques)
+
+
+class Robots:
+    """Four that always see the same and never fall; `told` are their torques."""
+
+    num_envs, sizes, least, most = 4, (5, 2), -1, 1
+
+    def reset(self, seed):
+        self.told = []
+        return np.zeros((4, 5)), {}
+
+    def step(self, actions):
+        self.told.append(actions.tolist())
+        never = np.zeros(4, np.bool_)
+        return np.zeros((4, 5)), np.ones(4), never, never, {}
+
+
+def test_it_acts_at_random_until_the_warm_up_is_over_and_learns_from_then_on(agent):
+    """Two steps of four robots are the eight; of all 24, 24 // 3 - 8 // 3 updates are due after them."""
+    agent.warm_up, agent.period, agent.chances, agent.update = 8, 3, torch.zeros(4), agent._update
+    robots, optimizer = Robots(), agent.configure_optimizers()
+    with torch.no_grad():
+        agent.live(Experience(robots, [0] * 4, horizon=6), optimizer)
+    assert adam_state(optimizer, agent.vector)[0] == 6
+    assert [all(each == told[0] for each in told) for told in robots.told] == [False] * 2 + [True] * 4

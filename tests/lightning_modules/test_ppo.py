@@ -117,6 +117,15 @@ def test_updates_are_those_of_plain_torch(way, sizes, apart):
     assert state[0] == 5
 
 
+def two_steps():
+    """Of one environment, that pay 1 and 2; the second ends the episode by a fall."""
+    ended, rewards = torch.tensor([[False], [True]]), torch.tensor([[1.0], [2.0]])
+    return Rollout(
+        torch.randn(2, 1, 5), torch.zeros(2, 1, 2), torch.zeros(2, 1), rewards, ended, ended, torch.randn(1, 5),
+        torch.randn(1, 5),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("last", "discount"), [(None, 0.99), (0.995, 0.9925)])
 def test_the_discount_rises_in_a_straight_line(last, discount):
     """Halfway. Of rewards 1 and 2, by a value function that says 0, the first step is worth 1 + 2 gamma lambda."""
@@ -124,13 +133,19 @@ def test_the_discount_rises_in_a_straight_line(last, discount):
     agent._trainer = SimpleNamespace(global_step=50, estimated_stepping_batches=100)
     with torch.no_grad():
         agent.vector.zero_()
-        states, ended = torch.randn(2, 1, 5), torch.tensor([[False], [True]])
-        rewards = torch.tensor([[1.0], [2.0]])
-        rollout = Rollout(
-            states, torch.zeros(2, 1, 2), torch.zeros(2, 1), rewards, ended, ended, torch.randn(1, 5), torch.randn(1, 5)
-        )
-        rows = agent.rows(rollout)
+        rows = agent.rows(two_steps())
     assert rows[:, -1].tolist() == pytest.approx([1 + 2 * discount * 0.95, 2])
+
+
+def test_advantages_are_standardised_and_returns_are_not():
+    """As above 1 + 2 gamma lambda and 2: of two numbers, either is half their distance from the mean, and their
+    standard deviation is that distance by the root of two."""
+    agent = agent_of(5, 2, 8, 4)
+    agent._trainer = SimpleNamespace(global_step=50, estimated_stepping_batches=100)
+    with torch.no_grad():
+        agent.vector.zero_()
+        rows = agent.rows(two_steps())
+    assert rows[:, -2].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)])
 
 
 @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])
