@@ -26,6 +26,7 @@ def test_mappings_merge_and_everything_else_is_replaced():
 def test_another_class_takes_its_own_arguments_only():
     base = {"class_path": "A", "init_args": {"x": 1}}
     assert merge(base, {"class_path": "B", "init_args": {"y": 2}}) == {"class_path": "B", "init_args": {"y": 2}}
+    assert merge(base, {"class_path": "B"}) == {"class_path": "B"}
     assert merge(base, {"class_path": "A", "init_args": {"y": 2}}) == {"class_path": "A", "init_args": {"x": 1, "y": 2}}
     assert merge(base, {"init_args": {"y": 2}}) == {"class_path": "A", "init_args": {"x": 1, "y": 2}}
 

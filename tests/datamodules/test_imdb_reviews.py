@@ -97,6 +97,13 @@ def test_the_held_out_part_is_of_each_class_and_the_same_for_every_seed(tree):
         assert np.bincount(train.labels[labelled(train, nothing, share).held_out]).tolist() == counts
 
 
+def test_of_labelled_reviews_none_but_labelled_ones_are_left_out(tree):
+    """Places go on with those of `unsupervised`: the first of these and the last labelled one stand in the test set."""
+    train = by_text(open_reviews(str(tree), "train"))
+    last = len(train) - 1
+    assert labelled(train, np.array([last, last + 1]), 0.1).left_out.tolist() == [last]
+
+
 def test_no_text_is_on_both_sides_of_the_split_nor_in_the_test_set(tree):
     train, test = by_text(open_reviews(str(tree), "train")), open_reviews(str(tree), "test")
     choice = ready(data(tree)).choice

@@ -155,6 +155,16 @@ def test_what_is_lived_through_is_told_from_whose_move_it_was():
     assert games.positions.plies.tolist() == [2, 2]
 
 
+def test_a_game_that_nobody_ends_is_over_after_two_moves_a_point():
+    """Who can put a stone does, so that there are never two passes."""
+    games, rng, lived = SelfPlay(games=1, size=5, komi=0.5, share=1, seed=0), np.random.default_rng(3), None
+    while lived is None:
+        moves = np.flatnonzero(games.look()[1][0])
+        lived = games.play(rng.choice(moves[:-1] if len(moves) > 1 else moves, 1), np.zeros((1, 26), np.float32))
+    assert len(lived.moves) == 50 - 2, "all but the opening"
+    assert lived.moves[-2:].tolist() != [25, 25]
+
+
 def test_running_games_go_on_from_a_checkpoint(player):
     def lived(games, plies):
         player.begin_playing()

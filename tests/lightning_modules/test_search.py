@@ -153,6 +153,14 @@ def test_a_beam_of_one_stops_where_the_end_is_likeliest():
     assert found_by(probabilities, Search(2, 1.0)) == [[2]] * 3
 
 
+def test_a_longer_hypothesis_is_waited_for_as_long_as_its_length_could_make_it_the_better_one():
+    """Ending at once: -1; after a word, the last that there is room for, surely: -1.15 / (7/6) = -0.986."""
+    probabilities = impossible()
+    probabilities[:, 0, ..., END], probabilities[:, 0, ..., 2] = -1.0, -1.15
+    probabilities[:, 1, ..., END] = 0.0
+    assert found_by(probabilities, Search(2, 1.0), longest=2) == [[2]] * 3
+
+
 def test_an_unfinished_hypothesis_never_beats_a_finished_one():
     """Word 2 for ever is nearly certain; ending at once is not likely, but it is the only end within the length."""
     probabilities = impossible()
