@@ -73,6 +73,14 @@ def test_an_augmentation_is_a_function_of_seed_epoch_and_id(train):
     assert any(other.shape != first.shape or not torch.equal(other, first) for other in others)
 
 
+def test_every_other_image_is_mirrored(train):
+    images = TrainingImages(train, np.arange(len(train)), 0, ShortSide([64], 200))
+    corners = [images[epoch, 0]["boxes"][0].tolist() for epoch in range(60)]
+    kinds = sorted(map(tuple, corners))
+    assert len(set(kinds)) == 2, "as it is and mirrored"
+    assert 20 <= kinds.count(kinds[0]) <= 40
+
+
 def test_grey_and_cmyk_images_have_three_channels(train):
     for number in (miniature.GREY, miniature.CMYK):
         index = by_number(train, number)

@@ -163,6 +163,49 @@ def test_the_learning_rate_rises_and_drops():
     assert stepped(0, 0, 0.1, []) == 1
 
 
+def detector(**changes):
+    settings = {"warm_up": 0, "warm_up_start": 0.1, "drops": [1.0, 2.5]} | changes
+    return Detector(partial(FasterRCNN, body=SMALL, channels=16), partial(torch.optim.SGD, lr=0.1), **settings)
+
+
+def test_drops_are_counted_in_epochs():
+    """Of four steps each: a tenth from step 4 on, a hundredth from step 10 on."""
+    module = detector()
+    module.network = nn.Linear(1, 1)
+    module._trainer = SimpleNamespace(datamodule=SimpleNamespace(steps_per_epoch=4))
+    found = module.configure_optimizers()
+    rates = []
+    for _ in range(12):
+        rates.append(found["optimizer"].param_groups[0]["lr"])
+        found["optimizer"].step()
+        found["lr_scheduler"]["scheduler"].step()
+    assert rates == pytest.approx([0.1] * 4 + [0.01] * 6 + [0.001] * 2)
+
+
+class Told(nn.Module):
+    """A network with two losses that keeps what it was told."""
+
+    def forward(self, images, targets):
+        self.images, self.targets = images, targets
+        return {"class": torch.tensor(0.25), "box": torch.tensor(2.0)}
+
+
+def test_a_network_is_trained_on_labels_after_the_background_and_on_all_its_losses(monkeypatch):
+    monkeypatch.setattr(Detector, "log", lambda *_, **__: None)
+    module = detector()
+    module.network, module._trainer = Told(), SimpleNamespace(global_step=0)
+    boxes = torch.tensor([[0.0, 0, 4, 4], [1, 1, 2, 3]])
+    batch = {
+        "image": [torch.full((3, 8, 8), 51, dtype=torch.uint8)], "boxes": [boxes], "labels": [torch.tensor([0, 6])],
+        "index": [3],
+    }  # fmt: skip
+    assert module.training_step(batch, 0) == 2.25
+    (target,) = module.network.targets
+    assert target["labels"].tolist() == [1, 7], "0 is the background"
+    assert torch.equal(target["boxes"], boxes)
+    assert module.network.images[0].unique().item() == pytest.approx(0.2)
+
+
 def test_norms_have_a_weight_decay_of_their_own():
     module = Detector(
         partial(FasterRCNN, body=SMALL, channels=16, frozen_norm=False, frozen_stages=0),

@@ -1,5 +1,6 @@
 """The updates in C++ and in torch against torch's own modules, losses and optimizer, one by one."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,8 @@ from torch import nn
 from torch.distributions import Normal
 
 from benchmarks.errors import UserError
+from datamodules.environments.batched import BatchedMujoco
+from datamodules.experience import Experience
 from lightning_modules import ppo
 from lightning_modules.flat import Flat, adam_state, compiler
 from lightning_modules.networks.actor_critic import ActorCritic, log_probability
@@ -146,6 +149,47 @@ def test_advantages_are_standardised_and_returns_are_not():
         agent.vector.zero_()
         rows = agent.rows(two_steps())
     assert rows[:, -2].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)])
+
+
+def test_a_rollout_is_what_robots_live_through_that_are_told_the_same():
+    """Normalised by what was known before it; what it saw is known after it."""
+    agent, count = agent_of(11, 3, 8, 4), 3
+    agent.norm.update(torch.randn(50, 11, dtype=torch.float64))
+    known = deepcopy(agent.norm)
+    with torch.no_grad():
+        rollout = agent.explore(Experience(BatchedMujoco("Hopper-v5", count), [1, 2, 3], horizon=60))
+        means = torch.stack([agent.network.mean(each) for each in rollout.observations])
+        torch.testing.assert_close(rollout.log_probabilities, Normal(means, 0.5).log_prob(rollout.actions).sum(-1))
+        assert (rollout.actions - means).std() == pytest.approx(0.5, rel=0.1)
+    again, seen, steps = Experience(BatchedMujoco("Hopper-v5", count), [1, 2, 3], horizon=60), [], []
+    for actions in rollout.actions:
+        seen.append(again.observations)
+        steps.append(again.step(actions))
+    ended = torch.stack([step.ended for step in steps])
+    assert ended.any()
+    assert torch.equal(rollout.ended, ended)
+    assert torch.equal(rollout.terminated, torch.stack([step.terminated for step in steps]))
+    assert torch.equal(rollout.observations, known(torch.stack(seen)))
+    assert torch.equal(rollout.last, known(again.observations))
+    assert torch.equal(rollout.final, known(torch.stack([step.successors for step in steps])[ended]))
+    rewards = torch.stack([step.rewards for step in steps])
+    torch.testing.assert_close(rollout.rewards / rollout.rewards[0, 0], rewards / rewards[0, 0])
+    known.update(torch.cat(seen))
+    assert torch.equal(agent.norm.mean, known.mean)
+
+
+def test_each_epoch_goes_through_the_rollout_anew():
+    """Two of two updates each; the returns that the second learns are those of the value function by then."""
+    agent, told = agent_of(5, 2, 8, 1), []
+    agent._trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=1)
+    agent.epoch = lambda rows, *more: (told.append(rows), agent.torch_epoch(rows, *more))
+    optimizer = agent.configure_optimizers()
+    with torch.no_grad():
+        agent.improve(two_steps(), optimizer, 0.01)
+    first, second = told
+    assert adam_state(optimizer, agent.vector)[0] == 4
+    assert torch.equal(first[:, :-2], second[:, :-2])
+    assert first[0, -1] != second[0, -1]
 
 
 @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])

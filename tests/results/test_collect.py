@@ -112,6 +112,13 @@ def test_an_official_record_counts_before_one_that_is_not_comparable():
     assert row(record(0, 91.5), later).run_ids == ("full-s0-aaaaaaaaaaaa",)
 
 
+def test_one_run_of_another_protocol_makes_a_group_not_comparable():
+    """As where GNU Go was upgraded between two seeds, which is in no configuration."""
+    found = row(record(0, 91.5), record(1, 91.5, signature=FULL | {"views": 10}))
+    assert (found.verdict, found.interval.seeds) == ("not comparable", 2)
+    assert found.note.startswith("the protocol differs: views 10 instead of 1")
+
+
 def test_a_claim_that_changed_starts_a_new_group():
     old = [record(seed, 90.0, claim_hash="0" * 12) for seed in (0, 1, 2)]
     new = record(0, 91.5, finished="2027-01-01T00:00:00+00:00", run_id="full-s0-aaaaaaaaaaaa-2")
@@ -120,11 +127,13 @@ def test_a_claim_that_changed_starts_a_new_group():
 
 
 def test_predictions_are_of_the_variant_that_their_maker_names():
-    """IMDB's readings share a metric: without a name a file is held against all of them."""
+    """IMDB's readings share a metric: without a name a file is held against all of them, and weights are of one."""
     claim = load_claim("imdb")
     for variant, found in {None: [None, "scratch", "context-1024"], "default": [None], "scratch": ["scratch"]}.items():
         made = record(mode="validate", variant=variant, checkpoint=None, metrics={"test/accuracy": measurement(91.0)})
         assert [reading.variant for reading in measured_by(claim, made)] == found
+        of_weights = replace(made, checkpoint=record().checkpoint)
+        assert [reading.variant for reading in measured_by(claim, of_weights)] == [found[0]]
 
 
 # What does not run or does not count.
@@ -179,6 +188,21 @@ def test_games_of_one_opening_are_no_two_examples():
     games = Measurement(0.0, "%", (0.0, 0.0), 200, FULL)
     assert standard_error_of(games, 2) == pytest.approx(3.6995 / 1.96, abs=1e-3)
     assert standard_error_of(games) == pytest.approx(1.8846 / 1.96, abs=1e-3)
+
+
+def test_a_row_of_games_counts_its_openings():
+    """As above: 200 lost games are 100 openings."""
+    claim = load_claim("go")
+    reading = claim.testable[0]
+    lost = record(metrics={reading.metric: measurement(0.0, error=0.0, n=200)})
+    assert judge(claim, reading, [lost]).interval.high == pytest.approx(3.6995, abs=1e-3)
+
+
+def test_the_episodes_of_one_run_are_its_error_and_those_of_several_are_in_their_spread():
+    claim = load_claim("locomotion_walk")
+    reading = claim.testable[0]
+    runs = [record(seed, metrics={reading.metric: measurement(value, 5.0)}) for seed, value in enumerate((99.0, 101.0))]
+    assert [judge(claim, reading, runs[:count]).interval.example_error for count in (1, 2)] == pytest.approx([5.0, 0.0])
 
 
 # Groups.
@@ -248,12 +272,24 @@ def test_official_runs_that_are_not_counted_are_told_of(folder, changes):
     assert "3 more official run(s), of other seeds, settings, data or claims, are not counted" in first.note
 
 
+def test_the_newest_run_is_the_one_that_ended_last_whatever_its_name(folder):
+    last = record(0, 91.5, finished="2027-01-01T00:00:00+00:00")
+    put(folder, last, record(0, 99.0, run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12))
+    assert rows_of("imagenet")[0].run_ids == (last.run_id,)
+
+
 def test_a_validation_adds_no_seed_and_stands_apart(folder):
     put(folder, *seeds(91.4, 91.5, 91.6), validation("full-validate-x", 99.0, config_hash=None))
     trained5, trained1, re5, re1 = rows_of("imagenet")
     assert (trained5.origin, trained5.interval.seeds, trained5.interval.mean) == ("trained", 3, 91.5)
     assert (re5.origin, re5.verdict, re5.run_ids) == ("re-evaluated", "exceeded", ("full-validate-x",))
+    assert "protocol as stated" not in re5.note
     assert (trained1.reading.name, re1.reading.name) == ("top-1", "top-1")
+
+
+def test_of_foreign_predictions_the_protocol_is_their_makers_word():
+    foreign = validation("full-validate-x", 91.5, config=None, config_hash=None)
+    assert "protocol as stated by the predictions' maker" in judge(CLAIM, TOP5, [foreign]).note
 
 
 def test_a_checkpoint_of_the_same_configuration_adds_no_seed(folder):
@@ -353,6 +389,12 @@ def test_a_miniature_must_reach_its_target_and_clear_its_baselines(monkeypatch, 
     reading = replace(TOP5, miniature=Miniature(80.0, 25.0))
     found = judge(CLAIM, reading, [miniature_record(top5, linear5=linear)])
     assert (found.verdict, found.note) == (expected, "no evidence for the claim")
+
+
+def test_a_baseline_of_another_metric_need_not_be_cleared():
+    """25 above top-1's of 10 and 5 is reached, 25 above top-5's of 30 is not."""
+    reading = replace(TOP1, miniature=Miniature(40.0, 25.0))
+    assert judge(CLAIM, reading, [miniature_record(top1=50.0, linear5=30.0, linear1=10.0)]).verdict == "pipeline ok"
 
 
 def test_a_miniature_has_no_other_verdict_whatever_its_number():
