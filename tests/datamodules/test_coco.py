@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from datamodules.layouts.coco import open_split
 from datamodules.miniature import coco as miniature
 from datamodules.resizing import GREY, ScaleJitter, ShortSide, mirrored
 from datamodules.sampling import TrainingBatches, steps_per_epoch
+from results.scoring.average_precision import Objects
 
 
 def by_number(split, number, first=139):
@@ -40,6 +42,13 @@ def test_training_leaves_out_what_holds_nothing_to_learn(train):
     for number in (miniature.GREY, miniature.CMYK, miniature.BEYOND, miniature.FLAT):
         assert by_number(train, number) in usable
     assert len(train) == 40, "all are there to be tested on"
+
+
+def test_an_object_must_be_larger_than_a_pixel_both_ways(train):
+    boxes = np.array([[0, 0, 1.5, 1.5], [0, 0, 1.0, 9.0], [0, 0, 9.0, 1.0]])
+    none = np.zeros(3, np.int64)
+    objects = Objects(np.arange(3), none, boxes, boxes[:, 2] * boxes[:, 3], none > 0, none * 1.0)
+    assert usable_images(replace(train.truth, objects=objects)).tolist() == [0]
 
 
 def test_what_a_network_trains_on(train):

@@ -1,6 +1,7 @@
 """The schedules of learning rates by hand, and under a real trainer."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch import Callback
@@ -69,6 +70,14 @@ def test_a_warm_up_that_is_no_share(warm_up):
         ValueError, match=f"^warm_up is {warm_up}; it is a share of all steps, at least 0 and less than 1$"
     ):
         Cosine(warm_up)
+
+
+@pytest.mark.parametrize(("most", "total"), [(-1, 10), (3, 3), (99, 10)])
+def test_a_training_ends_with_its_epochs_or_its_steps(most, total):
+    """Two epochs of five steps."""
+    module = translator()
+    module._trainer = SimpleNamespace(max_epochs=2, max_steps=most, datamodule=SimpleNamespace(steps_per_epoch=5))
+    assert module.total_steps == total
 
 
 class Rates(Callback):

@@ -70,6 +70,11 @@ def test_a_configuration_that_is_not_that_of_its_hash():
     ]
 
 
+def test_a_run_that_says_where_it_deviates_is_not_held_against_the_recipe():
+    deviating = {"deviations": ("trainer.max_epochs: 5 -> 77",), "official": False}
+    assert found(replace(HONEST, config=with_epochs(HONEST.config, 77), **deviating)) == []
+
+
 def test_a_recipe_that_has_changed_since_contradicts_nothing(monkeypatch):
     """With the same keys the hash follows from the record's own values; with others nobody can tell."""
     from results import consistency
@@ -125,6 +130,13 @@ def test_a_seed_under_another_number_is_no_seed_more(workshop, how, words):
     (line,) = (line for line in out.splitlines() if f" {name}: " in line)
     assert line.startswith("FAILED ")
     assert words in line
+
+
+def test_a_run_under_the_name_of_another_variant_is_a_copy_too():
+    other = replace(HONEST, variant="walker2d-ppo", run_id="other", predictions=())
+    assert [*twins(other, [HONEST, other])] == [
+        ("contradicts", f"its weights (SHA-256) are those of {RUN}, of another seed or variant")
+    ]
 
 
 def test_copies_of_files_are_found_by_their_content():
