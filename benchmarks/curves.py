@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ class Curves(Callback):
 
     A callback, not a Lightning logger: a step's row must be on disk before the step's checkpoint, or a kill between
     the two loses it. It therefore stands before `Checkpoints`.
+
+    Args:
+        path: of the file.
+        send: also takes what is logged, by its step.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, send: Callable[[int, Mapping[str, float]], None] | None) -> None:
+        self.path, self.send = path, send
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
@@ -50,11 +54,13 @@ class Curves(Callback):
     def _append(self, trainer: Trainer, values: dict[str, Any]) -> None:
         if not trainer.is_global_zero:
             return
+        plain = {name: float(torch.as_tensor(value)) for name, value in sorted(values.items())}
         with self.path.open("a", encoding="utf-8") as file:
-            for name, value in sorted(values.items()):
-                file.write(f"{trainer.global_step},{name},{float(torch.as_tensor(value))!r}\n")
+            file.writelines(f"{trainer.global_step},{name},{value!r}\n" for name, value in plain.items())
             file.flush()
             os.fsync(file.fileno())
+        if self.send is not None:
+            self.send(trainer.global_step, plain)
 
 
 def cut(path: Path, step: int) -> None:

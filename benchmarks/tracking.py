@@ -1,18 +1,18 @@
 """Weights & Biases: one run per training, offline unless the user is logged in, and nothing depends on it.
 
 Offline mode cannot resume (every start writes another folder), so an offline run is written once, at the end, from
-`metrics.csv` and the record; online, the same is done under the run's own id. `WANDB_MODE` is respected.
+`metrics.csv` and the record; online, that completes what `live.py` has sent meanwhile. `WANDB_MODE` is respected.
 """
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.curves import METRICS, rows
 from benchmarks.paths import ROOT, record_file
-from benchmarks.schema import Record, Tracking
+from benchmarks.schema import Profile, Record, Tracking
 
 PROJECT = "claims"
 LONGEST_TAG = 64  # characters; W&B refuses a run that has a longer one
@@ -38,12 +38,13 @@ def _logged_in() -> bool:
         host = wandb.setup().settings.base_url
         found = wbauth.authenticate_session(host=host, source="", prompt=False, update_session=False)
     except Exception as error:  # noqa: BLE001 (a WANDB_ variable that is no number, a .netrc that is none: not ours to judge)
-        _warn(error)
+        warn(error)
         return False
     return found is not None
 
 
-def _warn(error: Exception) -> None:
+def warn(error: Exception) -> None:
+    """Says that something went wrong, which is all that comes of it."""
     logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", error)
 
 
@@ -61,26 +62,58 @@ def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     if record.wandb.mode == "disabled":
         return
     try:
-        run = _begin(record, folder, verdicts)
+        run = begin(record.run_id, folder, record.wandb.mode, _config(record), _tags(record, verdicts))
         try:  # `with run` would print the traceback of what is said in a line
             _log(run, folder, record, verdicts)
         finally:
             run.finish()
     except Exception as error:  # noqa: BLE001 (whatever it is, the run is measured and its record is written)
-        _warn(error)
+        warn(error)
 
 
-def _begin(record: Record, folder: Path, verdicts: Mapping[str, str]) -> Any:
+def begin(
+    run_id: str, folder: Path, mode: str, config: Mapping[str, Any], tags: Sequence[str], *, watched: bool = False
+) -> Any:
+    """The W&B run of a training, continued where it was begun; the runs of one recipe are a group.
+
+    Args:
+        run_id: of the training.
+        folder: where W&B's files go.
+        mode: `online` or `offline`.
+        config: what tells it from others, `described` among it.
+        tags: to find it by.
+        watched: whether the load of the machine is sent too.
+    """
     import wandb
 
     return wandb.init(
-        project=PROJECT, group=record.benchmark, job_type=f"seed-{record.seed}", tags=_tags(record, verdicts),
-        id=record.wandb.id, name=record.run_id, dir=folder,
-        mode=record.wandb.mode,  # type: ignore[arg-type]
-        resume="allow" if record.wandb.mode == "online" else None,
-        config={"variant": record.variant} | (record.config or {}),
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True),
+        project=PROJECT, group=_recipe(config), job_type="train", tags=tags, id=run_id, name=run_id, dir=folder,
+        mode=mode,  # type: ignore[arg-type]
+        resume="allow" if mode == "online" else None,
+        config=dict(config),
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=not watched, x_disable_meta=True),
     )  # fmt: skip
+
+
+def described(
+    benchmark: str, profile: Profile, variant: str | None, seed: int | None, config_hash: str | None
+) -> dict[str, Any]:
+    """What a run is of, for its configuration on W&B."""
+    return {
+        "benchmark": benchmark, "profile": profile, "variant": variant, "seed": seed, "config_hash": config_hash
+    }  # fmt: skip
+
+
+def _recipe(config: Mapping[str, Any]) -> str:
+    """Such as `imagenet full 878a65383054`, whatever the seed."""
+    return " ".join(str(config[key]) for key in ("benchmark", "variant", "profile", "config_hash") if config[key])
+
+
+def _config(record: Record) -> dict[str, Any]:
+    about = described(record.benchmark, record.profile, record.variant, record.seed, record.config_hash)
+    where = record.environment
+    machine = {"commit": where.commit, "cpu": where.cpu, "gpus": list(where.gpus), "world_size": where.world_size}
+    return about | machine | (record.config or {})
 
 
 def _tags(record: Record, verdicts: Mapping[str, str]) -> list[str]:
@@ -91,11 +124,16 @@ def _tags(record: Record, verdicts: Mapping[str, str]) -> list[str]:
 
 def _log(run: Any, folder: Path, record: Record, verdicts: Mapping[str, str]) -> None:
     for step, values in _curves(folder, record):
-        run.log(values, step=step)
+        if step >= run.starting_step:  # or it was sent while it trained
+            run.log(values, step=step)
     for key, measured in record.metrics.items():
         low, high = measured.ci95
         run.summary.update({key: measured.value, f"{key}/ci95_low": low, f"{key}/ci95_high": high})
     run.summary.update({f"verdict/{reading}": words for reading, words in verdicts.items()})
+    run.summary.update({f"baseline/{name}": baseline.value for name, baseline in record.baselines.items()})
+    run.summary["seconds"] = record.seconds
+    if (speed := record.throughput) is not None:
+        run.summary.update({f"throughput ({speed.unit})": speed.value, "data_wait": speed.data_wait})
     file = record_file(record.benchmark, record.run_id)
     run.log_artifact(_artifact(record, "record", {file.name: file}))
     run.log_artifact(_artifact(record, "predictions", _predictions(folder, record)))
@@ -124,13 +162,14 @@ def _curves(folder: Path, record: Record) -> Iterator[tuple[int, dict[str, float
     begun = 0
     for name in (*record.stages, ""):
         path = folder / name / METRICS
-        steps = _by_step(path) if path.exists() else {}
+        steps = steps_of(path) if path.exists() else {}
         for step, values in steps.items():
             yield begun + step, {f"{name}/{key}" if name else key: value for key, value in values.items()}
         begun += max(steps, default=0)
 
 
-def _by_step(path: Path) -> dict[int, dict[str, float]]:
+def steps_of(path: Path) -> dict[int, dict[str, float]]:
+    """Step -> name -> value of a `metrics.csv`."""
     steps: dict[int, dict[str, float]] = {}
     for step, name, value in rows(path):
         steps.setdefault(step, {})[name] = value

@@ -11,6 +11,7 @@ from benchmarks.callbacks import Checkpoints, SharedBuffers, StepSeeds, StopOnSi
 from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.curves import METRICS, Curves
 from benchmarks.evaluation import quiet, shards, test
+from benchmarks.live import Send, live
 from benchmarks.measure import Scored, stored
 from benchmarks.order import Plan, Stage
 from benchmarks.paths import relative
@@ -32,14 +33,16 @@ class Trained:
     scored: Scored | None
 
 
-def callbacks(plan: Plan, stage: Stage, meter: ThroughputMeter, remarks: Sequence[str] = ()) -> list[Callback]:
+def callbacks(
+    plan: Plan, stage: Stage, meter: ThroughputMeter, send: Send | None = None, remarks: Sequence[str] = ()
+) -> list[Callback]:
     """In the order they must run: a step's row is on disk before its checkpoint."""
     identity = plan.identity(stage) | {"remarks": [*remarks]}
     best_on = plan.claim.best_on if stage.tested else None
     every = stage.assembly.checkpoint_every_n_steps
     checkpoints = Checkpoints(stage.folder, identity, every, best_on)
     return [
-        StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS), checkpoints,
+        StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS, send), checkpoints,
         StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if stage.tested else []),
     ]  # fmt: skip
 
@@ -51,19 +54,20 @@ def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
         plan: what is carried out.
         remarks: why nothing that comes of it is official, for the checkpoints, which rank zero writes.
     """
-    for stage, following in pairwise(plan.stages):
-        if not (stage.folder / ENDED).exists():
-            end_stage(stage, *fit(plan, stage, remarks))
-        following.assembly.module.init_from = str(stage.folder / WEIGHTS)
-    last = plan.last
-    trainer, meter = fit(plan, last, remarks)
-    scored = test(
-        trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
-    )
+    with live(plan) as shown:
+        for stage, following in pairwise(plan.stages):
+            if not (stage.folder / ENDED).exists():
+                end_stage(stage, *fit(plan, stage, shown.of(stage), remarks))
+            following.assembly.module.init_from = str(stage.folder / WEIGHTS)
+        last = plan.last
+        trainer, meter = fit(plan, last, shown.of(last), remarks)
+        scored = test(
+            trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
+        )
     return Trained(trainer, meter, scored)
 
 
-def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
+def fit(plan: Plan, stage: Stage, send: Send, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
     """Fits a stage from where it stands and writes the weights that are tested or handed on.
 
     The first Trainer of several processes starts the other ranks; the next ones find them there.
@@ -71,7 +75,7 @@ def fit(plan: Plan, stage: Stage, remarks: Sequence[str]) -> tuple[Trainer, Thro
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
     resumed = last if last.exists() else None
-    chain = callbacks(plan, stage, meter, remarks)
+    chain = callbacks(plan, stage, meter, send, remarks)
     begins = f"{stage.name}, {'anew' if resumed is None else resumed.stat().st_size}"
     starts = [NotedStart(plan.folder, assembly), SameStart(plan.folder, begins)]
     trainer = assembly.trainer([*chain, *starts], **quiet())

@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -89,10 +91,12 @@ def test_one_complete_offline_run(finished, home, server, capfd, caplog):
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
     run = sync(server, folder, home)
-    assert [run[key] for key in SAME] == ["full-s0-x", "full-s0-x", "claims", "imagenet", "seed-0"]
+    recipe = f"imagenet full {made.config_hash}"
+    assert [run[key] for key in SAME] == ["full-s0-x", "full-s0-x", "claims", recipe, "train"]
     assert sorted(run["tags"]) == ["full", "not reproduced: top-1", "official", "reproduced: top-5"]
     settings = {key: each["value"] for key, each in json.loads(run["config"]).items()}
-    assert (settings["trainer"], settings["variant"]) == ({"max_epochs": 32}, None)
+    assert (settings["trainer"], settings["variant"], settings["seed"]) == ({"max_epochs": 32}, None, 0)
+    assert settings["commit"] == made.environment.commit
 
     logged = [{k: v for k, v in row.items() if k == "_step" or not k.startswith("_")} for row in run["history"]]
     assert logged == [
@@ -136,7 +140,11 @@ def test_a_real_run_is_the_same_when_it_is_synced(workshop, small_tree, home, se
     run = sync(server, workshop.only_run(), home)
 
     assert run["name"] == made.run_id == made.wandb.id
-    assert (run["groupName"], run["jobType"]) == ("imagenet", "seed-3")
+    assert (run["groupName"], run["jobType"]) == (f"imagenet mini {made.config_hash}", "train")
+    beside = {f"baseline/{key}": each.value for key, each in made.baselines.items()} | {"seconds": made.seconds}
+    assert beside.items() <= run["summary"].items()
+    if made.throughput is not None:
+        assert run["summary"][f"throughput ({made.throughput.unit})"] == made.throughput.value
     assert {key: run["summary"][key] for key in made.metrics} == {key: m.value for key, m in made.metrics.items()}
     found = verdicts(load_claim("imagenet").within("mini"), made)
     assert sorted(run["tags"]) == ["mini", *sorted(f"{words}: {name}" for name, words in found.items()), "unofficial"]
@@ -168,6 +176,41 @@ def test_a_run_that_is_synced_is_the_run_that_is_sent_at_once(finished, home, se
         tracking.publish(replace(made, wandb=Tracking("full-s0-x", "online")), folder, {"top-5": "reproduced"})
         assert told(server) == told(other)
         other.shutdown()
+
+
+def rows_of(run):
+    """What was logged, by its step."""
+    return {row["_step"]: {k: v for k, v in row.items() if not k.startswith("_")} for row in run["history"]}
+
+
+def test_a_run_is_seen_while_it_trains_and_goes_on_after_a_kill(workshop, small_tree, home, server):
+    command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=4", short())
+    online = {"WANDB_MODE": "online", "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
+    process = workshop.start(*command, pause="step:9", **online)
+    process.until_paused()
+    deadline = time.monotonic() + 60
+    while not server.runs.get((name := workshop.only_run().name), {}).get("history"):
+        assert time.monotonic() < deadline, "nothing is to be seen"
+        time.sleep(0.2)
+    process.kill_group(signal.SIGKILL)
+    assert server.runs[name]["exit"] is None
+    assert "test/top1" not in server.runs[name]["summary"]
+    code, out, err = workshop.call(*command, **online)
+    assert (code, err.count("\n"), "Loaded credentials" in err) == (0, 1, True), err
+    assert f"{name} is shown at {server.url}/me/claims/runs/{name}" in out
+    (path,) = (path for path in workshop.records() if path.stem == name)
+    run, made = server.runs[name], load_record(path)
+    steps = [row["_step"] for row in run["history"]]
+    assert steps == sorted(set(steps)), "each once"
+    assert rows_of(run) == tracking.steps_of(workshop.only_run() / "metrics.csv")
+    assert (run["exit"], run["summary"]["test/top1"]) == (0, made.metrics["test/top1"].value)
+
+
+def test_a_server_that_fails_costs_no_training(workshop, small_tree, home):
+    command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=5")
+    online = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": KEY}
+    code, _, err = workshop.call(*command, short(**{"trainer.max_epochs": 1}), WANDB_INIT_TIMEOUT="1", **online)
+    assert (code, err.count("Weights & Biases could not take the run")) == (0, 2), "while it trains, and at the end"
 
 
 def test_predictions_that_are_gone(finished, home, server, capfd, caplog):
