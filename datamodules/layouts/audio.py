@@ -83,6 +83,8 @@ def _measured(path: Path) -> int | str:
     try:
         header = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
+        if not path.exists():
+            return "is a link to a file that is not there"
         return f"is no audio file ({error})" if os.access(path, os.R_OK) else "may not be read (permission denied)"
     return _unlike(header.samplerate, header.channels) or int(header.frames)
 

@@ -147,6 +147,11 @@ def empty(file):
     file.write_bytes(b"")
 
 
+def linked_to_nothing(file):
+    file.unlink()
+    file.symlink_to("nowhere.flac")
+
+
 @pytest.mark.parametrize("subset", ["train-clean-100", "dev-clean", "test-other"])
 @pytest.mark.parametrize(
     ("damage", "message"),
@@ -155,6 +160,7 @@ def empty(file):
         (two_channels, r"has 16000 Hz and 2 channel\(s\)"),
         (no_audio, "is no audio file"),
         (empty, "is no audio file"),
+        (linked_to_nothing, "is a link to a file that is not there"),
     ],
 )
 def test_audio_of_another_kind_is_refused_at_once(copied, subset, damage, message):
