@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from datamodules.environments.go_positions import LEGAL, PLANES, Positions, look_at_all
+from datamodules.environments.matches import Matches
 from datamodules.environments.self_play import SelfPlay
+from lightning_modules import go_player
 from lightning_modules.go_dqn import GoDQN
 from lightning_modules.gumbel_alphazero import GumbelAlphaZero
 from lightning_modules.networks.go_net import GoNet
 from lightning_modules.symmetries import symmetries, turn
 from lightning_modules.window import Window
+from results.scoring.contest import Contest
 from results.scoring.go_game import Game
 from results.scoring.go_rules import keys, neighbours, worth
 
@@ -153,6 +156,18 @@ def test_what_is_lived_through_is_told_from_whose_move_it_was():
         assert (lived.owners[2 * row + 1] == -game.owners()).all()
     assert (games.over, games.begun) == (2, 4)
     assert games.positions.plies.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "score"), [(["000-black"], 100), (["000-white"], 0), (["000-black", "000-white"], 50)]
+)
+def test_points_are_the_agents_whatever_its_colour(player, monkeypatch, names, score):
+    """Black, who alone has put stones, has won each of the games."""
+    moves, logged = [12, 25, 7, 25, 25], {}
+    monkeypatch.setattr(go_player, "play_matches", lambda *_: [{"moves": moves}] * len(names))
+    player.log = lambda name, value, **_: logged.update({name: value})
+    player.validation_step(Matches(Contest(5, 0.5, 1), names, 0), 0)
+    assert logged == {"val/score": score}
 
 
 def test_a_game_that_nobody_ends_is_over_after_two_moves_a_point():
