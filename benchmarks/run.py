@@ -42,7 +42,7 @@ from benchmarks.schema import SCHEMA, Baseline, Record, StoredFile
 from benchmarks.starts import between_starts, states, torch_remarks
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
-from benchmarks.training import Trained, ended_stages, train_and_test
+from benchmarks.training import Trained, ended_stages, require_own_checkpoints, train_and_test
 from results.collect import differing, verdicts
 from results.render import summary
 
@@ -125,6 +125,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     fingerprint = plan.data()
     for stage in plan.stages:
         data, module = stage.assembly.datamodule, stage.assembly.module
+        require_own_checkpoints(stage)
         if not (stage.folder / LAST).exists():
             data.verify(training=True)
             module.verify(data)

@@ -1,24 +1,27 @@
 """A plan carried out: each stage by a Trainer of its own, the last one tested."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, Trainer
 
 from benchmarks.callbacks import Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
-from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
+from benchmarks.checkpointing import BEST, LAST, SUITE, WEIGHTS, load_checkpoint, write_weights
 from benchmarks.curves import METRICS, Curves
+from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet, shards, test
 from benchmarks.live import Send, live
 from benchmarks.measure import Scored, stored
 from benchmarks.order import Plan, Stage
-from benchmarks.paths import relative
+from benchmarks.paths import relative, run_folder
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
 from benchmarks.starts import NotedStart, SameStart
-from benchmarks.strict import load_stage, write_stage
+from benchmarks.strict import load_identity, load_stage, write_stage
 from benchmarks.throughput import ThroughputMeter
 
 ENDED = "stage.json"  # in the folder of a stage that has ended
@@ -45,6 +48,40 @@ def callbacks(
         StepSeeds(plan.order.seed), SharedBuffers(), meter, Curves(stage.folder / METRICS, send), checkpoints,
         StopOnSignal(checkpoints), *([shards(plan.tests, plan.folder)] if stage.tested else []),
     ]  # fmt: skip
+
+
+def require_own_checkpoints(stage: Stage) -> None:
+    """Looks whether what a stage would go on from is its own: another run's would be trained on as this one's.
+
+    Raises:
+        UserError: it is not, or it is damaged; it says which one may take its place.
+    """
+    if (stage.folder / ENDED).exists():
+        return
+    for path in (stage.folder / LAST, stage.folder / BEST):
+        if path.exists() and (wrong := _wrong(path, stage)):
+            raise UserError(f"{wrong} {_instead(path, stage)}")
+
+
+def _wrong(path: Path, stage: Stage) -> str | None:
+    """Why a stage cannot go on from a checkpoint, if it cannot."""
+    try:
+        of = load_identity(load_checkpoint(path)[SUITE], path)
+    except UserError as error:
+        return str(error)
+    folder = run_folder(of.benchmark, of.run_id) / (of.stage or "")
+    return None if folder == stage.folder else f"{relative(path)} is of {relative(folder)}, and not of what it lies in."
+
+
+def _instead(path: Path, stage: Stage) -> str:
+    """What to do about a checkpoint that a stage cannot go on from; its best epoch is maybe not among the others."""
+    others = sorted(stage.folder.glob(f"{Checkpoints.PREFIX}*.ckpt"), reverse=True) if path.name == LAST else []
+    own = next((other for other in others if _wrong(other, stage) is None), None)
+    anew = f"Remove every .ckpt in {relative(stage.folder)}, and the same command begins anew."
+    if own is None:
+        return anew
+    put_back = shlex.join(["cp", relative(own), relative(path)])
+    return f"The newest whole one of this run is {own.name}: `{put_back}` has it go on from there. Or: {anew}"
 
 
 def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
