@@ -33,6 +33,7 @@ from benchmarks.runs import (
     Beginning,
     announce,
     begin_or_continue,
+    externally_launched,
     first_process,
     now,
     occupied,
@@ -57,7 +58,8 @@ def run(order: Order) -> None:
     plan = work_out(order)
     require_launcher(plan)
     record_path = record_file(order.benchmark, plan.run_id)
-    if record_path.exists():
+    follows = not first_process() and not externally_launched()  # the first, which found no record and waits for it
+    if record_path.exists() and not follows:
         if first_process():
             show(plan, record_path)
         return
@@ -68,7 +70,23 @@ def run(order: Order) -> None:
         train_and_test(plan)  # the part of every other rank
         return
     with occupied(plan.folder):
-        finish(plan, record_path)
+        if record_path.exists():
+            show_finished_meanwhile(plan, record_path)
+        else:
+            finish(plan, record_path)
+
+
+def show_finished_meanwhile(plan: Plan, record_path: Path) -> None:
+    """The record that another process wrote while this one waited for the folder.
+
+    Raises:
+        UserError: a launcher started the other ranks, which saw none and wait for this one: its end ends them.
+    """
+    if externally_launched():
+        raise UserError(
+            f"another process has just finished {plan.run_id}. Run the same command again, which shows its record."
+        )
+    show(plan, record_path)
 
 
 def show(plan: Plan, record_path: Path) -> None:

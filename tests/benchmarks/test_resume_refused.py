@@ -4,18 +4,23 @@ import os
 import shlex
 import shutil
 import subprocess
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmarks import paths
+from benchmarks import paths, run
 from benchmarks.errors import UserError
+from benchmarks.order import Order, work_out
+from benchmarks.strict import write_record
 from benchmarks.training import require_own_checkpoints
 from tests.benchmarks.ended import finish, interrupt
 from tests.benchmarks.test_resume import TERM, Finished, command, step_of_last
 from tests.conftest import STEPS
+from tests.results.records import miniature_record
 
 OWN = {
     "benchmark": "imdb", "profile": "mini", "variant": None, "seed": 0, "settings": {"threads": 1},
@@ -52,6 +57,63 @@ def test_the_checkpoint_of_another_run_is_not_gone_on_from(workshops, small_tree
     assert step_of_last(SimpleNamespace(only_run=lambda: own)) == 4
     assert "continuing from" in finish(workshop, *command(small_tree))
     assert Finished(SimpleNamespace(only_run=lambda: own, records=workshop.records)).checkpoint["global_step"] == STEPS
+
+
+def waits(process):
+    """Whether it has come to the lock of a run's folder."""
+    links = (link for pid in process.members() for link in Path(f"/proc/{pid}/fd").iterdir())
+    return any(os.path.realpath(link).endswith("/.lock") for link in links)
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_shown(workshops, small_tree):
+    """The same command, started twice: the second comes to the folder while the first has not written its record."""
+    workshop, arguments = workshops("twice"), command(small_tree, **{"trainer.max_epochs": 1})
+    finish(workshop, *arguments)
+    folder, (record,) = workshop.only_run(), workshop.records()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
+    held = record.rename(workshop.root / "held")
+    with (folder / ".lock").open() as lock:
+        flock(lock, LOCK_EX)
+        process = workshop.start(*arguments)
+        process.until(lambda: waits(process))
+        held.rename(record)
+    code, out, err = process.wait()
+    assert (code, err) == (0, "")
+    assert f"{folder.name} is finished" in out
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
+
+
+@pytest.fixture
+def unseen(desk, monkeypatch):
+    """A run whose record is written once its folder is held, and what is trained for all that."""
+    order = Order("imagenet", "mini", None, 0, str(desk.tree), {})
+    file = paths.record_file("imagenet", work_out(order).run_id)
+    trained = []
+
+    @contextmanager
+    def occupied(folder):
+        write_record(miniature_record(run_id=file.stem), file)
+        yield
+
+    monkeypatch.setattr(run, "occupied", occupied)
+    monkeypatch.setattr(run, "train_and_test", lambda plan: trained.append(plan.run_id))
+    return SimpleNamespace(file=file, trained=trained, run=lambda: run.run(order))
+
+
+def test_under_a_launcher_whose_ranks_wait_already_a_run_that_is_finished_meanwhile_ends_them(unseen, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(UserError, match=r"has just finished .* Run the same command again, which shows it"):
+        unseen.run()
+
+
+def test_a_rank_that_the_first_started_leaves_the_record_to_it(unseen, monkeypatch):
+    """Or it would end, and the first wait for it."""
+    write_record(miniature_record(run_id=unseen.file.stem), unseen.file)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    unseen.run()
+    assert unseen.trained == [unseen.file.stem]
 
 
 @pytest.fixture
