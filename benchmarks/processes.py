@@ -16,8 +16,10 @@ MISTAKE = 2  # the exit code of a user's mistake
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """A signal ended the run; what is on disk continues it.
+
+    No `Exception`, which whoever parses, tracks or compiles may catch at any moment and take for one of its own.
 
     Args:
         number: of the signal.

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.curves import METRICS, rows
 from benchmarks.paths import ROOT, record_file
+from benchmarks.processes import Stopped
 from benchmarks.schema import Profile, Record, Tracking
 
 PROJECT = "claims"
@@ -43,7 +44,7 @@ def _logged_in() -> bool:
     return found is not None
 
 
-def warn(error: Exception) -> None:
+def warn(error: BaseException) -> None:
     """Says that something went wrong, which is all that comes of it."""
     logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", error)
 
@@ -58,6 +59,9 @@ def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     """Writes config, curves, final metrics, verdicts, predictions and record as one complete W&B run under `folder`.
 
     A failure is reported and leaves the record, which is written already, as it is: no verdict depends on W&B.
+
+    Raises:
+        Stopped: a signal came meanwhile.
     """
     if record.wandb.mode == "disabled":
         return
@@ -67,6 +71,9 @@ def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
             _log(run, folder, record, verdicts)
         finally:
             run.finish()
+    except Stopped as stop:  # the same command would not publish it any more, as its record is there
+        warn(stop)
+        raise
     except Exception as error:  # noqa: BLE001 (whatever it is, the run is measured and its record is written)
         warn(error)
 

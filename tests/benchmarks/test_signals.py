@@ -1,0 +1,38 @@
+"""A signal at moments at which other people's code would take it for an error of its own."""
+
+import os
+import signal
+
+import pytest
+from wandb.sdk.lib import wbauth
+
+from benchmarks import tracking
+from benchmarks.processes import Stopped, stoppable
+from benchmarks.schema import Tracking
+from tests.benchmarks.test_resume import INT, TERM, command
+from tests.results.records import record
+
+
+@pytest.mark.parametrize("number", [TERM, INT])
+def test_a_signal_while_the_configuration_is_parsed_is_no_mistake_in_it(workshop, small_tree, number):
+    network = workshop.root / "lightning_modules/networks/noisy.py"
+    network.write_text(f"import os\n\nos.kill(os.getpid(), {int(number)})\n{network.read_text()}")
+    code, out, err = workshop.call(*command(small_tree))
+    told = f"stopped by {number.name}; the same command continues (without FRESH=1)\n"
+    assert (code, out, err) == (128 + number, "", told)
+
+
+def test_a_signal_while_credentials_are_looked_for_is_no_failure_of_theirs(undisturbed, monkeypatch):
+    """The run would go on, and hear of no other signal."""
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(wbauth, "authenticate_session", lambda **_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped), stoppable():
+        tracking.mode()
+
+
+def test_a_signal_while_a_run_is_published_ends_it_with_a_word(undisturbed, monkeypatch, caplog, tmp_path):
+    """Its record is written, so that the same command would only show it."""
+    monkeypatch.setattr(tracking, "_begin", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped), stoppable():
+        tracking.publish(record(0, wandb=Tracking("full-s0-x", "offline")), tmp_path, {})
+    assert "Weights & Biases could not take the run: SIGTERM" in caplog.text
