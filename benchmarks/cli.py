@@ -12,12 +12,14 @@ from benchmarks.arguments import located
 from benchmarks.errors import INTERRUPTED, OUT_OF_MEMORY, Failure, UserError
 from benchmarks.files import cannot_write, refused_write
 from benchmarks.paths import ROOT
+from benchmarks.runs import forget_launchers
 
 DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."
 
 
 def main(argv: list[str]) -> int:
     """Runs one command and returns its exit code."""
+    forget_launchers()
     options = parser().parse_args(argv)
     return guarded(lambda: int(options.command(located(options))))
 

@@ -14,10 +14,12 @@ from benchmarks.environment import Code
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, lock, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
+from benchmarks.processes import PARENT
 from benchmarks.schema import DIGEST, Profile, StoredFile
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
+OF_RANKS = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")  # what a launcher tells its own
 
 
 def base_of(profile: Profile, variant: str | None, seed: int | None, config_hash: str | None) -> str:
@@ -59,6 +61,16 @@ def externally_launched() -> bool:
 def _tasks() -> int:
     """Of this SLURM step: a shell that salloc gives is one of its own, within a job of many."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", os.environ.get("SLURM_NTASKS", "1")))
+
+
+def forget_launchers() -> None:
+    """Drops what a launcher left in a user's shell, whose own command is no rank of anything.
+
+    It would pass for another rank, which holds no folder and writes no record, or wait for a first one elsewhere.
+    """
+    if PARENT not in os.environ and not externally_launched():
+        for name in OF_RANKS:
+            os.environ.pop(name, None)
 
 
 def launched_processes() -> int | None:

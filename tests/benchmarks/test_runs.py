@@ -1,16 +1,28 @@
 """Who is rank zero, and who starts the others, told by the environment of each launcher."""
 
+import os
+
 import pytest
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
-from benchmarks.runs import FOLLOWED_RUN, choose_run, externally_launched, first_process, launched_processes
+from benchmarks.processes import PARENT
+from benchmarks.runs import (
+    FOLLOWED_RUN,
+    choose_run,
+    externally_launched,
+    first_process,
+    forget_launchers,
+    launched_processes,
+)
 from benchmarks.slurm import JobStep
+from tests.benchmarks.ended import finish
+from tests.benchmarks.test_resume import command
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
-    "SLURM_STEP_NUM_TASKS",
+    "SLURM_STEP_NUM_TASKS", PARENT,
 )  # fmt: skip
 
 
@@ -80,3 +92,30 @@ def test_lightning_starts_the_processes_where_no_launcher_has(monkeypatch, envir
     settings = merge(resolve_settings("imagenet", "mini", None, {}), machine_settings(0, "nowhere"))
     trainer = Assembly(settings).trainer([], enable_progress_bar=False, enable_model_summary=False)
     assert type(trainer._accelerator_connector.cluster_environment) is launcher
+
+
+LEFT = {"LOCAL_RANK": "1", "NODE_RANK": "1", "GROUP_RANK": "1", "MASTER_ADDR": "10.255.255.1", "MASTER_PORT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        ({}, {}),
+        (BATCH | {"SLURM_NTASKS": "8"}, {}),  # a shell of SLURM's
+        ({PARENT: "1"}, LEFT),  # a rank that rank zero started
+        ({"TORCHELASTIC_RUN_ID": "a", "RANK": "0", "WORLD_SIZE": "1"}, LEFT),
+        (STEP | {"SLURM_NTASKS": "2"}, LEFT),
+    ],
+)
+def test_what_a_launcher_left_in_a_shell_makes_no_rank_of_a_users_own_command(monkeypatch, environment, kept):
+    surround(monkeypatch, LEFT | environment)
+    forget_launchers()
+    assert {name: os.environ[name] for name in LEFT if name in os.environ} == kept
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_in_such_a_shell_is_one_as_in_any_other(workshop, small_tree, devices):
+    """It trained without its lock, and wrote no record; or waited for a first rank at an address where none is."""
+    epoch = {"trainer.max_epochs": 1}
+    out = finish(workshop, *command(small_tree, f"--devices={devices}", name="reproduce", **epoch), **LEFT)
+    assert "record     results/records/imagenet/mini-s0-" in out
