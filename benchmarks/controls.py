@@ -36,9 +36,9 @@ class Controls:
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Controls:
-        there = {name: load_record(path) for name, path in self.records.items() if path.exists()}
-        for name, record in there.items():
-            self.plans[name].require_data_of(record, f"train it anew first, with VARIANT={name} FRESH=1")
+        there = [name for name, path in self.records.items() if path.exists()]
+        for name in there:
+            self._require_same_data(name)
         for name, path in self.records.items():
             if name not in there:
                 announce(f"beside it, as a control: {path.stem}")
@@ -51,17 +51,24 @@ class Controls:
         for child in self.children.values():
             child.process.wait()
 
+    def _require_same_data(self, name: str) -> None:
+        record = load_record(self.records[name])
+        self.plans[name].require_data_of(record, f"train it anew first, with VARIANT={name} FRESH=1")
+
     def scores(self) -> dict[str, Baseline]:
         """What each control scored on the test sets of the run, once all have ended.
 
         Raises:
-            UserError: one could not be trained for the user's mistake.
+            UserError: one could not be trained for the user's mistake, or was trained elsewhere on other data.
             RuntimeError: one failed.
         """
         found = {}
+        for name, child in self.children.items():
+            if code := child.process.wait():
+                if not self.records[name].exists():  # else another process has trained it, while this one was training
+                    raise child.failure(name, code)
+                self._require_same_data(name)
         for name, path in self.records.items():
-            if name in self.children:
-                self.children[name].require_success(name)
             for key, measured in load_record(path).metrics.items():
                 metric = key if len(self.plan.tests) > 1 else key.partition("/")[2]
                 found[f"{name}/{metric}"] = Baseline(measured.value, key)
@@ -81,17 +88,11 @@ class Child:
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 (for as long as the process)
         self.process = start(["run", order.benchmark, *given], stdout=subprocess.DEVNULL, stderr=self.said)
 
-    def require_success(self, name: str) -> None:
-        """Waits for the end.
-
-        Raises:
-            UserError: it was a mistake of the user's.
-            RuntimeError: it was a failure.
-        """
-        if code := self.process.wait():
-            self.said.seek(0)
-            said = self.said.read().decode(errors="replace").strip().removeprefix("error: ") or "it said nothing"
-            raise (UserError if code == MISTAKE else RuntimeError)(f"the control {name} ended with code {code}: {said}")
+    def failure(self, name: str, code: int) -> Exception:
+        """Why it ended with a code: the user's mistake, or a failure."""
+        self.said.seek(0)
+        said = self.said.read().decode(errors="replace").strip().removeprefix("error: ") or "it said nothing"
+        return (UserError if code == MISTAKE else RuntimeError)(f"the control {name} ended with code {code}: {said}")
 
 
 def require_launcher(plan: Plan) -> None:
