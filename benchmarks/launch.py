@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.config import Settings, resolve_settings
 from benchmarks.paths import ROOT
 from benchmarks.processes import MISTAKE, PARENT, SIGNALS
+from benchmarks.ranks import told
 from benchmarks.schema import Profile
 
 POLL_SECONDS = 0.1
@@ -24,6 +25,12 @@ class Job:
 
     arguments: tuple[str, ...]
     seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its benchmark and its variant."""
+        words = (word.removeprefix("--variant=") for word in self.arguments[1:])
+        return " ".join(word for word in words if not word.startswith("--"))
 
 
 def start(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
@@ -75,6 +82,8 @@ class Children:
         for child in [child for child in self.running if child.poll() is not None]:
             ended = self.running.pop(child)
             self.codes.append(child.returncode)
+            if child.returncode < 0:  # it could not say so itself
+                print(told(-child.returncode, f"{ended.name}, seed {ended.seed},"), file=sys.stderr)
             if child.returncode == MISTAKE:  # other seeds would only say it again; another variant may be none
                 self.waiting = [job for job in self.waiting if job.arguments != ended.arguments]
 

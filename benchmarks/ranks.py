@@ -77,7 +77,7 @@ def code_of_failed(within: float) -> int | None:
     cause = min(codes, key=lambda code: (code != MISTAKE, code != -signal.SIGKILL, code > 0))
     if cause < 0:
         with suppress(OSError, ValueError):  # nobody may be reading
-            print(_told(-cause), file=sys.stderr)
+            print(told(-cause), file=sys.stderr)
     return cause if cause > 0 else 128 - cause
 
 
@@ -85,8 +85,9 @@ def _failed() -> list[int]:
     return [code for code in (rank.poll() for rank in started) if code]
 
 
-def _told(number: int) -> str:
+def told(number: int, who: str = "another rank") -> str:
+    """What is said of a process that was ended by a signal before it could say so."""
     if number in SIGNALS:
         return f"stopped by {signal.Signals(number).name}"
     reason = "; if memory ran out, `dmesg` says so" if number == signal.SIGKILL else ""
-    return f"failed: another rank was killed by signal {number} ({signal.strsignal(number)}){reason}."
+    return f"failed: {who} was killed by signal {number} ({signal.strsignal(number)}){reason}."

@@ -98,6 +98,25 @@ def test_a_variant_that_cannot_run_here_keeps_no_other_from_it(monkeypatch):
     assert code == MISTAKE
 
 
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("kill -9 $$", 137, "failed: imagenet default, seed 3, was killed by signal 9 (Killed); if memory ran out, "),
+        ("kill -6 $$", 134, "failed: imagenet default, seed 3, was killed by signal 6 (Aborted).\n"),
+        ("kill -TERM $$", 143, "stopped by SIGTERM\n"),  # before it could say so
+        ("exit 137", 137, ""),  # which has told of its rank
+    ],
+)
+def test_a_run_that_was_killed_is_told_of(monkeypatch, capfd, end, code, said):
+    """As for want of memory: it could say nothing itself."""
+    monkeypatch.setattr(launch, "start", lambda _: subprocess.Popen(["sh", "-c", end]))
+    jobs = [Job(("run", "imagenet", "--profile=mini", "--variant=default", "--data=d"), 3)]
+    assert Children(jobs, slots=1).run() == code
+    err = capfd.readouterr().err
+    assert err.startswith(said)
+    assert err.count("\n") == bool(said)
+
+
 def test_what_needs_a_gpu_runs_last_and_by_itself(desk, monkeypatch):
     """Go's 9x9 has no two runs side by side; 7x7 has as many as there are cores."""
     ran = []
