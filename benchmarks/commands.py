@@ -166,7 +166,7 @@ def _stoppable(remark: str, work: Callable[[Any], None], order: Any) -> int:
             work(order)
     except Stopped as stop:
         if not first_process():
-            return 0  # rank zero says it, and with which code the run ends
+            return 0 if stop.everywhere else stop.exit_code  # rank zero says it; else it must hear of it, to end too
         print(f"stopped by {stop}; {remark}", file=sys.stderr)
         return stop.exit_code
     return 0

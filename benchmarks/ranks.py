@@ -82,7 +82,9 @@ def code_of_failed(within: float) -> int | None:
 
 
 def _failed() -> list[int]:
-    return [code for code in (rank.poll() for rank in started) if code]
+    """Their exit codes; a signal that one has handled itself, without a word, is as one that it has not."""
+    codes = [code for code in (rank.poll() for rank in started) if code]
+    return [128 - code if code - 128 in SIGNALS else code for code in codes]
 
 
 def told(number: int, who: str = "another rank") -> str:

@@ -15,13 +15,12 @@ import errno
 import io
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
 import torch
 
-from benchmarks.cli import main
+from benchmarks.__main__ import run
 from benchmarks.processes import leave
 from lightning_modules.classification import ImageClassifier
 from lightning_modules.detection import Detector
@@ -93,4 +92,4 @@ for system in (ImageClassifier, Detector, SpeechRecognizer, TextClassifier, Tran
     system.test_step = stepping(system.test_step, "test")
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    leave(run())

@@ -185,6 +185,25 @@ def test_two_processes_stopped_through_the_first_alone(workshops, small_tree):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("moment", ["sanity", "test"])
+def test_two_processes_stopped_through_the_second_alone(workshops, small_tree, moment):
+    """Outside training, where none asks the others."""
+    workshop = workshops("second")
+    asked = command(small_tree, "--devices=2", **{"trainer.max_epochs": 1})
+    process = workshop.start(*asked, pause=moment)
+    process.until_paused()
+    (second,) = {*process.members()} - {process.popen.pid}
+    os.kill(second, TERM)
+    time.sleep(0.2)
+    process.go_on()
+    code, _, err = process.wait(60)
+    assert (code, err) == (128 + TERM, "stopped by SIGTERM\n")
+    time.sleep(0.5)
+    assert process.members() == []
+    finish(workshop, *asked)
+
+
+@pytest.mark.slow
 def test_a_validation_is_stopped(pair, small_tree):
     """By a terminal's Ctrl-C, which reaches every process, and by a SIGTERM that reaches the first alone."""
     before = pair.records()

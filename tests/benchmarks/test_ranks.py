@@ -38,6 +38,7 @@ def begun(monkeypatch):
         (("exit 1", "kill -6 $$"), 134, "killed by signal 6 (Aborted).\n"),
         (("kill -40 $$", "exit 1"), 168, "killed by signal 40 ("),
         (("kill -TERM $$", "exit 1"), 143, "stopped by SIGTERM\n"),
+        (("exit 1", "exit 143"), 143, "stopped by SIGTERM\n"),
         (("sleep 0.2; exit 2", "sleep 60"), 2, ""),
         (("exit 0", "exit 0"), None, ""),
         ((), None, ""),

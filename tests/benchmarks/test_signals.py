@@ -6,7 +6,7 @@ import signal
 import pytest
 from wandb.sdk.lib import wbauth
 
-from benchmarks import tracking
+from benchmarks import commands, tracking
 from benchmarks.processes import Stopped, stoppable
 from benchmarks.schema import Tracking
 from tests.benchmarks.test_resume import INT, TERM, command
@@ -36,3 +36,15 @@ def test_a_signal_while_a_run_is_published_ends_it_with_a_word(undisturbed, monk
     with pytest.raises(Stopped), stoppable():
         tracking.publish(record(0, wandb=Tracking("full-s0-x", "offline")), tmp_path, {})
     assert "Weights & Biases could not take the run: SIGTERM" in caplog.text
+
+
+@pytest.mark.parametrize(("everywhere", "code"), [(True, 0), (False, 143)])
+def test_a_rank_that_a_signal_reaches_alone_has_not_ended_well(undisturbed, monkeypatch, capsys, everywhere, code):
+    """Or the first, which waits for it, would take its end for nobody's, or for an error of its own."""
+
+    def work(order):
+        raise Stopped(TERM, everywhere)
+
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert commands._stoppable("and so on", work, None) == code
+    assert capsys.readouterr() == ("", ""), "the first says it"
