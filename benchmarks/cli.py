@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from benchmarks.paths import ROOT
 from benchmarks.runs import forget_launchers
 
 DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."
+
+CLOSED = (
+    "stopped by a closed pipe, as where nobody reads any more what is printed (`| head`); send it to a file, and run "
+    "the same command again"
+)
 
 
 def main(argv: list[str]) -> int:
@@ -35,6 +41,8 @@ def guarded(command: Callable[[], int]) -> int:
         print(_told(failure), file=sys.stderr)
         return 1
     except BrokenPipeError:
+        with suppress(OSError):  # nobody may be reading there either
+            print(CLOSED, file=sys.stderr, flush=True)
         return 1
     except OSError as error:  # of writes that are not ours: logs, caches, what libraries keep
         if not refused_write(error):

@@ -99,8 +99,18 @@ class SameStart(Callback):
 
 
 def states(folder: Path) -> list[dict[str, Any]]:
-    """What is known of the starts and stages of a run so far; nothing where an earlier version wrote it down."""
-    found: list[dict[str, Any]] = json.loads((folder / BEGINNING).read_text(encoding="utf-8")).get("states", [])
+    """What is known of the starts and stages of a run so far; nothing where an earlier version wrote it down.
+
+    Raises:
+        UserError: somebody has removed the run's folder, parts of which checkpoints may have made again.
+    """
+    path = folder / BEGINNING
+    if not path.exists():
+        raise UserError(
+            f"{relative(path)} is gone: the folder of a run was removed or moved while it ran. Remove what is there "
+            "of it, and run the same command again, it begins anew."
+        )
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("states", [])
     return found
 
 

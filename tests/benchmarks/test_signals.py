@@ -48,3 +48,13 @@ def test_a_rank_that_a_signal_reaches_alone_has_not_ended_well(undisturbed, monk
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert commands._stoppable("and so on", work, None) == code
     assert capsys.readouterr() == ("", ""), "the first says it"
+
+
+def test_a_run_whose_output_nobody_reads_any_more_says_so_where_somebody_may(workshop, small_tree):
+    """As behind `| head -1`: it ends, but not without a word."""
+    process = workshop.start(*command(small_tree), module="benchmarks.__main__")
+    process.popen.stdout.close()
+    code, _, err = process.wait()
+    assert code == 1
+    assert err.startswith("stopped by a closed pipe")
+    assert err.count("\n") == 1

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks import starts
+from benchmarks.errors import UserError
 from benchmarks.starts import between_starts, torch_remarks
 
 ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "packages": {"torch": "2.11", "numpy": "2"}}
@@ -43,3 +44,8 @@ def test_another_torch_alone_spoils_a_run(tmp_path, monkeypatch, versions, remar
 def test_an_earlier_version_noted_no_start(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     assert torch_remarks(tmp_path) == between_starts(starts.states(tmp_path)) == ()
+
+
+def test_a_run_whose_folder_was_removed_meanwhile_ends_with_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"run\.json is gone: .* run the same command again, it begins anew\."):
+        starts.states(tmp_path)
