@@ -8,6 +8,7 @@ import re
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, cast
 
 import torch
@@ -78,7 +79,9 @@ class Assembly:
             parser = _Parser(settings)
             _require_optimizer(parser.model)
         except (ArgumentError, TypeError, ValueError) as error:
-            raise UserError(f"the configuration is not valid: {_essence(str(error))}") from None
+            raise UserError(
+                f"the configuration is not valid: {_unfinished(str(error)) or _essence(str(error))}"
+            ) from None
         parser._dump_config()
         self.resolved: Settings = parser.config_dump
         self.module: BenchmarkModule = parser.model
@@ -87,6 +90,7 @@ class Assembly:
         self.threads: int = self.resolved["threads"]
         self.checkpoint_every_n_steps: int = self.resolved["checkpoint_every_n_steps"]
         self._trainer: dict[str, Any] = dict(parser.config_init["trainer"])
+        self._require_batch_size()
         self._require_whole_runs()
         self._require_precision()
 
@@ -117,6 +121,14 @@ class Assembly:
         # Before each batch, ranks would ask each other whether Lightning's handler was called, and wait for the GPU.
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         return trainer
+
+    def _require_batch_size(self) -> None:
+        """Refuses a datamodule whose constructor does not say what a step holds."""
+        if not hasattr(self.datamodule, "global_batch_size"):
+            raise UserError(
+                f"{type(self.datamodule).__name__} has no global_batch_size, the examples of an optimizer step. Set it "
+                "in its constructor."
+            )
 
     def _require_whole_runs(self) -> None:
         """Refuses a Trainer of which no record could come: one that trains nothing, or tests a part."""
@@ -223,6 +235,21 @@ def _require_optimizer(module: BenchmarkModule) -> None:
             module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
         except ValueError as error:
             raise ValueError(f"model.init_args.optimizer: {error}") from None
+
+
+def _unfinished(message: str) -> str | None:
+    """Which parts a class lacks that the parser refuses as abstract, and where these are described."""
+    refused = re.search(r"but (\S+) is abstract", message)
+    if refused is None:
+        return None
+    kind = resolve_name(refused[1])
+    lacks = sorted(kind.__abstractmethods__)
+    asked_by = {base.__module__ for base in kind.__mro__ if any(_is_abstract(vars(base).get(name)) for name in lacks)}
+    return f"{refused[1]} has no {', '.join(lacks)}, which {' and '.join(sorted(asked_by))} asks for. Write them."
+
+
+def _is_abstract(part: Any) -> bool:
+    return getattr(part, "__isabstractmethod__", False)
 
 
 def _essence(message: str) -> str:

@@ -138,6 +138,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     datamodule = plan.last.assembly.datamodule
     datamodule.setup("test")  # to fit, it may first have to learn a vocabulary
     require_same_tests(datamodule, plan.tests)
+    require_steps(plan)
     require_what_is_claimed(plan)
     tell_of_other_references(plan.tests)
     fingerprint = plan.data()
@@ -154,6 +155,21 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])
     write_atomically(plan.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False).encode())
     return beginning
+
+
+def require_steps(plan: Plan) -> None:
+    """Refuses a system without a step that it will be asked for, the last of them once all is trained.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    for stage in plan.stages:
+        asked = ("training_step", "configure_optimizers", *(("test_step",) if stage.tested else ()))
+        if lacks := [name for name in asked if not is_overridden(name, stage.assembly.module)]:
+            raise UserError(
+                f"{type(stage.assembly.module).__name__} has no {', '.join(lacks)}. Write what Lightning asks for; "
+                "lightning_modules/interface.py says what a test step returns."
+            )
 
 
 def require_what_is_claimed(plan: Plan) -> None:

@@ -1,6 +1,6 @@
-"""What a run requires of its data, besides the loaders that Lightning requires."""
+"""What a run requires of its data; a class that leaves out an abstract part is refused before anything is read."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any
 
@@ -9,8 +9,8 @@ from lightning.pytorch import LightningDataModule
 from benchmarks.schema import Signature
 
 
-class BenchmarkData(LightningDataModule):
-    """Base of every datamodule; `unit` names its examples, `global_batch_size` counts those of an optimizer step.
+class BenchmarkData(LightningDataModule, ABC):
+    """Base of every datamodule; `global_batch_size` counts the examples of an optimizer step.
 
     Its training loader begins at `trainer.global_step`, or a resumed run would see batches again (`sampling.py`). Its
     test loaders give each rank its part of every example once, in as many batches on all ranks; those without an
@@ -19,7 +19,6 @@ class BenchmarkData(LightningDataModule):
     on others; what else its system asks for, such as `num_classes`, is between the two.
     """
 
-    unit: str
     global_batch_size: int
     whole_examples = True
     """Whether a batch is counted in examples, which must be shared out evenly, and not in what examples hold."""
@@ -27,6 +26,11 @@ class BenchmarkData(LightningDataModule):
     """Whether a run is one process, as where an agent makes its own data; its seeds run side by side instead."""
     tests: Collection[str] | None = None
     """Its test sets, once `setup` has run, in the order of their loaders; None if it has no other than the claim's."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """What its examples are, or what is counted in them, such as images or tokens; an attribute will do."""
 
     @property
     @abstractmethod
@@ -42,6 +46,14 @@ class BenchmarkData(LightningDataModule):
     @abstractmethod
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch, once `setup("fit")` has run."""
+
+    @abstractmethod
+    def train_dataloader(self) -> Any:
+        """Batches to train on, from the step on where training stands."""
+
+    @abstractmethod
+    def test_dataloader(self) -> Any:
+        """This rank's share of each test set."""
 
     @property
     def on_gpu(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from lightning_modules.awaited import Awaited
 from lightning_modules.finite import AwaitedLoss
 
 
-class BenchmarkModule(LightningModule):
+class BenchmarkModule(LightningModule, ABC):
     """Base of every system; what stands here holds for one that says nothing else.
 
     It builds its network in `configure_model`, which knows `trainer.datamodule`. A batch of a rank may be empty in
