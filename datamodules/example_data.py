@@ -44,10 +44,6 @@ class ExampleData(BenchmarkData):
         self.global_batch_size, self.evaluation_batch_size = global_batch_size, evaluation_batch_size
         self.copies: torch.cuda.Stream | None = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of its data."""
-        return self.fingerprint
-
     def dealt(self, batches: Sequence[Sequence[int]]) -> EvaluationBatches:
         """This rank's of the batches of a test set."""
         assert self.trainer is not None

@@ -37,6 +37,10 @@ class BenchmarkData(LightningDataModule, ABC):
     def fingerprint(self) -> dict[str, Any]:
         """What the data are, in plain values, once `setup` has run; a run that began on others is not continued."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of its data, for whoever validates it."""
+        return self.fingerprint
+
     @property
     @abstractmethod
     def signature(self) -> Signature:
