@@ -55,6 +55,10 @@ class BenchmarkData(LightningDataModule, ABC):
     def train_dataloader(self) -> Any:
         """Batches to train on, from the step on where training stands."""
 
+    def val_dataloader(self) -> Any:
+        """This rank's share of what is held out of training; nothing, where nothing is."""
+        return []
+
     @abstractmethod
     def test_dataloader(self) -> Any:
         """This rank's share of each test set."""

@@ -35,3 +35,10 @@ def test_a_checkpoint_remembers_which_data_it_was_trained_on(trainer, tmp_path):
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     known = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert known["LeastData"] == {"classes": ["a", "b"]}
+
+
+def test_nothing_need_be_held_out_of_training(trainer):
+    """Training, a rehearsal and a plan ask for validation batches, of which there are none."""
+    assert LeastData().val_dataloader() == []
+    trainer.fit(BoringModel(), datamodule=LeastData())
+    assert trainer.global_step == 1
