@@ -25,7 +25,7 @@ from benchmarks.evaluation import (
 )
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
-from benchmarks.modules import needs_data
+from benchmarks.modules import layouts, needs_data
 from benchmarks.order import Order, Plan, work_out
 from benchmarks.paths import record_file, relative
 from benchmarks.runs import (
@@ -44,6 +44,7 @@ from benchmarks.starts import between_starts, states, torch_remarks
 from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
 from benchmarks.training import Trained, ended_stages, require_own_checkpoints, train_and_test
+from datamodules.layouts.official import lacking
 from results.collect import differing, verdicts
 from results.render import summary
 
@@ -202,7 +203,8 @@ def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
     """Why no run of this code, begun as it was and on these data, can be official, where a full one could be."""
     if plan.order.profile != "full":
         return ()
-    missing = chain.from_iterable(stage.assembly.datamodule.missing for stage in plan.stages)
+    official = layouts(plan.claim).OFFICIAL if needs_data(plan.claim) else {}
+    missing = chain.from_iterable(lacking(stage.assembly.datamodule.trained_on, official) for stage in plan.stages)
     return code.remarks + torch_remarks(plan.folder) + tuple(dict.fromkeys(missing))
 
 

@@ -176,6 +176,11 @@ class ExperienceData(BenchmarkData):
         return self.trainer.lightning_module
 
     @property
+    def trained_on(self) -> dict[str, int]:
+        """No data."""
+        return {}
+
+    @property
     def steps_per_epoch(self) -> int:
         """Training steps in an epoch."""
         return self.rollouts

@@ -9,9 +9,8 @@ from benchmarks.schema import DIGEST, Signature
 from datamodules.example_data import Examples
 from datamodules.image_data import ImageData
 from datamodules.imagenet_examples import EvaluationImages, TrainingImages
-from datamodules.layouts.imagenet import OFFICIAL, open_split
+from datamodules.layouts.imagenet import open_split
 from datamodules.layouts.imagenet_split import Split, require_two_splits
-from datamodules.layouts.official import lacking
 
 
 class ImageNetData(ImageData):
@@ -86,10 +85,10 @@ class ImageNetData(ImageData):
         return found
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def trained_on(self) -> dict[str, int]:
         """Images of the training split."""
         assert self.train is not None, "setup has not run"
-        return lacking({"train": len(self.train)}, OFFICIAL)
+        return {"train": len(self.train)}
 
     def setup(self, stage: str) -> None:
         """Opens the splits that the stage needs.

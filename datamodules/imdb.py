@@ -25,9 +25,8 @@ from datamodules.imdb_examples import (
     collate_masked,
     cut,
 )
-from datamodules.layouts.imdb import CLASSES, OFFICIAL, open_reviews, plain
+from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews, by_text
-from datamodules.layouts.official import lacking
 from datamodules.masking import Masking
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import BEGIN, Subwords
@@ -130,12 +129,11 @@ class ImdbData(SequenceData):
         }
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Reviews of what is trained on."""
+    def trained_on(self) -> dict[str, int]:
+        """Labelled and unlabelled reviews, all of which make the vocabulary."""
         assert self.train is not None, "setup has not run"
         assert self.text is not None
-        labelled_ones = len(self.train)
-        return lacking({"train": labelled_ones, "unsupervised": len(self.text) - labelled_ones}, OFFICIAL)
+        return {"train": len(self.train), "unsupervised": len(self.text) - len(self.train)}
 
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the reviews' subwords are made where no run has made them.

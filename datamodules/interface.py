@@ -81,9 +81,12 @@ class BenchmarkData(LightningDataModule, ABC):
         """
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """What the training data lack of the official ones, a line a split, once `setup("fit")` has run."""
-        return ()
+    @abstractmethod
+    def trained_on(self) -> dict[str, int]:
+        """Examples of each training split, once `setup("fit")` has run, before any is held out or left out.
+
+        A run is official only if the claim's `OFFICIAL` has the same number for each; environments have no splits.
+        """
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -153,6 +153,11 @@ class WmtData(SequenceData):
             return found
         return found | {"training pairs": len(self.text), "used": len(self.places), "training text": self.text.digest}
 
+    @property
+    def trained_on(self) -> dict[str, int]:
+        """Nothing that is counted officially: its sources are many, and the fingerprint says which text it was."""
+        return {}
+
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the training text's subwords are made where no run has made them.
 

@@ -47,7 +47,7 @@ def plan_of(benchmark, part=None, name=""):
 
 
 def test_all_that_a_datamodule_lacks_is_named_at_once():
-    lacks = f"{HERE}.BegunData has no signature, steps_per_epoch, test_dataloader, train_dataloader"
+    lacks = f"{HERE}.BegunData has no signature, steps_per_epoch, test_dataloader, train_dataloader, trained_on"
     assert_told([lacks, "datamodules.interface asks for"], plan_of, "imagenet", "data", "BegunData")
     assert_told(["UncountedData has no global_batch_size"], plan_of, "imagenet", "data", "UncountedData")
 

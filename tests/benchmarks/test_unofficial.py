@@ -3,11 +3,15 @@
 import json
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks import run
+from benchmarks.order import Order, work_out
 from benchmarks.strict import load_record
+from datamodules.layouts import imagenet
 from tests.benchmarks.ended import finish, interrupt
 from tests.conftest import short
 
@@ -33,6 +37,17 @@ def trained(workshops, small_tree):
 def record_of(workshop, mode):
     (found,) = (each for each in map(load_record, workshop.records()) if each.mode == mode)
     return found
+
+
+def test_training_data_are_measured_by_the_claims_own_layout(monkeypatch):
+    """Whoever wrote the datamodule: it only says what it has."""
+    plan = work_out(Order("imagenet", "full", None, 0, "nowhere", {}))
+    monkeypatch.setattr(run, "torch_remarks", lambda folder: ())
+    monkeypatch.setattr(plan.last.assembly, "datamodule", SimpleNamespace(trained_on={"train": 160, "extra": 7}))
+    code = SimpleNamespace(remarks=())
+    assert run.remarks_on(plan, code) == (LESS, "extra: 7 examples, officially no such split")
+    monkeypatch.setattr(imagenet, "OFFICIAL", {"train": 160, "extra": 7})
+    assert run.remarks_on(plan, code) == ()
 
 
 def test_a_run_says_so_when_it_starts_and_in_its_record(trained):

@@ -13,7 +13,7 @@ class LeastData(BenchmarkData):
     """Eight examples."""
 
     unit, global_batch_size, steps_per_epoch = "examples", 4, 2
-    fingerprint, signature = {"classes": ["a", "b"]}, {}
+    fingerprint, signature, trained_on = {"classes": ["a", "b"]}, {}, {}
 
     def train_dataloader(self):
         return DataLoader(RandomDataset(32, 8), batch_size=4)
