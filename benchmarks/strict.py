@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
@@ -10,12 +11,12 @@ import msgspec
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from benchmarks.claim import Claim
+from benchmarks.claim import Claim, Reading
 from benchmarks.config import NO_YAML
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
-from benchmarks.modules import missing, scoring
+from benchmarks.modules import layouts, missing, needs_data, scoring
 from benchmarks.paths import benchmark_folder, relative
 from benchmarks.schema import Identity, Record, StageRecord, short_hash
 
@@ -121,6 +122,7 @@ def _problems(claim: Claim) -> list[str]:
             )
         elif measured.get(metric, reading.unit) != reading.unit:
             found.append(f"reading {reading.name!r}: unit is {reading.unit!r}, but {metric} is in {measured[metric]!r}")
+        found += _not_official(claim, reading)
     known = {reading.metric for reading in claim.readings}
     found += [
         f"neighbour {each.system!r}: it stands beside {each.beside!r}, which no reading is about; name one of "
@@ -129,6 +131,19 @@ def _problems(claim: Claim) -> list[str]:
         if each.beside is not None and each.beside not in known
     ]
     return found
+
+
+def _not_official(claim: Claim, reading: Reading) -> Iterator[str]:
+    """What a reading says of its test set other than the data set's layout, after which no run of it is official."""
+    if reading.ill_posed is not None or not needs_data(claim):
+        return
+    official, split = layouts(claim).OFFICIAL, reading.split.partition(".")[0]  # without the direction of WMT's
+    where = f"datamodules/layouts/{claim.dataset}.py"
+    if split not in official:
+        yield f"reading {reading.name!r}: split is {split!r}, but OFFICIAL in {where} has {', '.join(official)}"
+    elif reading.examples != official[split]:
+        said = f"OFFICIAL[{split!r}] in {where} is {official[split]}"
+        yield f"reading {reading.name!r}: examples is {reading.examples}, but {said}"
 
 
 def load_published(benchmark: str) -> tuple[Published, ...]:

@@ -94,8 +94,7 @@ VOID = {
     "margin": lambda claim: claim["readings"][0]["margin"].update(value=0.3),
     "direction": lambda claim: reading(claim, higher_is_better=False),
     "metric": lambda claim: reading({**claim, "neighbours": claim["neighbours"].clear()}, metric="val/top5"),
-    "split": lambda claim: reading(claim, split="train"),
-    "examples": lambda claim: reading(claim, examples=10_000),
+    "split": lambda claim: reading(claim, split="train", examples=1_281_167),
     "signature": lambda claim: claim["readings"][0]["signature"].update(crop=256),
     "another reading": lambda claim: claim["readings"].append(claim["readings"][1] | {"name": "second"}),
 }
@@ -118,6 +117,12 @@ HARMLESS = {
 @pytest.mark.parametrize("change", VOID.values(), ids=VOID)
 def test_what_decides_the_verdict_changes_the_hash(changed, change):
     assert changed(change).hash != changed(lambda claim: None).hash
+
+
+def test_so_does_the_number_of_examples():
+    claim = load_claim("go")
+    fewer = tuple(dataclasses.replace(each, examples=100) for each in claim.readings)
+    assert dataclasses.replace(claim, readings=fewer).hash != claim.hash
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
@@ -147,6 +152,11 @@ def test_what_decides_nothing_leaves_the_hash(changed, change):
             lambda claim: claim["neighbours"][0].update(beside="test/top6"),
             ("neighbour 'ResNet-34 V1'", "'test/top6', which no reading is about", "test/top1, test/top5"),
         ),
+        (
+            lambda claim: reading(claim, split="test"),
+            ("'top-5': split is 'test'", "OFFICIAL in datamodules/layouts/imagenet.py has train, val"),
+        ),
+        (lambda claim: reading(claim, examples=500), ("'top-5': examples is 500", "50000", "OFFICIAL['val']")),
     ],
 )
 def test_a_claim_that_breaks_the_schema_is_refused(changed, change, words):
