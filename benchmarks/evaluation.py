@@ -4,7 +4,7 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,7 @@ def test(
     Raises:
         RuntimeError: an example was not scored exactly once, a metric is not finite, or the file says another metric
             than the loop.
+        UserError: the loop does not log what a reading of the claim is about.
     """
     trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, verbose=False)
     if not trainer.is_global_zero:
@@ -101,7 +102,9 @@ def test(
     signature = datamodule.signature | module.decoding
     named = [replace(tested, prefix=tested.prefix + module.suffix) for tested in tests]
     scored = together(_merged(tested, folder / "predictions" / tested.folder, signature) for tested in named)
-    require_agreement(scored.metrics, {key: float(value) for key, value in trainer.callback_metrics.items()})
+    logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    require_logged(scored.metrics, logged, tests, module)
+    require_agreement(scored.metrics, logged)
     return scored
 
 
@@ -110,6 +113,25 @@ def _merged(tested: HeldOut, folder: Path, signature: Signature) -> Scored:
     predictions, examples = merge_shards(folder, len(tested.truth.ids))
     files = scoring(tested.claim).write(folder, predictions, tested.truth)
     return replace(measure(tested, folder, signature, files), examples=examples)
+
+
+def require_logged(
+    metrics: Mapping[str, Any], logged: Mapping[str, float], tests: Iterable[HeldOut], module: BenchmarkModule
+) -> None:
+    """The loop must log what the claim is about, or a score would stand on the predictions file alone.
+
+    Raises:
+        UserError: it does not, and the system does not say that only predictions tell it.
+    """
+    claimed = {reading.metric for tested in tests for reading in tested.claim.testable}
+    for key in sorted(claimed & metrics.keys() - logged.keys()):
+        if key.partition("/")[2] not in module.unlogged:
+            file = type(module).__module__.replace(".", "/") + ".py"
+            raise UserError(
+                f"the test loop of {type(module).__name__} logs no {key} to compare the predictions file with. Log it "
+                f"by on_test_epoch_end in {file}, or name it in `unlogged` there if only predictions tell it. No "
+                "record is written."
+            )
 
 
 def require_agreement(metrics: dict[str, Measurement], logged: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
 """What every learning agent in a control task has: a deterministic policy, and how it is scored."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Agent(Learner):
     """Base of the agents; a training step is `horizon` steps of all environments and what is learnt from them."""
 
     only_precision = "32-true"  # what simulators take
+    unlogged: Collection[str] = ("return",)  # of episodes that are predictions as they were played
     env_steps: Tensor
 
     def __init__(self) -> None:

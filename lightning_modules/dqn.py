@@ -40,6 +40,7 @@ class DQN(Agent):
         last_learning_rate: which the learning rate comes to in a straight line; it stays as it is where None.
     """
 
+    unlogged = ("crash_above_idm", "return_above_idm")  # of drives that are predictions as they were driven
     network: ActionValues
 
     def __init__(  # noqa: PLR0913, PLR0917 (a recipe: each value has a name in the YAML)

@@ -37,6 +37,7 @@ class GoPlayer(Learner):
         window: positions remembered.
     """
 
+    unlogged = ("score",)  # which games are worth by the rules, of their moves
     games: Tensor
     network: GoNet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,13 +25,16 @@ class BenchmarkModule(LightningModule, ABC):
 
     It builds its network in `configure_model`, which knows `trainer.datamodule`. A batch of a rank may be empty in
     testing. `test_step` returns `index`, a position in the split for each example, and as many `predictions`, plain
-    values that JSON holds: what the task's `write` takes (`benchmarks/predictions.py`).
+    values that JSON holds: what the task's `write` takes (`benchmarks/predictions.py`). `on_test_epoch_end` logs what
+    a claim is about, as `<prefix>/<metric>`, which must agree with the score of the predictions.
     """
 
     only_precision: str | None = None
     """The precision of the Trainer, such as 32-true, where the system computes in no other."""
     make_optimizer: OptimizerCallable | None = None
     """Makes the optimizer for parameters, where the settings name one; a run tries it before there are weights."""
+    unlogged: Collection[str] = ()
+    """Metrics of its task that only the predictions tell; all others that a claim is about, its test loop logs too."""
     init_from: str | None = None
     """Where the first weights come from, if not from chance; a run sets it for a stage that follows another."""
     awaited: AwaitedLoss | None = None

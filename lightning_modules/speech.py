@@ -39,6 +39,8 @@ class SpeechRecognizer(StepModule):
         beam: how hypotheses are searched with a language model; None takes the best subword of each frame.
     """
 
+    unlogged = ("word_accuracy",)  # 100 less the word error rate, which is logged
+
     def __init__(
         self,
         network: Callable[[int], nn.Module],
