@@ -1,7 +1,7 @@
 """From stored predictions to measurements: the only way in which this suite produces a number. No torch."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,8 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         the protocol, as games do of the opponent, that counts.
 
     Raises:
-        UserError: the file contradicts the data, or one of `files` is no regular file or changed meanwhile.
+        UserError: the file contradicts the data, or one of `files` is no regular file or changed meanwhile; or the task
+            measures other metrics than it declares or than the claim is about.
     """
     before = _as_they_are(files)
     task, count = scoring(tested.claim), len(tested.truth.ids)
@@ -125,6 +126,8 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         signature = signature | task.protocol(predictions)  # theirs, whoever made them
     values = task.score(predictions, tested.truth)
     errors = task.standard_errors(predictions, tested.truth, values)
+    _require_declared(tested.claim.task, task.METRICS, values, errors)
+    _require_claimed(tested, values)
     found = {}
     for metric, value in values.items():
         half, unit = NORMAL_QUANTILE * errors[metric], task.METRICS[metric.partition("/")[0]]
@@ -136,6 +139,31 @@ def measure(tested: HeldOut, path: Path, signature: Signature, files: Sequence[P
         names = ", ".join(map(relative, files[:3]))
         raise UserError(f"{names}: a file changed while it was scored. Leave it alone and run the same command again.")
     return Scored(found, examples, before, references, notes)
+
+
+def _require_declared(task: str, known: Collection[str], values: Collection[str], errors: Collection[str]) -> None:
+    """Refuses metrics that their task does not declare, or that have no standard error."""
+    file = f"results/scoring/{task}.py"
+    if unknown := [name for name in values if name.partition("/")[0] not in known]:
+        raise UserError(f"{file}: score returns {', '.join(unknown)}, METRICS has {', '.join(known)}. Change either.")
+    if unsure := [name for name in values if name not in errors]:
+        raise UserError(f"{file}: standard_errors returns no {', '.join(unsure)}, which score returns. Add it.")
+
+
+def _require_claimed(tested: HeldOut, values: Collection[str]) -> None:
+    """Refuses scores without what the claim is about.
+
+    Of few examples one may have no value, as a top-5 of three classes, but not all that the claim is about.
+    """
+    about = [reading for reading in tested.claim.testable if reading.metric.partition("/")[0] == tested.prefix]
+    claimed = {reading.metric.partition("/")[2]: reading.examples for reading in about}
+    absent = [name for name in claimed if name not in values]
+    of_all = any(claimed[name] == len(tested.truth.ids) for name in absent)
+    if absent and (of_all or len(absent) == len(claimed)):
+        raise UserError(
+            f"results/scoring/{tested.claim.task}.py: score returns no {', '.join(absent)}, which the claim is about. "
+            "Score it, or change the claim."
+        )
 
 
 def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:

@@ -8,6 +8,7 @@ from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
 
+ASKED_OF_SCORING = ("METRICS", "SHARED", "Truth", "write", "files", "read", "score", "standard_errors")
 ASKED_OF_LAYOUTS = ("OFFICIAL", "truth", "check", "sample")  # miniatures never ask for the last two
 
 
@@ -18,8 +19,17 @@ def missing(claim: Claim) -> tuple[str, ...]:
     if _there("results.scoring", claim.task) and not hasattr(scoring(claim), "truth"):
         named.append(("datamodules.layouts", claim.dataset))  # the task makes no examples, so they are read
     found = tuple(_file(*each) for each in named if not _there(*each))
-    lacks = [name for name in ASKED_OF_LAYOUTS if needs_data(claim) and not hasattr(layouts(claim), name)]
-    return (*found, *(f"{name} in {_file('datamodules.layouts', claim.dataset)}" for name in lacks))
+    asked = {
+        ("results.scoring", claim.task): ASKED_OF_SCORING,
+        ("datamodules.layouts", claim.dataset): ASKED_OF_LAYOUTS,
+    }
+    lacks = [
+        f"{name} in {_file(*where)}"
+        for where, names in asked.items()
+        for name in names
+        if _there(*where) and not hasattr(_named_module(*where), name)
+    ]
+    return (*found, *lacks)
 
 
 def scoring(claim: Claim) -> Any:
