@@ -68,9 +68,18 @@ class Checkpoints(Callback):
         self.best = state_dict["best"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._require_validation(trainer)
         if trainer.is_global_zero:
             for half in self.folder.glob(".*.ckpt*"):  # left by a kill in the middle of a write
                 half.unlink()
+
+    def _require_validation(self, trainer: Trainer) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self.best_on is not None and not data.val_dataloader():
+            raise UserError(
+                f"the epoch that is best by {self.best_on} is to be tested, but {type(data).__name__} holds nothing "
+                "out of training to validate by. Write its val_dataloader, or claim `checkpoint: last`."
+            )
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SUITE] = self.identity

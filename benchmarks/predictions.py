@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from benchmarks.errors import UserError
 from benchmarks.schema import Examples
 
 
@@ -35,8 +36,14 @@ class PredictionShards(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        for index, prediction in zip(outputs["index"], outputs["predictions"], strict=True):
-            self.files[dataloader_idx].write(json.dumps([index, prediction]) + "\n")
+        try:
+            rows = [json.dumps(row) for row in zip(outputs["index"], outputs["predictions"], strict=True)]
+        except (TypeError, KeyError, ValueError) as error:
+            raise UserError(
+                f"{type(pl_module).__name__}.test_step returned what cannot be written ({error}). It returns a mapping "
+                "with `index` and as many `predictions`, all of plain values: of a tensor, its tolist()."
+            ) from None
+        self.files[dataloader_idx].writelines(f"{row}\n" for row in rows)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for file in self.files:
