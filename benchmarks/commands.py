@@ -219,12 +219,15 @@ def data(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """`doctor`: a line a finding; 2 where something that is asked for cannot work."""
-    from benchmarks.doctor import examine
+    from benchmarks.doctor import claimed, examine
 
-    names = benchmarks() if options.benchmark is None else [known_benchmark(options.benchmark)]
+    if options.benchmark is None:
+        claims, unread = claimed(benchmarks())
+    else:
+        claims, unread = {options.benchmark: load_claim(known_benchmark(options.benchmark))}, []
     devices = None if options.devices is None else positive("DEVICES", options.devices)
-    data = {} if options.data is None else roots(options.data, options.benchmark, names)
-    found = examine({name: load_claim(name) for name in names}, data, devices)
+    data = {} if options.data is None else roots(options.data, options.benchmark, [*claims])
+    found = unread + examine(claims, data, devices)
     print("\n".join(map(str, found)))
     return MISTAKE if any(each.verdict == "WRONG" for each in found) else 0
 

@@ -8,7 +8,7 @@ import platform
 import re
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from benchmarks.claim import Claim
 from benchmarks.errors import UserError
 from benchmarks.modules import layouts, needs_data
 from benchmarks.paths import ROOT
+from benchmarks.strict import load_claim
 
 LOCKED = re.compile(r"^(?P<name>[\w.\-]+)==(?P<version>[^\s;\\]+)( ; (?P<marker>[^\\\n]+))?", re.MULTILINE)
 GIGABYTE = 10**9
@@ -44,6 +45,17 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.verdict:6}{self.what:17}{self.words}"
+
+
+def claimed(names: Iterable[str]) -> tuple[dict[str, Claim], list[Finding]]:
+    """The claims of all benchmarks, and what is wrong with one that is half written: the others run nevertheless."""
+    claims, unread = {}, []
+    for name in names:
+        try:
+            claims[name] = load_claim(name)
+        except UserError as error:
+            unread.append(Finding("WRONG", name, str(error)))
+    return claims, unread
 
 
 def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None) -> list[Finding]:

@@ -111,7 +111,12 @@ def _named_module(package: str, name: str, lacks: str = "no such module") -> Any
 
 @cache
 def _optional_module(package: str, name: str) -> Any | None:
-    return importlib.import_module(f"{package}.{name}") if _there(package, name) else None
+    try:
+        return importlib.import_module(f"{package}.{name}") if _there(package, name) else None
+    except (ImportError, NameError, SyntaxError) as error:
+        raise UserError(
+            f"{_file(package, name)} cannot be imported ({type(error).__name__}: {error}). Mend it."
+        ) from error
 
 
 def _there(package: str, name: str) -> bool:

@@ -176,3 +176,19 @@ def test_the_opponent_in_games_of_go(tmp_path, monkeypatch):
     found = doctor._gnugo("go", asked_for=True)
     assert (found.verdict, "`apt install gnugo`" in found.words) == ("WRONG", True)
     assert doctor._gnugo("go", asked_for=False).verdict == "note"
+
+
+def test_a_benchmark_that_is_half_written_keeps_no_other_from_being_looked_at(here):
+    (here.root / "benchmarks/begun").mkdir()
+    claim = (here.root / "benchmarks/go/claim.yaml").read_text()
+    (here.root / "benchmarks/begun/claim.yaml").write_text(claim.replace("task: go", "task: chess"))
+    (here.root / "results/scoring/chess.py").write_text("import no_such_package\n")
+    code, out, err = here.call("doctor")
+    assert (code, err) == (2, "")
+    cannot = "results/scoring/chess.py cannot be imported (ModuleNotFoundError: No module named 'no_such_package')"
+    assert f"WRONG begun            {cannot}" in out
+    assert "locomotion_walk" in out
+    for command in ("tables", "doctor begun"):
+        code, _, err = here.call(*command.split())
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"error: {cannot}" in err
