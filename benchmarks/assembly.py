@@ -245,7 +245,8 @@ def _unfinished(message: str) -> str | None:
     kind = resolve_name(refused[1])
     lacks = sorted(kind.__abstractmethods__)
     asked_by = {base.__module__ for base in kind.__mro__ if any(_is_abstract(vars(base).get(name)) for name in lacks)}
-    return f"{refused[1]} has no {', '.join(lacks)}, which {' and '.join(sorted(asked_by))} asks for. Write them."
+    told = f"{refused[1]} has no {', '.join(lacks)}, which {' and '.join(sorted(asked_by))} asks for"
+    return f"{told}. Write what is missing."
 
 
 def _is_abstract(part: Any) -> bool:

@@ -12,11 +12,15 @@ from benchmarks.schema import Signature
 class BenchmarkData(LightningDataModule, ABC):
     """Base of every datamodule; `global_batch_size` counts the examples of an optimizer step.
 
+    Its constructor takes what `config.yaml` says and, from the run, its `seed` and, where data lie on disk, their
+    `root`; it touches no disk, which `setup` does.
+
     Its training loader begins at `trainer.global_step`, or a resumed run would see batches again (`sampling.py`). Its
     test loaders give each rank its part of every example once, in as many batches on all ranks; those without an
     example are empty. A batch is a dictionary, with the examples' positions in the split as `index` in testing. Where
     the outputs of a system mean classes, `fingerprint["classes"]` names them in order, and a checkpoint is not scored
-    on others; what else its system asks for, such as `num_classes`, is between the two.
+    on others. What else its system asks for is between the two: classifiers of images and of text ask for `num_classes`
+    when they build their networks (`lightning_modules/classifier_scores.py`, `text_classifier.py`).
     """
 
     global_batch_size: int
