@@ -78,7 +78,7 @@ def resolve_settings(benchmark: str, profile: Profile, variant: str | None, over
     """
     settings: Settings = {}
     for path in _overlays(benchmark, profile, variant):
-        settings = merge(settings, _checked(_read(path), relative(path)))
+        settings = merge(settings, checked(_read(path), relative(path)))
     return overridden(settings, overrides)
 
 
@@ -135,7 +135,7 @@ def _sources(
     yield "ARGS", overrides
 
 
-def _checked(settings: Settings, where: str) -> Settings:
+def checked(settings: Settings, where: str) -> Settings:
     """Refuses what a launcher cannot read; the typed constructors judge the rest."""
     for section in (*SECTIONS, "stages"):
         if not isinstance(settings.get(section, {}), Mapping):
@@ -145,7 +145,7 @@ def _checked(settings: Settings, where: str) -> Settings:
     for name, overlay in settings.get("stages", {}).items():
         if overlay is not None and not isinstance(overlay, Mapping):
             raise UserError(f"{where}: stages.{name} is {overlay!r}; it has keys below it, or is null.")
-        _checked(dict(overlay or {}), f"{where}, stages.{name}")
+        checked(dict(overlay or {}), f"{where}, stages.{name}")
     for key, value in (
         ("threads", settings.get("threads", 1)),
         ("devices", settings.get("trainer", {}).get("devices", 1)),
@@ -217,7 +217,7 @@ def parse_overrides(arguments: str) -> Settings:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merge(settings, nested)
-    for key in leaves(_checked(settings, "ARGS")):
+    for key in leaves(checked(settings, "ARGS")):
         if (own := _within_a_stage(key)) in OWN_KEYS:
             raise UserError(f"ARGS: --{key} would be overruled. Set it by {OWN_KEYS[own]}.")
     return settings
