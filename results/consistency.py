@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
+from datetime import datetime
 from typing import Any, Literal
 
 from benchmarks.claim import Claim
 from benchmarks.config import Settings, config_hash, leaves, resolve_settings, stages
 from benchmarks.errors import UserError
 from benchmarks.measure import is_official
+from benchmarks.modules import layouts, needs_data
 from benchmarks.runs import base_of
 from benchmarks.schema import Record
 
-Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "noted"]
+Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "outdated", "noted"]
 Finding = tuple[Kind, str]
 
 
@@ -26,16 +28,66 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
     measured = {key.partition("/")[0]: value.n for key, value in record.metrics.items()}
     if counts[0] != sum(measured.values()):
         yield "contradicts", f"it expected {counts[0]} examples and measured {sum(measured.values())}"
-    if record.started > record.finished or record.seconds < 0:
+    if not _in_order(record.started, record.finished) or record.seconds < 0:
         yield "contradicts", f"it took {record.seconds:g} s, from {record.started} to {record.finished}"
-    if not record.predictions:
-        yield "contradicts", "it names no predictions"
+    yield from _of_results(record)
     official = is_official(claim, record.profile, record.deviations, record.environment, record.metrics)
     if record.official != official and record.claim_hash == claim.hash:
         words = "official" if record.official else "unofficial"
         yield "contradicts", f"it is {words}, which its deviations, its code and its examples say otherwise"
+    if record.official:
+        yield from _for_an_official_one(claim, record)
+    yield from _of_its_mode(record)
+
+
+def _of_its_mode(record: Record) -> Iterator[Finding]:
+    """What only training, or only a validation, has."""
     if record.mode == "train":
         yield from _of_training(record)
+    elif "-validate-" not in record.run_id:
+        yield "contradicts", f"it is a validation, and {record.run_id} is the id of a run that trains"
+    if not record.deviations and (record.mode == "train" or _tells_its_recipe(record)):
+        yield from _by_the_recipe(record)
+
+
+def _of_results(record: Record) -> Iterator[Finding]:
+    """Its predictions, and whether each interval is one around its value."""
+    if not record.predictions:
+        yield "contradicts", "it names no predictions"
+    if len({each.path for each in record.predictions}) < len(record.predictions):
+        yield "contradicts", "it names a file of predictions twice"
+    for key, value in record.metrics.items():
+        if not value.ci95[0] <= value.value <= value.ci95[1]:
+            yield "contradicts", f"the interval of {key}, {value.ci95}, does not hold its value {value.value}"
+
+
+def _in_order(started: str, finished: str) -> bool:
+    """Whether both are times, the second not before the first: rows take the newest run of a seed."""
+    try:
+        return datetime.fromisoformat(started) <= datetime.fromisoformat(finished)
+    except (ValueError, TypeError):  # no times, or only one has a time zone
+        return False
+
+
+def _for_an_official_one(claim: Claim, record: Record) -> Iterator[Finding]:
+    """What the code that wrote it would have called a deviation."""
+    if not re.fullmatch(r"[0-9a-f]{40,64}", record.environment.commit or ""):
+        yield "contradicts", f"it is official, and of the commit {record.environment.commit}, which is none"
+    if changed := [line for line in record.between_starts if line.startswith("torch: ")]:
+        yield "contradicts", f"it is official, and was continued with another version ({changed[0]})"
+    for split, count in layouts(claim).OFFICIAL.items() if needs_data(claim) else ():
+        if record.data.get(split, count) != count:
+            yield "contradicts", f"it is official, and its {split} has {record.data[split]} examples, not {count}"
+
+
+def _tells_its_recipe(record: Record) -> bool:
+    """Whether a validation says by which settings its checkpoint was trained; of several stages it has but the last."""
+    if record.config is None or record.config_hash is None:
+        return False
+    try:
+        return "stages" not in resolve_settings(record.benchmark, record.profile, record.variant, {})
+    except UserError:  # the variant is gone
+        return False
 
 
 def _of_training(record: Record) -> Iterator[Finding]:
@@ -48,8 +100,6 @@ def _of_training(record: Record) -> Iterator[Finding]:
     seeds = {stage.get("data", {}).get("init_args", {}).get("seed") for stage in stages(record.config or {}).values()}
     if record.config is not None and seeds != {record.seed}:
         yield "contradicts", f"its seed is {record.seed}, in its configuration {', '.join(map(str, seeds))}"
-    if not record.deviations:
-        yield from _by_the_recipe(record)
 
 
 def _by_the_recipe(record: Record) -> Iterator[Finding]:

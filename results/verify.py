@@ -114,11 +114,11 @@ def _mean(row: Row, theirs: float, tool: str) -> Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """One word for what was found: `ok` where all that was measured was scored again."""
+    """One word for what was found: `ok` where all that was measured was scored again, and by the claim as it is."""
     kinds = {kind for kind, _ in findings}
     if "contradicts" in kinds:
         return "FAILED"
-    return "ok" if "agrees" in kinds and "unscored" not in kinds else "unchecked"
+    return "ok" if "agrees" in kinds and not kinds & {"unscored", "outdated"} else "unchecked"
 
 
 def check(claim: Claim, record: Record) -> Iterator[Finding]:
@@ -136,7 +136,7 @@ def check(claim: Claim, record: Record) -> Iterator[Finding]:
             if not any(kind in ("agrees", "contradicts") for kind, _ in found):
                 yield "unscored", f"nothing of {prefix} was scored again"
     if record.claim_hash != claim.hash and measured_by(claim, record):
-        yield "unchecked", "the claim has changed since, so its verdict is `not comparable`"
+        yield "outdated", "the claim has changed since, so its verdict is `not comparable`"
 
 
 def _files(record: Record) -> Iterator[Finding]:
@@ -162,7 +162,7 @@ def _test_sets(claim: Claim, record: Record, scratch: Path) -> Iterator[Tested]:
     measured = {key.partition("/")[0] for key in record.metrics}
     variants = (*claim.variants, record.variant)  # predictions may be of any, and theirs are the last that count
     splits = {prefix: split for each in variants for prefix, split in claim.splits(each) if prefix in measured}
-    files = [ROOT / each.path for each in record.predictions]
+    files = [*dict.fromkeys(ROOT / each.path for each in record.predictions)]
     for place, folder in enumerate(sorted({file.parent for file in files})):
         its = [file for file in files if file.parent == folder]
         if not all(file.is_file() for file in its):
@@ -201,6 +201,20 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
         yield from _compared(tested, name, known)
+        for metric in found:
+            if metric.partition("/")[0] in scoring(claim).METRICS and f"{tested.prefix}/{metric}" not in tested.metrics:
+                yield "contradicts", f"{tested.prefix}/{metric} is by {name} alone, and not in the record"
+        if getattr(module, "SHARES", False):
+            yield from _as_wide(tested)
+
+
+def _as_wide(tested: Tested) -> Iterator[Finding]:
+    """Whether intervals of shares are about as wide as those of as many independent examples; ours are bootstrapped."""
+    for key, each in tested.metrics.items():
+        share = each.value / 100
+        due, half = 196 * math.sqrt(max(share * (1 - share), 0) / each.n), (each.ci95[1] - each.ci95[0]) / 2
+        if not due / 2 <= half <= due * 2 and not _same(due, half):
+            yield "contradicts", f"the interval of {key} is {half:.2g} on each side, that of such a share {due:.2g}"
 
 
 def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:

@@ -23,6 +23,10 @@ def of_seed(seed):
     return HONEST.config | {"data": data | {"init_args": data["init_args"] | {"seed": seed}}}
 
 
+def with_interval(low, high):
+    return {key: replace(value, ci95=(low, high)) for key, value in HONEST.metrics.items()}
+
+
 def found(changed, claim=CLAIM):
     return [*consistent(claim, changed)]
 
@@ -52,6 +56,16 @@ def test_an_honest_record_is_left_alone():
         ({"variant": "walker2d-ppo"}, "its run id is not full-walker2d-ppo-s2-de3eff10c1ff"),
         ({"config_hash": "0" * 12}, "its run id is not full-hopper-ppo-s2-000000000000"),
         ({"run_id": f"{RUN}-again"}, "its run id is not"),
+        ({"finished": "zzz"}, f"it took {HONEST.seconds:g} s, from {HONEST.started} to zzz"),
+        ({"started": ""}, f"it took {HONEST.seconds:g} s, from  to"),
+        ({"finished": "9999-01-01"}, f"it took {HONEST.seconds:g} s, from"),
+        ({"metrics": with_interval(9e3, -9e3)}, "the interval of Hopper-v5/return, (9000.0, -9000.0), does not hold"),
+        ({"metrics": with_interval(1.0, 2.0)}, "the interval of Hopper-v5/return, (1.0, 2.0), does not hold its value"),
+        ({"predictions": HONEST.predictions * 2}, "it names a file of predictions twice"),
+        ({"mode": "validate"}, f"it is a validation, and {RUN} is the id of a run that trains"),
+        ({"between_starts": ("torch: 2.9.0, then 2.11.0",)}, "it is official, and was continued with another version"),
+        ({"environment": replace(HONEST.environment, commit=None)}, "it is official, and of the commit None"),
+        ({"environment": replace(HONEST.environment, commit="zzz")}, "it is official, and of the commit zzz"),
     ],
 )
 def test_a_record_that_contradicts_itself(changes, words):
@@ -99,6 +113,23 @@ def test_a_validation_has_neither_recipe_nor_seed():
         None, mode="validate", run_id="full-validate-x", checkpoint=None, config=None, config_hash=None, variant=None
     )
     assert found(scored, load_claim("imagenet")) == []
+
+
+def test_a_validated_checkpoint_is_of_the_recipe():
+    scored = replace(HONEST, mode="validate", run_id="full-validate-abcabcabcabc")
+    assert found(scored) == []
+    ((kind, said),) = found(replace(scored, config=with_epochs(HONEST.config, 77)))
+    assert (kind, said) == ("contradicts", "its configuration is not that of de3eff10c1ff, its hash")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_official_record_is_of_the_official_data(split):
+    from datamodules.layouts.imagenet import OFFICIAL
+
+    said = f"it is official, and its {split} has 10 examples, not {OFFICIAL[split]}"
+    claim = load_claim("imagenet")
+    assert ("contradicts", said) in found(record(data=OFFICIAL | {split: 10}), claim)
+    assert not [words for _, words in found(record(data=dict(OFFICIAL)), claim) if "it is official, and" in words]
 
 
 # Copies.

@@ -81,6 +81,14 @@ def other_metrics(folder):
     edit(folder / f"{RUN}.json", rename)
 
 
+def a_file_twice(folder):
+    edit(folder / f"{RUN}.json", lambda content: content["predictions"].append(content["predictions"][0]))
+
+
+def another_claim_hash(folder):
+    edit(folder / f"{RUN}.json", lambda content: content.update(claim_hash="0" * 12))
+
+
 def one_file_less(folder):
     (folder / RUN / "episodes.csv").unlink()
 
@@ -113,6 +121,8 @@ def another_claim(folder):
         (another_return, 1, "FAILED", ["episodes.csv is not the file that was recorded", "by Python"]),
         (another_value, 1, "FAILED", ["1400.0 in the record and 3372.6", "by Python", "by our own scoring"]),
         (another_interval, 1, "FAILED", ["the interval of Hopper-v5/return is (3139.0, 3141.0)"]),
+        (a_file_twice, 1, "FAILED", ["it names a file of predictions twice"]),
+        (another_claim_hash, 0, "unchecked", ["the claim has changed since", "not comparable"]),
         (another_unit, 1, "FAILED", ["the unit of Hopper-v5/return: points in the record, reward by our own scoring"]),
         (
             other_metrics,
@@ -140,7 +150,7 @@ def another_claim(folder):
                 "nothing of Hopper-v5 was scored again",
             ],
         ),
-        (another_claim, 0, "ok", ["the claim has changed since", "not comparable"]),
+        (another_claim, 0, "unchecked", ["the claim has changed since", "not comparable"]),
     ],
 )
 def test_what_is_said_of_a_record(workshop, kept, change, code, verdict, words):

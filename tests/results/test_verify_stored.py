@@ -6,12 +6,13 @@ from dataclasses import astuple, replace
 
 import pytest
 
+from benchmarks.measure import stored
 from benchmarks.schema import Examples
 from benchmarks.strict import load_claim, load_record
 from results.scoring import go
 from results.verify import check, verdict
 from tests.conftest import ROOT
-from tests.results.records import copy_committed, sealed
+from tests.results.records import copy_committed, record, sealed
 
 RUN = ROOT / "results/records/locomotion_walk/full-hopper-ppo-s2-de3eff10c1ff"
 AGREES = "1 of 1 files as recorded; Hopper-v5/return 3372.67 by Python; Hopper-v5/return 3372.67 by our own scoring"
@@ -88,7 +89,7 @@ def test_where_nothing_can_be_scored_again_the_word_is_unchecked(workshop, wmt_t
 def test_a_value_that_nothing_stored_vouches_for_is_not_ok(workshop, predictions, code, word, reason):
     file = copy_committed(workshop, "locomotion_walk", RUN.name) / f"{RUN.name}.json"
     content = json.loads(file.read_text()) | {"predictions": predictions}
-    content["metrics"]["Hopper-v5/return"]["value"] = 9999.0
+    content["metrics"]["Hopper-v5/return"] |= {"value": 9999.0, "ci95": [9998.0, 10000.0]}
     file.write_text(sealed(content))
     found, line = verified(workshop)
     assert (found, line.split()[0]) == (code, word)
@@ -104,3 +105,37 @@ def test_one_test_set_of_two_is_not_enough():
     found = [*check(load_claim("locomotion_walk"), replace(honest, metrics=more, examples=counted))]
     assert found[-1] == ("unscored", "nothing of Ant-v5 was scored again")
     assert (verdict(found), verdict(found[:-1])) == ("unchecked", "ok")
+
+
+CORRECT, ALL = 80, 100  # of the images, by their first and by all five predictions
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Predictions of images, whose data are not here, and what an honest record says of them."""
+    columns = ["id", "label", *(f"pred{rank}" for rank in range(1, 6)), *(f"score{rank}" for rank in range(1, 6))]
+    rows = [f"{row},7,{'7,1' if row < CORRECT else '1,7'},2,3,4,0.5,0.2,0.1,0.05,0.01" for row in range(ALL)]
+    file = tmp_path / "predictions.csv"
+    file.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    return record(
+        top1=100 * CORRECT / ALL, top5=100.0, n=ALL, error=4.0, predictions=(stored(file),), config=None, official=False
+    )
+
+
+def contradictions(changed):
+    return [words for kind, words in check(load_claim("imagenet"), changed) if kind == "contradicts"]
+
+
+def test_a_metric_that_a_foreign_tool_finds_is_in_the_record(images):
+    metrics = {"test/top5": images.metrics["test/top5"]}
+    said = [each for each in contradictions(replace(images, metrics=metrics)) if each.startswith("test/top1 is by sci")]
+    assert len(said) == 1
+    assert said[0].endswith("alone, and not in the record")
+    assert not [each for each in contradictions(images) if "alone" in each]
+
+
+@pytest.mark.parametrize(("half", "fits"), [(7.84, True), (5.0, True), (15.0, True), (0.0, False), (3.0, False)])
+def test_an_interval_of_a_share_is_as_wide_as_shares_have_it(images, half, fits):
+    metrics = {key: replace(each, ci95=(each.value - half, each.value + half)) for key, each in images.metrics.items()}
+    said = [each for each in contradictions(replace(images, metrics=metrics)) if "the interval of test/top1" in each]
+    assert len(said) == (0 if fits else 1)
