@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from results.scoring.average_precision import Integers, Objects
-from results.scoring.rows import refuse_other_forms
+from results.scoring.rows import read_bytes, refuse_other_forms
 from results.statistics import Floats
 
 FORM = 'a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}'
@@ -65,10 +65,7 @@ def decode(file: Path, form: type[Form], description: str) -> Form:
     Raises:
         UserError: no such file, truncated or not JSON, not a number where one is expected, or another form.
     """
-    try:
-        data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")  # a byte order mark
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}); give the file, or the folder with it.") from None
+    data = read_bytes(file, "give the file, or the folder with it").removeprefix(b"\xef\xbb\xbf")  # a byte order mark
     refuse_other_forms(file, data)
     try:
         return msgspec.json.decode(data, type=form)

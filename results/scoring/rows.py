@@ -51,11 +51,21 @@ def read_text(file: Path, remedy: str = NAME_IT) -> str:
     Raises:
         UserError: the file cannot be read, or is no such text.
     """
+    return _text(file, read_bytes(file, remedy))
+
+
+def read_bytes(file: Path, remedy: str = NAME_IT) -> bytes:
+    """What a regular file holds: a pipe or a device in its place might never end.
+
+    Raises:
+        UserError: it is none, or cannot be read; `remedy` says what to do.
+    """
     try:
-        data = file.read_bytes()
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise UserError(f"{file}: a pipe or device, which nobody could score again; {remedy}")
+        return file.read_bytes()
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; {remedy}") from None
-    return _text(file, data)
 
 
 def refuse_other_forms(file: Path, data: bytes) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from results.scoring.rows import NAME_IT, decimal, refuse_other_forms, shown, whole_number
+from results.scoring.rows import decimal, read_bytes, refuse_other_forms, shown, whole_number
 
 LETTERS = "abcdefghijklmnopqrs"
 SIZES = range(2, len(LETTERS) + 1)
@@ -90,10 +90,7 @@ def read(file: Path) -> Played:
     Raises:
         UserError: it cannot be read, is no SGF, or holds what is no plain game of Go; the message names the file.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; {NAME_IT}") from None
+    data = read_bytes(file)
     refuse_other_forms(file, data)
     try:
         return _game(list(_main_line(_decoded(data))))
@@ -142,16 +139,17 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
     start = re.search(r"\(\s*;", text)  # what stands before is for people, such as the head of a mail
     if start is None:
         raise ValueError("not SGF: it has no `(;`")
-    place, depth = start.start(), 0
+    place, depth, line = start.start(), 0, text.count("\n", 0, start.start()) + 1
     while place < len(text):
-        line, token = text.count("\n", 0, place) + 1, _TOKENS.match(text, place)
+        token = _TOKENS.match(text, place)
         if token is None:
             what = "a `[` is never closed" if text[place] == "[" else f"{shown(text[place])} stands outside a value"
             raise ValueError(f"line {line}: not SGF: {what}")
-        place, kind = token.end(), str(token.lastgroup)
+        kind = str(token.lastgroup)
         depth += {"(": 1, ")": -1}.get(token[0], 0)
         if kind != "space":
             yield kind, token[kind], line
+        place, line = token.end(), line + token[0].count("\n")
         if depth == 0:
             break
     if depth:

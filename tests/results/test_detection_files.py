@@ -188,10 +188,10 @@ def test_what_is_odd_about_detections_is_said(tmp_path, truth, content, notes):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("absent.json", ["absent.json cannot be read", "No such file"]),
-        ("empty", ["empty/results.json cannot be read", "No such file"]),
-        ("nested", ["nested/results.json cannot be read", "Is a directory"]),
-        ("file/results.json", ["file/results.json cannot be read", "Not a directory"]),
+        ("absent.json", ["absent.json", "No such file"]),
+        ("empty", ["empty/results.json", "No such file"]),
+        ("nested", ["nested/results.json", "Is a directory"]),
+        ("file/results.json", ["file/results.json", "Not a directory"]),
     ],
 )
 def test_files_that_cannot_be_read_are_named(tmp_path, truth, name, parts):

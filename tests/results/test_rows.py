@@ -1,11 +1,14 @@
 """Numbers as fields of a row: what is one, and what is said of the rest."""
 
 import gzip
+import os
 import re
 import zipfile
+from functools import partial
 
 import pytest
 
+from results.scoring import coco_results, sgf
 from results.scoring.rows import decimal, read_text, whole_number
 from tests.refusals import refusal
 
@@ -63,3 +66,9 @@ def test_what_was_expected_may_be_put_into_other_words():
     for read in (whole_number, decimal):
         with pytest.raises(ValueError, match=re.escape("size is '9'; expected a board of 2 to 7")):
             read("size", "9", 2, 7, "a board of {least} to {most}")
+
+
+@pytest.mark.parametrize("read", [read_text, sgf.read, partial(coco_results.decode, form=list, description="a list")])
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe: a pipe or device, which nobody could score again" in refusal(read, tmp_path / "pipe")

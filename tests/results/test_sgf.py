@@ -1,9 +1,12 @@
 """SGF: what is written is read again, and what other programs write is read as they mean it."""
 
+import time
+
 import pytest
 
 from benchmarks.errors import UserError
 from results.scoring.sgf import Played, agrees, read, result_of, written
+from tests.refusals import refusal
 
 PLAIN = "(;GM[1]FF[4]SZ[7]KM[9];B[dd];W[cc];B[];W[tt])"
 DD, CC, PASS = 3 * 7 + 3, 2 * 7 + 2, 49
@@ -122,3 +125,11 @@ def test_results():
     assert agrees("0", 0.0)
     assert agrees("Draw", 0.0)
     assert not agrees("W+0", 0.0)
+
+
+def test_a_long_file_takes_no_longer_for_each_token(tmp_path):
+    """Of 2 MB, which counting its lines anew at each token took a minute for."""
+    (tmp_path / "long.sgf").write_text("(;SZ[7]" + "\n\n\n\n;" * 400_000 + "*)")
+    begun = time.process_time()
+    assert "line 1600001: not SGF" in refusal(read, tmp_path / "long.sgf")
+    assert time.process_time() - begun < 15
