@@ -1,5 +1,6 @@
 """Rows -> Markdown and CSV, and one record -> the lines that its run ends with. Pure code."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -86,8 +87,13 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _in_table(cell: str) -> str:
-    """A cell on one line, without what would end it."""
-    return " ".join(cell.split()).replace("|", "\\|")
+    """A cell on one line, without what would end it, or be HTML, an image or the end of README's block."""
+    return re.sub(r"[\\|<>]|(?<=!)\[", r"\\\g<0>", " ".join(cell.split()))
+
+
+def _in_sheet(cell: str | float) -> str | float:
+    """A cell that spreadsheets do not take for a formula, which could send what stands beside it elsewhere."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def comma_separated(rows: Sequence[Row]) -> str:
@@ -106,7 +112,7 @@ def comma_separated(rows: Sequence[Row]) -> str:
              str(reading.higher_is_better).lower(), str(reading.stand_in).lower(), "" if spread is None else spread,
              error)
         )  # fmt: skip
-    return csv_of(lines)
+    return csv_of(map(_in_sheet, line) for line in lines)
 
 
 def seeds_markdown(rows: Sequence[Row]) -> str:

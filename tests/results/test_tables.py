@@ -20,7 +20,7 @@ from benchmarks.paths import benchmarks
 from benchmarks.strict import load_claim
 from results import tables
 from results.collect import Row, judge, rows_of
-from results.render import COLUMNS, MINIATURE_WARNING, bounds, comma_separated, markdown, summary
+from results.render import COLUMNS, MINIATURE_WARNING, bounds, comma_separated, markdown, summary, table
 from results.statistics import Interval
 from tests.results.records import measurement, miniature_record, put, record, sealed
 
@@ -273,3 +273,22 @@ def test_the_committed_tables_are_current():
 def test_an_interval_shows_on_which_side_of_the_bar_it_ends(low, high, shown):
     reading = replace(load_claim("imagenet").readings[0], target=91.0, margin=Margin(0.0, "none"), rounding=0.0)
     assert bounds(Interval((low + high) / 2, low, high, 0.1, 0.1, 3, covers_training=True), reading) == shown
+
+
+@pytest.mark.parametrize(
+    ("note", "cell"),
+    [
+        ("<!-- /claims -->", r"\<!-- /claims --\>"), ("a | b", r"a \| b"), ("a \\| b", r"a \\\| b"),
+        ("![x](http://y)", r"!\[x](http://y)"), ("<script>", r"\<script\>"), ("[0, 1] of a_b", "[0, 1] of a_b"),
+    ],
+)  # fmt: skip
+def test_a_note_is_only_text_in_a_table(note, cell):
+    assert table([("note",), (note,)]).splitlines()[-1] == f"| {cell} |"
+
+
+@pytest.mark.parametrize("start", "=+-@")
+def test_a_note_is_no_formula_in_a_spreadsheet(start):
+    row = replace(rows_of("locomotion_walk")[0], note=f"{start}1+1")
+    (line,) = csv.DictReader(comma_separated([row]).splitlines(keepends=True))
+    assert line["note"] == f"'{start}1+1"
+    assert float(line["low"]) == row.interval.low
