@@ -90,6 +90,8 @@ def say_what_may_go(root: Path, archives: Iterable[Archive]) -> None:
 def fetch(root: Path, archive: Archive) -> None:
     """Downloads an archive, or the rest of it; it gets its name once its checksum is right.
 
+    Where the server does not say how long it is, a wrong checksum may only mean that the connection ended.
+
     Raises:
         Cut: the network failed; what has arrived is kept.
         UserError: the checksum is wrong and the file removed, or the disk is too small.
@@ -98,11 +100,13 @@ def fetch(root: Path, archive: Archive) -> None:
     root.mkdir(parents=True, exist_ok=True)
     partial = _partial(root, archive)
     print(f"{root}: downloading {archive.url}, {archive.size}", flush=True)
-    _download(archive, partial)
+    known = _download(archive, partial)
     try:
         remedy = f"It was removed; run this again to fetch {archive.url} anew."
         check_digest(partial, archive.algorithm, archive.digest, remedy)
     except UserError:
+        if not known:
+            raise Cut("the server did not say its length, and what came is a part of it, or damaged") from None
         partial.unlink()
         raise
     partial.rename(root / archive.name)
@@ -130,13 +134,18 @@ def _partial(root: Path, archive: Archive) -> Path:
     return root / f".{archive.name}.part"
 
 
-def _download(archive: Archive, partial: Path) -> None:
-    """Appends to `partial` what it lacks, or starts over where the server sends whole files only."""
+def _download(archive: Archive, partial: Path) -> bool:
+    """Appends to `partial` what it lacks, or starts over where the server sends whole files only.
+
+    Returns:
+        Whether it has the length that the server told.
+    """
     done = partial.stat().st_size if partial.exists() else 0
     response = _request(archive.url, done)
     if response is None:
-        return
+        return True
     with response:
+        known = response.length is not None
         done = done if response.status == HTTPStatus.PARTIAL_CONTENT else 0
         total = done + (response.length or 0)
         check_room(partial.parent, total - done + int(total * archive.growth), "downloading and unpacking into")
@@ -146,6 +155,7 @@ def _download(archive: Archive, partial: Path) -> None:
                 progress.update(len(block))
     if partial.stat().st_size < total:
         raise Cut(f"the connection ended after {partial.stat().st_size:,} of {total:,} bytes")
+    return known
 
 
 def _request(url: str, start: int) -> HTTPResponse | None:
@@ -160,6 +170,9 @@ def _request(url: str, start: int) -> HTTPResponse | None:
             return None
     if response.headers.get_content_type() == "text/html":
         raise Cut("a web page came in its place, perhaps the login of this network")
+    part = response.status == HTTPStatus.PARTIAL_CONTENT
+    if part and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        raise Cut(f"the server sent another part than the one from byte {start:,} on")
     return response
 
 

@@ -92,14 +92,16 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", "text/html" if self.server.mode == "login" else "application/zip")
+        shift = 1 if self.server.mode == "shifted" else 0
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
+            self.send_header("Content-Range", f"bytes {start - shift}-{len(data) - 1}/{len(data)}")
+        if self.server.mode != "unsized":
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         self.send(name, asked, data[start:])
 
     def send(self, name, asked, body):
-        faulty = self.server.mode in {"cut", "reset", "stall"} and name == self.server.fault
+        faulty = self.server.mode in {"cut", "reset", "stall", "unsized"} and name == self.server.fault
         body = body[: len(body) // 2] if faulty else body
         self.server.log.append((name, asked, len(body)))
         self.wfile.write(body)

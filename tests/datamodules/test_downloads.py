@@ -128,3 +128,23 @@ def test_a_damaged_archive_unpacks_nothing(offline, tmp_path, change):
     with pytest.raises(UserError, match=rf"{LARGE} .*its MD5 is {found}, expected {expected}\. Remove it and run"):
         fill(tmp_path, offline)
     assert names(tmp_path) == [LARGE, SMALL]
+
+
+def test_a_connection_cut_where_no_length_was_told(server, release, tmp_path):
+    """What came may be whole or not, which only the checksum can tell."""
+    server.mode = "unsized"
+    for have in (TOTAL // 2, TOTAL - TOTAL // 4):
+        with pytest.raises(UserError, match="the server did not say its length, and what came is a part of it"):
+            fill(tmp_path, release)
+        assert (tmp_path / PART).stat().st_size == have
+    server.mode = "range"
+    fill(tmp_path, release)
+    assert_filled(tmp_path)
+
+
+def test_another_part_than_was_asked_for_is_not_appended(server, release, tmp_path):
+    server.mode = "shifted"
+    put(tmp_path, {SMALL: FILES[SMALL], PART: FILES[LARGE][:123_456]})
+    with pytest.raises(UserError, match="the server sent another part than the one from byte 123,456 on"):
+        fill(tmp_path, release)
+    assert (tmp_path / PART).read_bytes() == FILES[LARGE][:123_456]
