@@ -156,7 +156,7 @@ def _foreign_below(where: str, value: Any, recipe: Any) -> Iterator[tuple[str, A
             class_of_others = key == "class_path" and each != of_recipe.get(key) and not _is_ours(each)
             if class_of_others or not key.isidentifier():  # dots would lead around these rules
                 yield f"{where}.{key}", each
-            elif key != "class_path":
+            elif key != "class_path" and not (key == "init_from" and isinstance(each, str)):  # a path, which stays one
                 yield from _foreign_below(f"{where}.{key}", each, of_recipe.get(key))
     elif isinstance(value, list):
         for place, each in enumerate(value):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.config import resolve_settings
-from benchmarks.loaded import _is_ours, _is_word
+from benchmarks.loaded import PARSED, _foreign, _is_ours, _is_word
 
 EVIL = """from pathlib import Path
 
@@ -75,6 +75,14 @@ def test_no_spelling_of_foreign_code_is_run(evil, key, command):
         assert "theirs.ckpt" in err.replace("\n", ""), err
         assert not (evil.tmp / "ran").exists(), value
     assert "evil" not in sys.modules
+
+
+@pytest.mark.parametrize("path", ["/data/first weights.ckpt", "~/a/b.ckpt"])
+def test_where_a_runs_first_weights_lay_is_no_code(path):
+    recipe = resolve_settings("coco", "mini", None, {})
+    theirs = written(recipe, "model.init_args.init_from", path)
+    assert theirs != recipe
+    assert [*_foreign(theirs, recipe, PARSED)] == []
 
 
 @pytest.mark.parametrize(
