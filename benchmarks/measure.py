@@ -151,15 +151,13 @@ def _require_declared(task: str, known: Collection[str], values: Collection[str]
 
 
 def _require_claimed(tested: HeldOut, values: Collection[str]) -> None:
-    """Refuses scores without what the claim is about.
-
-    Of few examples one may have no value, as a top-5 of three classes, but not all that the claim is about.
-    """
-    about = [reading for reading in tested.claim.testable if reading.metric.partition("/")[0] == tested.prefix]
-    claimed = {reading.metric.partition("/")[2]: reading.examples for reading in about}
-    absent = [name for name in claimed if name not in values]
-    of_all = any(claimed[name] == len(tested.truth.ids) for name in absent)
-    if absent and (of_all or len(absent) == len(claimed)):
+    """Refuses scores of a whole test set without what the claim is about; of few examples it may have no value."""
+    asked = [
+        reading.metric.partition("/")[2]
+        for reading in tested.claim.testable
+        if reading.examples == len(tested.truth.ids) and reading.metric.partition("/")[0] == tested.prefix
+    ]
+    if absent := [name for name in dict.fromkeys(asked) if name not in values]:
         raise UserError(
             f"results/scoring/{tested.claim.task}.py: score returns no {', '.join(absent)}, which the claim is about. "
             "Score it, or change the claim."

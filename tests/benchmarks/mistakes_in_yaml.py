@@ -81,7 +81,7 @@ CASES = [
     ),
     Case(
         "a split that is none", "validate imagenet --data={tree} --predictions={tree}",
-        ("there is no split 'test' of ImageNet", "train, val"),
+        ("claim.yaml: reading 'top-5': split is 'test'", "OFFICIAL in datamodules/layouts/imagenet.py", "train, val"),
         edited_everywhere("claim.yaml", "split: val", "split: test"),
     ),
 ]  # fmt: skip

@@ -105,15 +105,18 @@ def test_predictions_for_a_small_tree_are_not_comparable(desk):
     assert first.deviations == ("val: 37 examples, officially 50,000",)
 
 
-def test_a_test_set_that_is_not_whole_is_unofficial_though_the_claim_asks_for_no_more(desk):
-    desk.config("claim.yaml").write_text(desk.config("claim.yaml").read_text().replace("50000", "37"))
+def test_a_test_set_that_is_not_whole_is_unofficial_and_no_claim_may_ask_for_less(desk):
     path = write_predictions(desk.tmp / "mine.csv", desk.tree)
-    code, out, _ = desk.call("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
+    command = ("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
+    code, out, _ = desk.call(*command)
     assert code == 0
     assert "note: DATA is not ILSVRC2012 whole (val: 37 examples, officially 50,000): unofficial" in out
-    assert out.count("verdict  unofficial (val: 37 examples, officially 50,000)") == 2
     record = only_record(desk)
     assert (record.official, record.deviations) == (False, ("val: 37 examples, officially 50,000",))
+    desk.config("claim.yaml").write_text(desk.config("claim.yaml").read_text().replace("50000", "37"))
+    code, _, err = desk.call(*command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'top-5': examples is 37, but OFFICIAL['val'] in datamodules/layouts/imagenet.py is 50000" in err
 
 
 def test_a_claim_about_what_nobody_measures_has_no_verdict_and_says_so(desk):
