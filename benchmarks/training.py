@@ -70,7 +70,7 @@ def _wrong(path: Path, stage: Stage) -> str | None:
     except UserError as error:
         return str(error)
     folder = run_folder(of.benchmark, of.run_id) / (of.stage or "")
-    return None if folder == stage.folder else f"{relative(path)} is of {relative(folder)}, and not of what it lies in."
+    return None if folder == stage.folder else f"{relative(path)} is a checkpoint of {relative(folder)}, another run or stage."
 
 
 def _instead(path: Path, stage: Stage) -> str:

@@ -149,7 +149,7 @@ def test_a_validation_that_another_overtakes_takes_the_next_number(desk, monkeyp
 
 def test_nobody_scores_into_a_folder_whose_record_is_there(tmp_path):
     """It may have been written while this process waited for the folder."""
-    subject = SimpleNamespace(run_id="full-validate-0-2")
+    subject = SimpleNamespace(free_run_id=lambda: "full-validate-0-2")
     with pytest.raises(UserError, match="has just scored"), validate._reserved(subject, tmp_path / "full-validate-0"):
         pass
 
