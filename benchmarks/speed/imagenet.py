@@ -61,7 +61,8 @@ def write(root: Path, files: list[bytes], count: int) -> None:
         OSError: the disk is full, or has no hard links.
     """
     places = [root / f"train/n{number % CLASSES:08d}/{number}.JPEG" for number in range(count)]
-    places += [root / f"val/n{number:08d}/{number}.JPEG" for number in range(min(count, CLASSES))]
+    # Under names of their own, or they would be taken for images to train on that were copied to be tested.
+    places += [root / f"val/n{number:08d}/val-{number}.JPEG" for number in range(min(count, CLASSES))]
     for number, place in enumerate(places):
         place.parent.mkdir(parents=True, exist_ok=True)
         if number < len(files):

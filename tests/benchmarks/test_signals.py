@@ -32,7 +32,7 @@ def test_a_signal_while_credentials_are_looked_for_is_no_failure_of_theirs(undis
 
 def test_a_signal_while_a_run_is_published_ends_it_with_a_word(undisturbed, monkeypatch, caplog, tmp_path):
     """Its record is written, so that the same command would only show it."""
-    monkeypatch.setattr(tracking, "_begin", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(tracking, "begin", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped), stoppable():
         tracking.publish(record(0, wandb=Tracking("full-s0-x", "offline")), tmp_path, {})
     assert "Weights & Biases could not take the run: SIGTERM" in caplog.text
