@@ -70,7 +70,8 @@ def _wrong(path: Path, stage: Stage) -> str | None:
     except UserError as error:
         return str(error)
     folder = run_folder(of.benchmark, of.run_id) / (of.stage or "")
-    return None if folder == stage.folder else f"{relative(path)} is a checkpoint of {relative(folder)}, another run or stage."
+    theirs = f"{relative(path)} is a checkpoint of {relative(folder)}, another run or stage."
+    return None if folder == stage.folder else theirs
 
 
 def _instead(path: Path, stage: Stage) -> str:
