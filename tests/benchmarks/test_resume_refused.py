@@ -49,7 +49,7 @@ def test_the_checkpoint_of_another_run_is_not_gone_on_from(workshops, small_tree
     shutil.copyfile(other / "last.ckpt", own / "last.ckpt")  # through a hard link: into step-00000007.ckpt too
     before = {path: path.read_bytes() for path in own.iterdir() if path.is_file()}
     err = refusal(workshop, small_tree)
-    assert f"{own.relative_to(workshop.root)}/last.ckpt is of {other.relative_to(workshop.root)}" in err
+    assert f"{own.relative_to(workshop.root)}/last.ckpt is a checkpoint of {other.relative_to(workshop.root)}" in err
     assert before == {path: path.read_bytes() for path in own.iterdir() if path.is_file()}
     _, advice, _ = err.split("`")
     assert "step-00000004.ckpt" in advice
