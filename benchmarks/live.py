@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.curves import METRICS
 from benchmarks.order import Plan, Stage
 from benchmarks.runs import announce
-from benchmarks.tracking import begin, described, mode, steps_of, warn
+from benchmarks.tracking import begin, described, mode, steps_before, warn
 
 Send = Callable[[int, Mapping[str, float]], None]
 
@@ -31,7 +30,7 @@ class Live:
     def of(self, stage: Stage) -> Send:
         """What takes the values of a stage, once the stages before it have ended."""
         earlier = self.plan.stages[: list(self.plan.assemblies).index(stage.name)]
-        begun = sum(max(steps_of(each.folder / METRICS), default=0) for each in earlier)
+        begun = steps_before(each.folder for each in earlier)
 
         def send(step: int, values: Mapping[str, float]) -> None:
             self._send(begun + step, {stage.prefix + name: value for name, value in values.items()})

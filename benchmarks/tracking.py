@@ -6,7 +6,7 @@ Offline mode cannot resume (every start writes another folder), so an offline ru
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,18 +166,22 @@ def _artifact(record: Record, kind: str, files: dict[str, Path]) -> Any:
 
 def _curves(folder: Path, record: Record) -> Iterator[tuple[int, dict[str, float]]]:
     """Step and values, the steps of each stage counted from the end of the one before."""
-    begun = 0
-    for name in (*record.stages, ""):
-        path = folder / name / METRICS
-        steps = steps_of(path) if path.exists() else {}
-        for step, values in steps.items():
-            yield begun + step, {f"{name}/{key}" if name else key: value for key, value in values.items()}
-        begun += max(steps, default=0)
+    folders = {f"{name}/" if name else "": folder / name for name in (*record.stages, "")}
+    for place, (prefix, its) in enumerate(folders.items()):
+        begun = steps_before([*folders.values()][:place])
+        for step, values in steps_of(its).items():
+            yield begun + step, {prefix + key: value for key, value in values.items()}
 
 
-def steps_of(path: Path) -> dict[int, dict[str, float]]:
-    """Step -> name -> value of a `metrics.csv`."""
+def steps_before(earlier: Iterable[Path]) -> int:
+    """Steps of stages by their folders, after which those of the next one are counted on."""
+    return sum(max(steps_of(folder), default=0) for folder in earlier)
+
+
+def steps_of(folder: Path) -> dict[int, dict[str, float]]:
+    """Step -> name -> value of the `metrics.csv` in a folder; nothing where there is none."""
+    path = folder / METRICS
     steps: dict[int, dict[str, float]] = {}
-    for step, name, value in rows(path):
+    for step, name, value in rows(path) if path.exists() else ():
         steps.setdefault(step, {})[name] = value
     return steps

@@ -169,7 +169,7 @@ class LibriSpeechData(SequenceData):
             self.development = self._opened(DEVELOPMENT)
             self.train = self._opened(*self.training)
             for held_out in (self.development, *self.tests.values()):
-                _require_unheard(self.root, self.train, held_out)
+                _require_unseen(self.root, self.train, held_out)
 
     def _opened(self, *names: str) -> Recordings:
         return Recordings([open_split(self.root, name) for name in names])
@@ -220,7 +220,7 @@ class LibriSpeechData(SequenceData):
         return self.evaluation_loader(EvaluationUtterances(recordings), recordings.seconds, collate_evaluation)
 
 
-def _require_unheard(root: str, train: Recordings, held_out: Recordings) -> None:
+def _require_unseen(root: str, train: Recordings, held_out: Recordings) -> None:
     """An id names reader, chapter and utterance of the whole corpus."""
     shared = set(train.ids).intersection(held_out.ids)
     if shared:

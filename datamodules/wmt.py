@@ -174,7 +174,7 @@ class WmtData(SequenceData):
             self.places = np.flatnonzero(self.filter.kept(self.text.lengths))
             self._tell_what_is_used()
             for sentences in self.tests.values():
-                self._require_unread(sentences)
+                self._require_unseen(sentences)
 
     def _opened(self, name: str) -> Sentences:
         return Sentences(name, truth(self.root, name))
@@ -191,7 +191,7 @@ class WmtData(SequenceData):
             f"training on {len(self.places):,} of {len(self.text):,} pairs; the others are empty, too long or unlike"
         )
 
-    def _require_unread(self, sentences: Sentences) -> None:
+    def _require_unseen(self, sentences: Sentences) -> None:
         """Says how many pairs of a test set are trained on; greetings and headlines recur, many pairs do not."""
         assert self.text is not None
         sides = (sentences.texts.sources, sentences.texts.references)

@@ -202,7 +202,7 @@ def test_a_run_is_seen_while_it_trains_and_goes_on_after_a_kill(workshop, small_
     run, made = server.runs[name], load_record(path)
     steps = [row["_step"] for row in run["history"]]
     assert steps == sorted(set(steps)), "each once"
-    assert rows_of(run) == tracking.steps_of(workshop.only_run() / "metrics.csv")
+    assert rows_of(run) == tracking.steps_of(workshop.only_run())
     assert (run["exit"], run["summary"]["test/top1"]) == (0, made.metrics["test/top1"].value)
 
 

@@ -85,10 +85,17 @@ def test_a_connection_that_fails_otherwise(server, release, tmp_path, monkeypatc
     assert served(server, LARGE)[-1] == (f"bytes={kept}-" if kept else None, TOTAL - kept)
 
 
-def test_a_login_page_does_not_replace_a_partial_download(server, release, tmp_path):
-    server.mode = "login"
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        pytest.param("login", "a web page came in its place", id="a login page"),
+        pytest.param("shifted", "the server sent another part than the one from byte 123,456 on", id="another part"),
+    ],
+)
+def test_what_was_not_asked_for_does_not_become_part_of_a_download(server, release, tmp_path, mode, message):
+    server.mode = mode
     put(tmp_path, {SMALL: FILES[SMALL], PART: FILES[LARGE][:123_456]})
-    with pytest.raises(UserError, match="a web page came in its place"):
+    with pytest.raises(UserError, match=message):
         fill(tmp_path, release)
     assert (tmp_path / PART).read_bytes() == FILES[LARGE][:123_456]
 
@@ -140,11 +147,3 @@ def test_a_connection_cut_where_no_length_was_told(server, release, tmp_path):
     server.mode = "range"
     fill(tmp_path, release)
     assert_filled(tmp_path)
-
-
-def test_another_part_than_was_asked_for_is_not_appended(server, release, tmp_path):
-    server.mode = "shifted"
-    put(tmp_path, {SMALL: FILES[SMALL], PART: FILES[LARGE][:123_456]})
-    with pytest.raises(UserError, match="the server sent another part than the one from byte 123,456 on"):
-        fill(tmp_path, release)
-    assert (tmp_path / PART).read_bytes() == FILES[LARGE][:123_456]
