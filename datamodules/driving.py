@@ -72,7 +72,7 @@ class DrivingData(EnvironmentData):
         """Cars to train in, and the seeds of their first episodes."""
         return Motorway(self.scene, self.num_envs, self.workers), training_seeds(self.seed, self.num_envs)
 
-    def measure(self) -> tuple[int, int]:
+    def space_sizes(self) -> tuple[int, int]:
         """Numbers that are observed, and actions to choose from."""
         return Motorway(self.scene, 1).sizes
 

@@ -234,7 +234,7 @@ class EnvironmentData(ExperienceData):
         """
 
     @abstractmethod
-    def measure(self) -> tuple[int, int]:
+    def space_sizes(self) -> tuple[int, int]:
         """The sizes of an observation and of an action.
 
         Raises:
@@ -252,4 +252,4 @@ class EnvironmentData(ExperienceData):
             UserError: there is no such task.
         """
         super().setup(stage)
-        self.sizes = (*self.measure(), self.num_envs)
+        self.sizes = (*self.space_sizes(), self.num_envs)

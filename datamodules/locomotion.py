@@ -61,7 +61,7 @@ class LocomotionData(EnvironmentData):
         """Robots to train, and the seeds of their first resets."""
         return BatchedMujoco(self.environment, self.num_envs), training_seeds(self.seed, self.num_envs)
 
-    def measure(self) -> tuple[int, int]:
+    def space_sizes(self) -> tuple[int, int]:
         """Numbers that a robot observes, and its torques."""
         return BatchedMujoco(self.environment, 1).sizes
 

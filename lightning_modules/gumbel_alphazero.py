@@ -15,7 +15,7 @@ from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
 from lightning_modules.positive import require_positive
 from lightning_modules.symmetries import symmetries, turn
-from lightning_modules.tree_search import Search
+from lightning_modules.tree_search import TreeSearch
 from results.scoring.go_game import Game
 
 
@@ -59,9 +59,9 @@ class GumbelAlphaZero(GoPlayer):
         found = search(Positions.of(games), self.evaluate, np.zeros((len(games), first.passing + 1), np.float32))
         return [int(move) for move in found.moves]
 
-    def search(self, size: int, komi: float, longest: int) -> Search:
+    def search(self, size: int, komi: float, longest: int) -> TreeSearch:
         """The search on such a board."""
-        return Search(size, komi, longest, self.simulations, self.considered, self.value_scale)
+        return TreeSearch(size, komi, longest, self.simulations, self.considered, self.value_scale)
 
     def rows(self, lived: Lived) -> dict[str, Tensor]:
         """What was seen, the improved policy, who won and who owned what."""

@@ -18,7 +18,7 @@ from torchmetrics.text import WordErrorRate
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.subwords import BLANK
-from lightning_modules.beam_search import BeamSearch
+from lightning_modules.ctc_beam_search import CTCBeamSearch
 from lightning_modules.decay import by_decay
 from lightning_modules.networks.deep_speech import num_outputs
 from lightning_modules.spec_augment import SpecAugment
@@ -47,7 +47,7 @@ class SpeechRecognizer(StepModule):
         optimizer: OptimizerCallable,
         schedule: Callable[[int, int], float],
         augmentation: SpecAugment,
-        beam: BeamSearch | None = None,
+        beam: CTCBeamSearch | None = None,
     ) -> None:
         super().__init__(network, optimizer, schedule)
         self.augmentation, self.beam = augmentation, beam
@@ -124,7 +124,7 @@ class SpeechRecognizer(StepModule):
         found = self._recognise(batch, self._test_names()[dataloader_idx], self.beam)
         return {"index": batch["index"], "predictions": found}
 
-    def _recognise(self, batch: dict[str, Any], name: str, beam: BeamSearch | None) -> list[str]:
+    def _recognise(self, batch: dict[str, Any], name: str, beam: CTCBeamSearch | None) -> list[str]:
         if not batch["counts"]:  # a rank without recordings in this round
             return []
         logits, lengths = self.network(batch["samples"], batch["counts"])

@@ -17,15 +17,15 @@ from torchmetrics.text import Perplexity
 from benchmarks.runs import announce
 from datamodules.subwords import BEGIN, END, PAD, padded
 from lightning_modules.averaging import Averaging, MeanWeights
+from lightning_modules.beam_search import BeamSearch, search
 from lightning_modules.networks.encoder_decoder import EncoderDecoder
-from lightning_modules.search import Search, search
 from lightning_modules.steps import StepModule
 from lightning_modules.translation_metric import TranslationMetric
 from results.scoring.translation import in_a_line
 
 AVERAGE = "average"  # the key of a checkpoint that holds the mean of weights
 MORE = 50  # tokens that a translation may have more than its source (Vaswani et al. 2017, section 6.1)
-GREEDY = Search(beam=1)
+GREEDY = BeamSearch(beam=1)
 SHOWN = 0  # the sentence of a test set whose attention is kept
 
 
@@ -49,7 +49,7 @@ class Translator(StepModule):
         optimizer: OptimizerCallable,
         schedule: Callable[[int, int], float],
         label_smoothing: float,
-        search: Search,
+        search: BeamSearch,
         averaging: Averaging | None = None,
     ) -> None:
         super().__init__(network, optimizer, schedule)
@@ -139,7 +139,7 @@ class Translator(StepModule):
         sources = [[*self.subwords.encode(text), END] for text in texts]
         return padded(sources).to(self.device), [len(source) for source in sources]
 
-    def _searched(self, source: Tensor, counts: Sequence[int], settings: Search) -> list[list[int]]:
+    def _searched(self, source: Tensor, counts: Sequence[int], settings: BeamSearch) -> list[list[int]]:
         memory = self.network.encode(source, counts)
         begun = self.network.begin(memory)
         padding = None

@@ -23,9 +23,9 @@ from torch import Tensor
 from datamodules.bucketing import Floats, Integers, epoch_batches, evaluation_batches, num_batches
 from datamodules.subwords import BEGIN, END, padded
 from datamodules.synthetic.wmt import made_up_pairs
+from lightning_modules.beam_search import BeamSearch, search
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.transformer import Transformer
-from lightning_modules.search import Search, search
 
 SUBWORDS, WIDTH = 32_000, 256
 CHARACTERS, EVALUATION_BATCH = 4.5, 20_000  # characters of a subword, and of a batch as both configurations have it
@@ -33,10 +33,10 @@ STEP_TOKENS, RANKS = 50_000, 8
 
 Network = Transformer | Gnmt
 Batch = tuple[Tensor, list[int]]  # source and how many tokens each sentence has
-Decode = Callable[[Network, Batch, Search, int], list[list[int]]]
+Decode = Callable[[Network, Batch, BeamSearch, int], list[list[int]]]
 
 
-def ours(network: Network, batch: Batch, settings: Search, tokens: int) -> list[list[int]]:
+def ours(network: Network, batch: Batch, settings: BeamSearch, tokens: int) -> list[list[int]]:
     """As testing does."""
     source, counts = batch
     memory: Any = network.encode(source, counts)
@@ -49,7 +49,7 @@ def ours(network: Network, batch: Batch, settings: Search, tokens: int) -> list[
     return search(step, network.begin(memory), memory, BEGIN, END, [tokens] * len(counts), settings, padding)
 
 
-def plain(network: Network, batch: Batch, settings: Search, tokens: int) -> list[list[int]]:
+def plain(network: Network, batch: Batch, settings: BeamSearch, tokens: int) -> list[list[int]]:
     """Hypotheses are equally long, so that the penalties tell none apart and the likeliest wins."""
     beam, (source, counts) = settings.beam, batch
     sources = source.repeat_interleave(beam, dim=0)
@@ -70,14 +70,14 @@ def _endless(log_probabilities: Tensor) -> Tensor:
     return log_probabilities.index_fill(1, torch.tensor([END]), -torch.inf)
 
 
-def systems() -> dict[str, tuple[Network, Search]]:
+def systems() -> dict[str, tuple[Network, BeamSearch]]:
     """Random, but some tokens are much likelier than others, as after training, so that no two hypotheses tie."""
     torch.manual_seed(0)
     transformer = Transformer(SUBWORDS, WIDTH, 4, 4 * WIDTH, 3, 0.0).eval()
     transformer.decoder[-1].feedforward_sum.norm.weight.data.fill_(-4)  # turned round, or each token repeats itself
     gnmt = Gnmt(SUBWORDS, WIDTH, 4, 0.0).eval()
     gnmt.classifier.weight.data.mul_(8)
-    return {"Transformer": (transformer, Search(4, 0.6)), "GNMT": (gnmt, Search(5, 0.6, 0.1))}
+    return {"Transformer": (transformer, BeamSearch(4, 0.6)), "GNMT": (gnmt, BeamSearch(5, 0.6, 0.1))}
 
 
 def sources(count: int) -> list[Batch]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.sheets.page import page
-from results.scoring.driving import LONGEST, Drives, Predictions
+from results.scoring.driving import LONGEST, DriverEpisodes, Predictions
 from results.statistics import wilson
 
 SHOWN = 25
@@ -32,7 +32,7 @@ def sheet(title: str, root: None, split: str, predictions: Predictions) -> str:
     )  # fmt: skip
 
 
-def _driver(name: str, drives: Drives, edges: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _driver(name: str, drives: DriverEpisodes, edges: np.ndarray[Any, Any]) -> dict[str, Any]:
     """What a driver came to, percentages with their Wilson interval."""
     crashes, total = int(drives.crashed.sum()), len(drives.crashed)
     counts, _ = np.histogram(drives.returns, edges)
@@ -43,6 +43,6 @@ def _driver(name: str, drives: Drives, edges: np.ndarray[Any, Any]) -> dict[str,
     }  # fmt: skip
 
 
-def _episode(drives: Drives, i: int) -> dict[str, Any]:
+def _episode(drives: DriverEpisodes, i: int) -> dict[str, Any]:
     crashed = bool(drives.crashed[i])
     return {"return": float(drives.returns[i]), "steps": int(drives.lengths[i]), "crashed": crashed}

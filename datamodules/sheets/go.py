@@ -11,7 +11,7 @@ from results.scoring.contest import COLOURS, Contest, opening_and_colour
 from results.scoring.go import SUFFIX, Predictions
 from results.scoring.go_game import COLUMNS, Game
 from results.scoring.go_rules import BLACK, WHITE
-from results.scoring.sgf import Played
+from results.scoring.sgf import GameRecord
 from results.statistics import wilson
 
 SHOWN = 30
@@ -45,7 +45,7 @@ def _tally(name: str, margins: np.ndarray[Any, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _board(played: Played, margin: float) -> dict[str, Any]:
+def _board(played: GameRecord, margin: float) -> dict[str, Any]:
     """The final position: a path of dots for each colour, and the numbers of the opening's stones and of the last."""
     assert played.komi is not None
     game = Game(played.size, played.komi)

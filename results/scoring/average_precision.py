@@ -11,12 +11,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from results.statistics import Floats
+
+if TYPE_CHECKING:
+    from results.scoring.matching import Matched
 
 Integers = NDArray[np.int64]
 
@@ -64,31 +67,7 @@ class Objects:
         return (self.areas >= AREAS[:, :1]) & (self.areas <= AREAS[:, 1:])
 
 
-class Matches(NamedTuple):
-    """What is left of boxes once they are matched: detections by (category, score), objects by category.
-
-    Of the detections `place` [n] in the arrays that were matched; `image` [n]; `rank` [n] among those of its image and
-    category; `inside` [areas, n] whether its own size is in the area; `starts` [categories + 1]. Of the objects
-    `object_image` [m]; `object_counts` [areas, m] whether it must be found; `object_starts` [categories + 1].
-
-    A detection counts as its own size says, but for events: those of one category, area and threshold are
-    `event_starts[cell]` to `event_starts[cell + 1]` of `event` (which detection) and `kind`.
-    """
-
-    place: Integers
-    image: Integers
-    rank: Integers
-    inside: NDArray[np.bool_]
-    starts: Integers
-    object_image: Integers
-    object_counts: NDArray[np.bool_]
-    object_starts: Integers
-    event: Integers
-    kind: NDArray[np.uint8]
-    event_starts: Integers
-
-
-def match(objects: Objects, detections: Objects, num_images: int, num_categories: int) -> Matches:
+def match(objects: Objects, detections: Objects, num_images: int, num_categories: int) -> Matched:
     """Matches detections with annotated objects, image by image, the most confident first.
 
     Among equal scores the order of the arrays decides, as pycocotools' merge sort leaves it.
@@ -109,13 +88,13 @@ def match(objects: Objects, detections: Objects, num_images: int, num_categories
     place, seen, rank = place[order], seen.taken(order), rank[order]
     inside, categories = seen.inside(), np.arange(num_categories + 1)
     starts = np.searchsorted(seen.category, categories)
-    return Matches(
+    return matching.Matched(
         place, seen.image, rank, inside, starts, found.image, found.inside() & ~found.crowd,
         np.searchsorted(found.category, categories), *matching.events(flags, order, inside, starts),
     )  # fmt: skip
 
 
-def right(matches: Matches, threshold: int) -> Integers:
+def right(matches: Matched, threshold: int) -> Integers:
     """Places of the detections that are of an object, at the threshold of that number, over all areas."""
     from results.scoring import matching
 
@@ -126,7 +105,7 @@ def right(matches: Matches, threshold: int) -> Integers:
     return places
 
 
-def precisions(matches: Matches, weights: Floats) -> tuple[Floats, Floats]:
+def precisions(matches: Matched, weights: Floats) -> tuple[Floats, Floats]:
     """Average precision and recall of every category, area and threshold; NaN where there is no object.
 
     Args:
@@ -143,7 +122,7 @@ def precisions(matches: Matches, weights: Floats) -> tuple[Floats, Floats]:
     return tables
 
 
-def weighted_precisions(matches: Matches, weightings: Iterable[Floats]) -> list[tuple[Floats, Floats]]:
+def weighted_precisions(matches: Matched, weightings: Iterable[Floats]) -> list[tuple[Floats, Floats]]:
     """`precisions` for each of many weightings, on all cores."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         return list(threads.map(partial(precisions, matches), weightings))

@@ -13,7 +13,7 @@ from functools import cache
 from hashlib import sha256
 
 from benchmarks.errors import UserError
-from results.scoring.sgf import Played
+from results.scoring.sgf import GameRecord
 
 AGENT = "agent"  # its name in files of games
 RULES = "area scoring, positional superko, no suicide, all stones on the board alive"
@@ -58,12 +58,12 @@ class Contest:
             raise UserError(f"a board of {self.size}x{self.size} has {len(known)} openings, {count} are asked for")
         return known[:count]
 
-    def game(self, name: str, moves: Sequence[int], engine: str, result: str) -> Played:
+    def game(self, name: str, moves: Sequence[int], engine: str, result: str) -> GameRecord:
         """One of its games as a file holds it: `name` is its id, `engine` such as `GNU Go 3.8`."""
         players = (AGENT, f"{engine} level {self.level}")
         black, white = players if opening_and_colour(name)[1] == "black" else players[::-1]
         event = f"{self.size}x{self.size}, komi {self.komi:g}, level {self.level}"
-        return Played(self.size, self.komi, tuple(moves), black, white, result, name, event, RULES)
+        return GameRecord(self.size, self.komi, tuple(moves), black, white, result, name, event, RULES)
 
 
 def ids(examples: int, opening: int = 0) -> tuple[str, ...]:

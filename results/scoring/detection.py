@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.files import write_atomically
-from results.scoring.average_precision import Integers, Matches, Objects, match, precisions, weighted_precisions
+from results.scoring.average_precision import Integers, Objects, match, precisions, weighted_precisions
 from results.scoring.coco_results import read_results
 from results.scoring.rows import locate
 from results.statistics import Floats, draws
+
+if TYPE_CHECKING:
+    from results.scoring.matching import Matched
 
 METRICS: dict[str, str] = dict.fromkeys(
     ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl", "AP_voc20"), "%"
@@ -56,7 +59,7 @@ class Predictions:
     """
 
     detections: Objects
-    matches: Matches
+    matches: Matched
     scored: int
     unique: int
 

@@ -58,7 +58,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Drives:
+class DriverEpisodes:
     """One driver's episodes by number: return [n], length [n], and whether it crashed [n]."""
 
     returns: Floats
@@ -80,8 +80,8 @@ class Predictions:
     """
 
     seeds: tuple[int, ...]
-    agent: Drives
-    idm: Drives
+    agent: DriverEpisodes
+    idm: DriverEpisodes
     scored: int
     unique: int
     other: int
@@ -234,6 +234,6 @@ def _refuse_missing(file: Path, found: Collection[tuple[int, str]], expected: in
                 raise UserError(f"{file} has no row of {driver} for episode {episode}; both drivers drive every one")
 
 
-def _drives(rows: Sequence[Driven]) -> Drives:
+def _drives(rows: Sequence[Driven]) -> DriverEpisodes:
     returns, lengths, crashed = zip(*rows, strict=True)
-    return Drives(np.array(returns), np.array(lengths), np.array(crashed))
+    return DriverEpisodes(np.array(returns), np.array(lengths), np.array(crashed))

@@ -49,7 +49,7 @@ class Predictions:
     `scored` counts the files read, `unique` the different games that they are of.
     """
 
-    games: tuple[sgf.Played, ...]
+    games: tuple[sgf.GameRecord, ...]
     margins: Floats
     opponent: str
     scored: int

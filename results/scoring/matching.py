@@ -3,15 +3,46 @@
 They follow cocodataset/cocoapi:PythonAPI/pycocotools/cocoeval.py and common/maskApi.c (bbIou).
 """
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
+
+from benchmarks.compiled import compiled
+from results.scoring.average_precision import Integers
 
 _EPSILON = float(np.spacing(1))
 _IGNORED, _FALSE, _TRUE = 0, 1, 2
 FOUND, FOUND_OUTSIDE, LEFT_OUT = 0, 1, 2  # kinds of events
 
 
-@njit(cache=True, nogil=True)
+class Matched(NamedTuple):
+    """What is left of boxes once they are matched: detections by (category, score), objects by category.
+
+    Of the detections `place` [n] in the arrays that were matched; `image` [n]; `rank` [n] among those of its image and
+    category; `inside` [areas, n] whether its own size is in the area; `starts` [categories + 1]. Of the objects
+    `object_image` [m]; `object_counts` [areas, m] whether it must be found; `object_starts` [categories + 1].
+
+    A detection counts as its own size says, but for events: those of one category, area and threshold are
+    `event_starts[cell]` to `event_starts[cell + 1]` of `event` (which detection) and `kind`.
+    """
+
+    place: Integers
+    image: Integers
+    rank: Integers
+    inside: NDArray[np.bool_]
+    starts: Integers
+    object_image: Integers
+    object_counts: NDArray[np.bool_]
+    object_starts: Integers
+    event: Integers
+    kind: NDArray[np.uint8]
+    event_starts: Integers
+
+
+@compiled
 def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Intersection over union; over the detection's own area where the annotation is a crowd (maskApi.c, bbIou)."""
     width = min(detection[0] + detection[2], thing[0] + thing[2]) - max(detection[0], thing[0])
@@ -22,7 +53,7 @@ def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # 
     return shared / (area if crowd else area + thing[2] * thing[3] - shared)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, ranges, thresholds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Flags [areas, thresholds, detections], a group (one category on one image) at a time."""
     flags = np.empty((len(ranges), len(thresholds), len(seen_boxes)), np.uint8)
@@ -47,7 +78,7 @@ def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, rang
     return flags
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, high, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Each detection takes the object that it overlaps most and nobody took; crowds may be taken again."""
     taken = np.zeros(len(ignored), np.bool_)
@@ -67,7 +98,7 @@ def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, hi
             flags[d] = _IGNORED if seen_areas[d] < low or seen_areas[d] > high else _FALSE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def events(flags, order, inside, starts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Where a detection's own size does not tell how it counts: found, or left out though it is inside the area."""
     areas, thresholds, categories = flags.shape[0], flags.shape[1], len(starts) - 1
@@ -84,7 +115,7 @@ def events(flags, order, inside, starts):  # type: ignore[no-untyped-def]  # noq
     return np.array(event, np.int64), np.array(kind, np.uint8), event_starts
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def accumulate(matches, weights, thresholds, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Average precision and recall tables, as `average_precision.precisions` returns them."""
     areas, categories = len(matches.inside), len(matches.starts) - 1
@@ -113,7 +144,7 @@ def accumulate(matches, weights, thresholds, recalls):  # type: ignore[no-untype
     return precision, recall
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _curve(event, kind, weight, counted, total, curve, reached):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Precision and recall at each true detection, into `curve` and `reached`; returns how many there are.
 
@@ -132,7 +163,7 @@ def _curve(event, kind, weight, counted, total, curve, reached):  # type: ignore
     return points
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _average(curve, reached, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Mean over `recalls` of the best precision at that recall or a higher one."""
     for point in range(len(curve) - 1, 0, -1):
@@ -146,7 +177,7 @@ def _average(curve, reached, recalls):  # type: ignore[no-untyped-def]  # noqa: 
     return added / len(recalls)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _found(event, kind, rank, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Weight of what the 1 and the 10 most confident detections of each image and category find."""
     one, ten = 0.0, 0.0

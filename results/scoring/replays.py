@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.scoring.contest import Contest, opening_and_colour
 from results.scoring.rows import shown
-from results.scoring.sgf import Played, agrees, result_of
+from results.scoring.sgf import GameRecord, agrees, result_of
 
 
 def replayed(contest: Contest, moves: Sequence[int]) -> float:
@@ -27,7 +27,7 @@ def replayed(contest: Contest, moves: Sequence[int]) -> float:
     return game.margin()
 
 
-def margin_of(game: Played, name: str, contest: Contest) -> float:
+def margin_of(game: GameRecord, name: str, contest: Contest) -> float:
     """Black's margin by a replay.
 
     Raises:
@@ -46,7 +46,7 @@ def margin_of(game: Played, name: str, contest: Contest) -> float:
     return margin
 
 
-def opponent_of(game: Played, name: str, contest: Contest) -> str:
+def opponent_of(game: GameRecord, name: str, contest: Contest) -> str:
     """The name of the player that is not the agent.
 
     Raises:

@@ -28,7 +28,7 @@ Node = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
-class Played:
+class GameRecord:
     """A game from an empty board, Black first.
 
     Attributes:
@@ -72,7 +72,7 @@ def agrees(result: str, margin: float) -> bool:
         return False
 
 
-def written(game: Played) -> str:
+def written(game: GameRecord) -> str:
     """The text of a file."""
     moves = [f";{'WB'[number % 2 == 0]}[{_point(move, game.size)}]" for number, move in enumerate(game.moves)]
     lines = ["".join(moves[first : first + A_LINE]) for first in range(0, len(moves), A_LINE)]
@@ -84,7 +84,7 @@ def written(game: Played) -> str:
     return "\n".join([f"(;FF[4]GM[1]CA[UTF-8]AP[{APPLICATION}]", told, *lines]) + ")\n"
 
 
-def read(file: Path) -> Played:
+def read(file: Path) -> GameRecord:
     """Reads the one game of a file.
 
     Raises:
@@ -168,11 +168,11 @@ def _escaped(value: str) -> str:
     return re.sub(r"([\\\]])", r"\\\1", value)
 
 
-def _game(nodes: Sequence[Node]) -> Played:
+def _game(nodes: Sequence[Node]) -> GameRecord:
     if _told(nodes, "GM", "1") != "1":
         raise ValueError(f"GM is {shown(_told(nodes, 'GM'))}, so it is another game than Go, which is 1")
     size, komi = _size(_told(nodes, "SZ", "19")), _komi(_told(nodes, "KM"))
-    return Played(
+    return GameRecord(
         size, komi, tuple(_moves(nodes, size)), black=_told(nodes, "PB"),
         white=_told(nodes, "PW"), result=_told(nodes, "RE"), name=_told(nodes, "GN"), event=_told(nodes, "EV"),
         rules=_told(nodes, "RU"),

@@ -9,7 +9,7 @@ from datamodules.baselines.go import at_random
 from datamodules.sheets.go import sheet
 from results.scoring import go
 from results.scoring.go_game import Game
-from results.scoring.sgf import Played
+from results.scoring.sgf import GameRecord
 
 
 def predictions(split, openings, full=False):
@@ -51,7 +51,7 @@ def test_no_game_was_lost():
 def test_stones_that_are_gone_are_told_apart():
     """Black's first stone in the corner is taken by White's second, and White plays there."""
     moves = [0, 1, 24, 5, 25, 0, 25, 25]
-    played = Played(5, 24.0, tuple(moves), "agent", "GNU Go 3.8 level 1", "", "000-black")
+    played = GameRecord(5, 24.0, tuple(moves), "agent", "GNU Go 3.8 level 1", "", "000-black")
     lost = go.Predictions((played,), np.array([[-1.0, 1.0]]), "GNU Go 3.8 level 1", 2, 2)
     page = sheet("t", None, "5x5-komi24-level1", lost)
     assert '<text class="replaced" x="0" y="0">1</text>' in page

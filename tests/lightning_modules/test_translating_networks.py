@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lightning_modules.beam_search import BeamSearch, search
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.transformer import Transformer
-from lightning_modules.search import Search, search
 
 SUBWORDS, BEGIN = 13, 1
 COUNTS = [7, 4, 1, 5]
@@ -145,7 +145,7 @@ def of_other_words():
 @torch.no_grad()
 def test_search(network, beam, coverage, end):
     """A batch gives what its sentences give one by one, and a beam of one is greedy."""
-    found, settings = network(), Search(beam, 0.6, coverage)
+    found, settings = network(), BeamSearch(beam, 0.6, coverage)
     source, _ = texts()
     longest = [9, 8, 5, 7]
     together = searched(found, source, COUNTS, end, longest, settings)

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback
 
 from datamodules.subwords import BEGIN, END
-from lightning_modules.search import Search
+from lightning_modules.beam_search import BeamSearch
 from lightning_modules.translation_metric import TranslationMetric
 from tests.datamodules import wmt_batches
 from tests.datamodules.wmt_batches import SIZE, TESTS, data
@@ -122,7 +122,7 @@ def test_validation_is_greedy(ready, monkeypatch):
     assert references == batch["references"]
     assert hypotheses == [by_hand(ready, text) for text in batch["sources"]]
     source, counts = ready._encoded(batch["sources"])
-    assert hypotheses == ready._decoded(ready._searched(source, counts, Search(beam=1)))
+    assert hypotheses == ready._decoded(ready._searched(source, counts, BeamSearch(beam=1)))
     assert len(set(hypotheses)) > 3
 
 

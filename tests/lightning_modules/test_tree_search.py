@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datamodules.environments.go_positions import PLANES, Positions, look_at_all
-from lightning_modules.tree_search import VISIT, Search, considered_visits
+from lightning_modules.tree_search import VISIT, TreeSearch, considered_visits
 from results.scoring.go_game import Game
 from results.scoring.go_rules import keys, neighbours
 
@@ -106,7 +106,7 @@ def test_a_plain_search_finds_the_same(size, komi, strength):
     longest, (simulations, considered, scale) = 4 * size * size, (40, 6, 0.1)
     games = [game for game in games if not game.over]
     noise = np.random.default_rng(1).gumbel(size=(len(games), size * size + 1)).astype(np.float32)
-    found = Search(size, komi, longest, simulations, considered, scale)(Positions.of(games), opinion, noise)
+    found = TreeSearch(size, komi, longest, simulations, considered, scale)(Positions.of(games), opinion, noise)
     for row, game in enumerate(games):
         move, policy, _ = plain_search(game, longest, opinion, simulations, considered, scale, noise[row])
         assert found.moves[row] == move
@@ -139,7 +139,7 @@ def test_exhaustive_play_agrees(seed):
     def nothing(planes):
         return np.zeros((len(planes), game.passing + 1), np.float32), np.zeros(len(planes), np.float32)
 
-    search = Search(size, 0.5, longest, 6000, game.passing + 1, 0.1)
+    search = TreeSearch(size, 0.5, longest, 6000, game.passing + 1, 0.1)
     found = search(Positions.of([game]), nothing, np.zeros((1, game.passing + 1), np.float32))
     assert worths[int(found.moves[0])] == pytest.approx(max(worths.values()), abs=1e-6), worths
 
@@ -154,7 +154,7 @@ def test_the_simulations_are_shared_out_by_halving():
 def test_positions_are_independent_of_their_neighbours():
     size, komi = 5, 9.0
     opinion, games = Opinion(size, 3, 0.1), [wander(size, komi, plies, plies) for plies in (2, 5, 9)]
-    search, noise = Search(size, komi, 100, 24, 16, 0.1), np.zeros((3, 26), np.float32)
+    search, noise = TreeSearch(size, komi, 100, 24, 16, 0.1), np.zeros((3, 26), np.float32)
     together = search(Positions.of(games), opinion, noise)
     apart = [search(Positions.of([game]), opinion, noise[:1]) for game in games]
     assert together.moves.tolist() == [int(found.moves[0]) for found in apart]

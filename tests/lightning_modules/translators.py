@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch import Trainer
 
 from benchmarks.evaluation import quiet
+from lightning_modules.beam_search import BeamSearch
 from lightning_modules.networks.gnmt import Gnmt
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.schedules import InverseSquareRoot
-from lightning_modules.search import Search
 from lightning_modules.translation import Translator
 from tests.datamodules.wmt_batches import data
 
@@ -18,7 +18,7 @@ NETWORKS = {
     "transformer": partial(Transformer, width=16, heads=2, feedforward=32, layers=1, dropout=0.0),
     "gnmt": partial(Gnmt, width=16, layers=2, dropout=0.0),
 }
-SEARCH = {"transformer": Search(3, 0.6), "gnmt": Search(3, 0.6, 0.1)}
+SEARCH = {"transformer": BeamSearch(3, 0.6), "gnmt": BeamSearch(3, 0.6, 0.1)}
 SGD = partial(torch.optim.SGD, lr=0.5)
 ADAM = partial(torch.optim.Adam, lr=0.01)
 

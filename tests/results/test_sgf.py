@@ -5,7 +5,7 @@ import time
 import pytest
 
 from benchmarks.errors import UserError
-from results.scoring.sgf import Played, agrees, read, result_of, written
+from results.scoring.sgf import GameRecord, agrees, read, result_of, written
 from tests.refusals import refusal
 
 PLAIN = "(;GM[1]FF[4]SZ[7]KM[9];B[dd];W[cc];B[];W[tt])"
@@ -19,7 +19,7 @@ def game(tmp_path, text):
 
 
 def test_what_is_written_is_read_again(tmp_path):
-    played = Played(
+    played = GameRecord(
         7, 8.5, (3, 45, *range(10, 40), 49, 49), r"a ] b \ c", "GNU Go 3.8 level 10", "B+2.5", "000-white", "e", "r"
     )
     text = written(played)

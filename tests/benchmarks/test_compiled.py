@@ -1,0 +1,43 @@
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.paths import ROOT
+
+INNER = "from benchmarks.compiled import compiled\n\n@compiled\ndef inner():\n    return {}\n"
+OUTER = """
+from benchmarks.compiled import compiled
+from results.inner import inner
+
+@compiled
+def outer():
+    return inner()
+
+print(outer(), sum(outer.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with two files of functions to be compiled."""
+    (tmp_path / "benchmarks").mkdir()
+    for name in ("compiled.py", "paths.py"):
+        shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/outer.py").write_text(OUTER)
+    return tmp_path
+
+
+def outer(checkout, returned):
+    (checkout / "results/inner.py").write_text(INNER.format(returned))
+    command = [sys.executable, "-m", "results.outer"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_compiled_function_is_cached_until_one_that_it_calls_changes_in_another_file(checkout):
+    assert outer(checkout, 1) == ["1", "0"]
+    assert outer(checkout, 1) == ["1", "1"]
+    assert outer(checkout, 2) == ["2", "0"]
+    assert outer(checkout, 1) == ["1", "1"]
