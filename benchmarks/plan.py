@@ -28,7 +28,9 @@ from results.collect import records_of, trained_row
 from results.render import table
 
 # Dense products of 16 bits, 1e12 a second, by NVIDIA's data sheets; no training reaches them, hence only their ratio.
-PEAKS = {"V100": 125, "A100": 312, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250}
+PEAKS = {
+    "P100": 21.2, "V100": 125, "A100": 312, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250,
+}  # fmt: skip
 COLUMNS = ("run", "steps", "time a seed", "seeds", "GPU-hours of all", "memory", "disk", "cost", "by")
 SECONDS_AN_HOUR = 3600
 

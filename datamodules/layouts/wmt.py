@@ -26,7 +26,8 @@ SHOWN = 5
 
 FORMS = """WMT's German and English are expected in one of these forms:
   <root>/train.de and <root>/train.en, or several <root>/train/<corpus>.de and <root>/train/<corpus>.en
-  <root>/newstest2013.de and .en (development), newstest2014.de and .en, newstest2015.de and .en: a sentence a line
+  <root>/newstest2013.de and .en (development), newstest2014.de and .en, newstest2015.de and .en: a sentence a line,
+    beside them newstest2015.en-de.de and .en, if a direction has text of its own
   <root>/train-*.parquet, validation-*.parquet and test-*.parquet (or in <root>/data/ or <root>/de-en/), with a column
     translation of {"de": text, "en": text}; test sets may lie beside them as plain text
   hf:<name>, a data set of the Hugging Face hub with these shards in de-en/
@@ -63,7 +64,8 @@ def open_test(root: str, split: str) -> Pairs:
         UserError: it is not there, one side of it is not or is still packed, the sides differ in length, or a file is
             empty, not UTF-8, or Parquet without the column.
     """
-    return _open(root, _name(split), _sides(root), parquet.held_out(root))
+    name, sides = _name(split), _sides(root)
+    return _open(root, split if split in sides else name, sides, parquet.held_out(root))
 
 
 @read_faults()

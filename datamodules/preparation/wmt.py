@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sacrebleu.dataset import DATASETS
+from sacrebleu.dataset.base import Dataset
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
@@ -39,7 +40,8 @@ CORPORA = {
 """The training text: names in `train/`, and in the archives (as in tensorflow/datasets:translate/wmt.py)."""
 
 DIRECTIONS = {"newstest2013": "en-de", "newstest2014": "en-de", "newstest2015": "de-en"}
-"""Whose source and reference the two files of a test set are: the claim's (2013 is the same in both)."""
+"""Whose source and reference the two files of a test set are: the claim's. WMT publishes each direction by itself;
+where the texts of the other one differ, they lie beside these, as `newstest2015.en-de.de` and `.en`."""
 
 FACTS = {
     "news-commentary-v9.de-en": (
@@ -158,16 +160,28 @@ def _unpack(root: Path, part: str, archive: Archive) -> None:
 
 def _unpack_test_set(root: Path, name: str, archive: Archive) -> None:
     """By sacreBLEU, in both directions; the archive in its folder tells it that the members lie beside it."""
-    official, direction = DATASETS[SETS[name]], DIRECTIONS[name]
+    official = DATASETS[SETS[name]]
     raw = Path(official._rawdir)
     members = [member for each in layout.SOURCE_OF for member in official.langpairs[each]]
     _take(root / archive.name, archive.url, {member: raw / member for member in members}, raw / ".unpacking")
     _copy(root / archive.name, raw / archive.name)
-    for each in layout.SOURCE_OF:
-        official.process_to_text(each)
-    texts = (official.get_source_file(direction), *official.get_reference_files(direction))
-    for text, language in zip(texts, direction.split("-"), strict=True):
-        _copy(Path(text), root / f"{name}.{language}")
+    texts = {direction: _texts_of(official, direction) for direction in layout.SOURCE_OF}
+    claimed = texts.pop(DIRECTIONS[name])
+    others = {f"{name}.{direction}": other for direction, other in texts.items() if not _same(other, claimed)}
+    for stem, sides in (others | {name: claimed}).items():  # the claimed one last: once it is there, all are
+        for language, text in sides.items():
+            _copy(text, root / f"{stem}.{language}")
+
+
+def _texts_of(official: Dataset, direction: str) -> dict[str, Path]:
+    """Source and reference as sacreBLEU makes them, by their languages."""
+    official.process_to_text(direction)
+    files = (official.get_source_file(direction), *official.get_reference_files(direction))
+    return dict(zip(direction.split("-"), map(Path, files), strict=True))
+
+
+def _same(ours: dict[str, Path], others: dict[str, Path]) -> bool:
+    return all(text.read_bytes() == others[language].read_bytes() for language, text in ours.items())
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -60,7 +60,7 @@ def test_where_nobody_knows_it_says_so(desk):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--gpu=H9000", "GPU=H9000 is not known. Known: V100, "),
+        ("--gpu=H9000", "GPU=H9000 is not known. Known: P100, "),
         ("--price=much", "PRICE=much is no price"),
         ("--price=nan", "PRICE=nan is no price"),
         ("--price=-1", "PRICE=-1 is no price"),

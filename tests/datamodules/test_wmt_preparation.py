@@ -7,7 +7,7 @@ import pytest
 from sacrebleu.dataset import DATASETS
 
 from benchmarks.errors import UserError
-from datamodules.layouts.wmt import open_test, open_training
+from datamodules.layouts.wmt import SOURCE_OF, open_training, truth
 from datamodules.layouts.wmt_parquet import OFFICIAL
 from datamodules.preparation.wmt import RELEASE, prepare
 from results.scoring.references import checked
@@ -131,11 +131,11 @@ def test_sacrebleu_has_the_same_text(offline, tmp_path, sacrebleu_folder):
     raw = sacrebleu_folder / "wmt14" / "full" / "raw"
     assert names(raw) == ["test-full", NAMES["newstest2014"], f"{NAMES['newstest2014']}.lock"]
     assert (raw / NAMES["newstest2014"]).read_bytes() == FILES[NAMES["newstest2014"]]
-    for split, language in (("newstest2014.en-de", "de"), ("newstest2014.de-en", "en"), ("newstest2015.de-en", "en")):
-        test = open_test(str(tmp_path), split)
-        references = [test.pair(number)[language == "en"] for number in range(len(test))]
+    for split in (f"{name}.{direction}" for name in ("newstest2014", "newstest2015") for direction in SOURCE_OF):
+        references = truth(str(tmp_path), split).references
         assert checked(references, split).checked.startswith("equal to sacreBLEU's wmt1")
-    assert checked(READ["de"][:1], "newstest2015.en-de").checked.startswith("differ")  # it is made of de-en
+    assert truth(str(tmp_path), "newstest2015.en-de").references == ("Andere Reihenfolge",), "a text of its own"
+    assert checked(READ["de"][:1], "newstest2015.en-de").checked.startswith("differ")
     assert list(DATASETS["wmt14/full"].source("en-de")) == READ["en"]
 
 
