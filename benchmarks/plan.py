@@ -162,7 +162,7 @@ def _published(asked: Request, variant: str | None, gpu: str | None) -> Cost:
         return Cost(None, "nobody has published it: give DATA, or leave GPU out")
     gpu, devices = gpu or found.gpu, _devices(asked)
     hours = found.gpu_hours * PEAKS[found.gpu] / PEAKS[gpu]
-    scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic"
+    scaled = "" if gpu == found.gpu else f", scaled to {gpu} by peak arithmetic, at best"
     by = f"{found.gpu_hours:g} {found.gpu}-hours published{scaled}: {found.source}"
     return Cost(hours / devices, "; ".join([by, *_fed(asked.benchmark, found.examples)]), devices)
 

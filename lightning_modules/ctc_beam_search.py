@@ -27,7 +27,7 @@ class CTCBeamSearch:
     Args:
         language_model: an ARPA file, plain or compressed by gzip, such as `3-gram.arpa.gz` of openslr.org/11.
         width: hypotheses that are kept a frame.
-        weight: of the language model's logarithmic probability.
+        weight: of the language model's logarithmic probability, which KenLM gives to base 10.
         word_score: added for each word.
     """
 
@@ -83,14 +83,16 @@ class CTCBeamSearch:
         pieces = subwords.pieces
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".lexicon") as lexicon, _unwatched():
             spelt = ((word, subwords.encode(word)) for word in self._words())
-            known = [f"{word} {' '.join(pieces[each] for each in ids)}\n" for word, ids in spelt if BLANK not in ids]
+            known = [(word, [pieces[each] for each in ids]) for word, ids in spelt if BLANK not in ids]
             if not known:
                 raise UserError(
                     f"no word of the language model {self.language_model} has the letters of the transcripts alone, "
                     "which are in upper case. Give a model of upper-case words."
                 )
             self.num_words = len(known)
-            lexicon.writelines(known)
+            lexicon.writelines(
+                f"{word} {' '.join(spelling)}\n" for word, once in known for spelling in _spellings(once)
+            )
             lexicon.flush()
             try:
                 self.search = ctc_decoder(
@@ -133,6 +135,17 @@ class CTCBeamSearch:
         with self.language_model.open("rb") as file:
             packed = file.read(2) == GZIP
         return (gzip.open if packed else open)(self.language_model, "rt", encoding="utf-8")
+
+
+def _spellings(pieces: list[str]) -> tuple[list[str], list[str]]:
+    """A word's pieces, and the same with the last one doubled, as CTC may take several frames for it.
+
+    The decoder is back at the root of its trie as soon as a word ends, where only blanks repeat
+    (flashlight/text:flashlight/lib/text/decoder/LexiconDecoder.cpp, "Try same lexicon node"). Before the second piece,
+    which needs no blank in front as the word ends with it, the first one may repeat. The price: a word of one piece
+    that is said twice running is heard once, wherever the language model finds that likelier.
+    """
+    return pieces, [*pieces, pieces[-1]]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 
 from datamodules.layouts.librispeech import open_split, truth
 from tests.benchmarks.ended import STATE, assert_same_checkpoint, assert_scored_as_recorded, finish, kill, refused
+from tests.lightning_modules.arpa import arpa
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -127,23 +128,6 @@ def test_two_processes_train(workshops, librispeech_tree):
     assert record["environment"]["world_size"] == 2
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert len(record["curves"]["val/wer"]) == 3
-
-
-def arpa(path, words):
-    """A bigram model that allows some words only."""
-    rows = [
-        "\\data\\",
-        f"ngram 1={len(words) + 3}",
-        "ngram 2=1",
-        "",
-        "\\1-grams:",
-        "-2\t<UNK>",
-        "-99\t<s>\t0",
-        "-1\t</s>",
-    ]
-    rows += [f"-1.5\t{word}\t0" for word in words]
-    path.write_text("\n".join([*rows, "", "\\2-grams:", f"-0.5\t<s> {words[0]}", "", "\\end\\", ""]))
-    return path
 
 
 def beam(path):
