@@ -18,7 +18,7 @@ from benchmarks.runs import announce
 from benchmarks.schema import Signature
 from datamodules.example_data import Loader
 from datamodules.layouts.digest import counted
-from datamodules.layouts.wmt import DEVELOPMENT, SOURCE_OF, open_training, present, truth
+from datamodules.layouts.wmt import DEVELOPMENT, PAIRS, SOURCE_OF, open_training, present, truth
 from datamodules.sampling import Key
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import BEGIN, END, Subwords, padded
@@ -151,12 +151,13 @@ class WmtData(SequenceData):
             found |= sentences.counted
         if self.text is None:
             return found
-        return found | {"training pairs": len(self.text), "used": len(self.places), "training text": self.text.digest}
+        return found | {PAIRS: len(self.text), "used": len(self.places), "training text": self.text.digest}
 
     @property
     def trained_on(self) -> dict[str, int]:
-        """Nothing that is counted officially: its sources are many, and the fingerprint says which text it was."""
-        return {}
+        """Pairs of the training text, before any rule of the recipe; which text it is, the fingerprint says."""
+        assert self.text is not None, "setup has not run"
+        return {PAIRS: len(self.text)}
 
     def setup(self, stage: str) -> None:
         """Opens what the stage needs; the training text's subwords are made where no run has made them.

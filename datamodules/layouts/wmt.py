@@ -11,13 +11,17 @@ from pathlib import Path
 from benchmarks.errors import UserError
 from datamodules.layouts import wmt_parquet as parquet
 from datamodules.layouts.faults import read_faults
-from datamodules.layouts.wmt_parquet import FILTERED, OFFICIAL
+from datamodules.layouts.wmt_parquet import FILTERED, TEST_SIZES
 from datamodules.layouts.wmt_text import LANGUAGES, Sides, Text, open_text
 from results.scoring.translation import Truth
 
 DEVELOPMENT = "newstest2013"
 TEST = ("newstest2014", "newstest2015")
 SOURCE_OF = {"de-en": "de", "en-de": "en"}
+PAIRS = "training pairs"
+OFFICIAL: dict[str, int | range] = {**TEST_SIZES, PAIRS: range(3_900_000, 4_700_001)}
+"""WMT 2014 to 2016 have some 4.5 million pairs (on the hub 4,508,785, 4,522,998, 4,548,885), of which cleaning leaves
+3,960,793 (facebookresearch/fairseq#132); that of 2017 has 5.9 million."""
 
 # A text's name, and its language, maybe packed: `europarl-v7.de-en`, `de.gz`.
 SIDE = re.compile(r"(?P<stem>[^.].*?)\.(?P<side>[a-z]{2}(\.(gz|bz2|xz|zst|zip))?)")
@@ -123,12 +127,12 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     if training:
         open_training(root)
     sides, rows = _sides(root), parquet.held_out(root)
-    there = [name for name in OFFICIAL if name in sides or name in rows]
-    absent = [name for name in (OFFICIAL if training else TEST) if name not in there]
+    there = [name for name in TEST_SIZES if name in sides or name in rows]
+    absent = [name for name in (TEST_SIZES if training else TEST) if name not in there]
     notes = [f"{name} is not there, so nothing that asks for it can be measured" for name in absent]
     for name in there if set(there).intersection(TEST) else TEST:
         count = len(_open(root, name, sides, rows))
-        if full and count != OFFICIAL[name]:
+        if full and count != TEST_SIZES[name]:
             notes.append(_unofficial(name, count))
     return notes
 
@@ -136,15 +140,15 @@ def check(root: str, training: bool, full: bool) -> list[str]:
 def _unofficial(name: str, count: int) -> str:
     filtered = "the filtered subset; " if count == FILTERED.get(name) else ""
     return (
-        f"{name} is not whole ({filtered}{count:,} lines, officially {OFFICIAL[name]:,}): unofficial, its verdict "
+        f"{name} is not whole ({filtered}{count:,} lines, officially {TEST_SIZES[name]:,}): unofficial, its verdict "
         "`not comparable`"
     )
 
 
 def _name(split: str) -> str:
     name, _, direction = split.partition(".")
-    if name not in OFFICIAL or direction not in ("", *SOURCE_OF):
-        raise UserError(f"there is no test set {split!r}. Known: {', '.join(OFFICIAL)}, with .en-de or .de-en.")
+    if name not in TEST_SIZES or direction not in ("", *SOURCE_OF):
+        raise UserError(f"there is no test set {split!r}. Known: {', '.join(TEST_SIZES)}, with .en-de or .de-en.")
     return name
 
 
@@ -174,10 +178,10 @@ def _open(root: str, name: str, sides: Sides, rows: dict[str, str]) -> Pairs:
 
 
 def _why_not(root: str, what: str) -> str:
-    if what in OFFICIAL and (held := parquet.described(root)):
+    if what in TEST_SIZES and (held := parquet.described(root)):
         return (
-            f"{root} has no {what} ({OFFICIAL[what]:,} rows), but {held}. Take another data set, or put {what}.de and "
-            f"{what}.en beside the shards of a folder.\n{FORMS}"
+            f"{root} has no {what} ({TEST_SIZES[what]:,} rows), but {held}. Take another data set, or put {what}.de "
+            f"and {what}.en beside the shards of a folder.\n{FORMS}"
         )
     train = Path(root) / "train"
     entries = _entries(Path(root)) + [f"train/{name}" for name in (_entries(train) if train.is_dir() else ())]

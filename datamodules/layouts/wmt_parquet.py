@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.errors import UserError
 from datamodules.layouts.parquet_shards import Shards, readable
 
-OFFICIAL = {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
+TEST_SIZES = {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
 """Sentences of each test set (the cards of wmt/wmt14 and wmt/wmt15 on the Hugging Face hub)."""
 
 FILTERED = {"newstest2014": 2_737}
@@ -81,7 +81,7 @@ def held_out(root: str) -> dict[str, str]:
         UserError: as `open_rows`, or both are the same test set.
     """
     counts = {split: _count(root, split) for split in HELD_OUT}
-    found = [(name, split) for split, count in counts.items() for name, due in OFFICIAL.items() if due == count]
+    found = [(name, split) for split, count in counts.items() for name, due in TEST_SIZES.items() if due == count]
     if len(found) > len(dict(found)):
         raise UserError(
             f"{root} has {found[0][0]} twice: validation and test have {counts['test']:,} rows each. Remove one."
@@ -96,7 +96,7 @@ def described(root: str) -> str:
         UserError: as `open_rows`.
     """
     counts = {split: count for split in HELD_OUT if (count := _count(root, split))}
-    meant = {due: f", as {name}" for name, due in OFFICIAL.items()}
+    meant = {due: f", as {name}" for name, due in TEST_SIZES.items()}
     meant |= {due: f", as the filtered {name}" for name, due in FILTERED.items()}
     return " and ".join(f"{split} ({count:,} rows{meant.get(count, '')})" for split, count in counts.items())
 

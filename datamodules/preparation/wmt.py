@@ -22,7 +22,7 @@ from sacrebleu.dataset.base import Dataset
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from datamodules.layouts import wmt as layout
-from datamodules.layouts.wmt_parquet import OFFICIAL, SHARDS, held_out
+from datamodules.layouts.wmt_parquet import SHARDS, TEST_SIZES, held_out
 from datamodules.layouts.wmt_text import LANGUAGES, open_text
 from datamodules.preparation.archives import CHUNK, alone_in, extract, passing
 from datamodules.preparation.downloads import Archive, Release, obtain, say_what_may_go
@@ -76,7 +76,7 @@ RELEASE = Release(
         corpus: Archive(Path(path).name, f"{SITE}/{path}", "sha256", digest, size)
         for corpus, (path, digest, size) in FACTS.items()
     },
-    OFFICIAL,
+    TEST_SIZES,
 )
 
 

@@ -28,7 +28,9 @@ def test_what_others_published_is_scaled_to_the_machine(desk):
     _, steps, time, seeds, gpu_hours, _, _, cost, by = cells_of(out, "wmt_rnn")
     # 3 A100-hours * 312 / 989 = 0.946 H200-hours; by 8 GPUs, for 3 seeds, at 3.50 an hour
     assert (steps, time, seeds, gpu_hours, cost) == ("", "7.1 min", "3", "2.8", "9.94")
-    assert by.startswith("3 A100-hours published, scaled to H200 by peak arithmetic, at best: NVIDIA/DeepLearningExamples:")
+    assert by.startswith(
+        "3 A100-hours published, scaled to H200 by peak arithmetic, at best: NVIDIA/DeepLearningExamples:"
+    )
 
 
 def test_on_the_same_gpu_nothing_is_scaled(desk):

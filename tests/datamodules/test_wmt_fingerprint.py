@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.errors import UserError
 from datamodules import columns
+from datamodules.layouts.official import lacking
+from datamodules.layouts.wmt import OFFICIAL
 from datamodules.wmt import Filter
 from tests.datamodules import wmt_batches
 from tests.datamodules.fitting import ready
@@ -83,9 +85,16 @@ def test_fingerprint_says_what_there_is(tree):
     kept = len(kept_by_hand(ready(data(tree)).subwords))
     assert {found[f"{key}.en-de"] for key in ("newstest2014", "newstest2015")} == {23, 12}
     assert (found["training pairs"], found["used"]) == (251, kept)
+    (line,) = lacking(ready(data(tree)).trained_on, OFFICIAL)
+    assert line == "training pairs: 251 examples, officially 3,900,000 to 4,700,000"
     assert fingerprint(tree) == found
     assert fingerprint(tree, subwords=SIZE + 1) != found
     assert fingerprint(tree, pairs=Filter(60, 1.2)) != found
+
+
+@pytest.mark.parametrize("count", [3_960_793, 4_508_785, 4_520_620, 4_592_289])
+def test_every_copy_of_the_text_is_whole(count):
+    assert lacking({"training pairs": count}, OFFICIAL) == ()
 
 
 @pytest.mark.parametrize(

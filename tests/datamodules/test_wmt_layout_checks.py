@@ -52,7 +52,7 @@ def test_only_training_needs_training_text(tmp_path):
 
 @pytest.mark.parametrize("full", [False, True])
 def test_one_test_set_is_enough_and_what_else_is_not_there_is_noted(tmp_path, full, monkeypatch):
-    monkeypatch.setitem(wmt.OFFICIAL, "newstest2015", len(PAIRS))
+    monkeypatch.setitem(wmt.TEST_SIZES, "newstest2015", len(PAIRS))
     put(tmp_path, "newstest2015")
     put(tmp_path, "train")
     note = "{} is not there, so nothing that asks for it can be measured"

@@ -8,7 +8,7 @@ from sacrebleu.dataset import DATASETS
 
 from benchmarks.errors import UserError
 from datamodules.layouts.wmt import SOURCE_OF, open_training, truth
-from datamodules.layouts.wmt_parquet import OFFICIAL
+from datamodules.layouts.wmt_parquet import TEST_SIZES
 from datamodules.preparation.wmt import RELEASE, prepare
 from results.scoring.references import checked
 from tests.datamodules import wmt_archives
@@ -38,7 +38,7 @@ def test_official_facts():
     site = "http://www.statmt.org"
     assert list(facts) == list(NAMES)
     assert [name for name, *_ in facts.values()] == list(NAMES.values())
-    assert RELEASE.counts == OFFICIAL == {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
+    assert RELEASE.counts == TEST_SIZES == {"newstest2013": 3_000, "newstest2014": 3_003, "newstest2015": 2_169}
     assert {part: fact[1:] for part, fact in facts.items()} == {
         "newstest2013": ("https://statmt.org/wmt13/test.tgz", "md5", "48eca5d02f637af44e85186847141f67", "some MB"),
         "newstest2014": (
@@ -105,8 +105,8 @@ def parquet(file, rows):
 
 def test_test_sets_in_parquet_are_not_fetched(server, release, tmp_path, capsys):
     """Which test set it is, the number of rows tells, so that only the official numbers count."""
-    parquet(tmp_path / "data" / "test-00000-of-00001.parquet", OFFICIAL["newstest2014"])
-    prepare(str(tmp_path), replace(release, counts=SENTENCES | {"newstest2014": OFFICIAL["newstest2014"]}))
+    parquet(tmp_path / "data" / "test-00000-of-00001.parquet", TEST_SIZES["newstest2014"])
+    prepare(str(tmp_path), replace(release, counts=SENTENCES | {"newstest2014": TEST_SIZES["newstest2014"]}))
     assert served(server, NAMES["newstest2014"]) == []
     assert f"{tmp_path}: newstest2014 is complete, 3,003 pairs\n" in capsys.readouterr().out
     assert not (tmp_path / "newstest2014.de").exists()

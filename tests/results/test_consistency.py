@@ -126,7 +126,7 @@ def test_a_validated_checkpoint_is_of_the_recipe():
 def test_an_official_record_is_of_the_official_data(split):
     from datamodules.layouts.imagenet import OFFICIAL
 
-    said = f"it is official, and its {split} has 10 examples, not {OFFICIAL[split]}"
+    said = f"it is official, and yet {split}: 10 examples, officially {OFFICIAL[split]:,}"
     claim = load_claim("imagenet")
     assert ("contradicts", said) in found(record(data=OFFICIAL | {split: 10}), claim)
     assert not [words for _, words in found(record(data=dict(OFFICIAL)), claim) if "it is official, and" in words]
