@@ -1,6 +1,7 @@
 # Thin lines over `python -m benchmarks`; `make help` lists them. Values go through as --name=value.
 
 PYTHON ?= python3
+unexport PYTHONSAFEPATH # with it, Python would not look for modules here
 RUN := .venv/bin/python -m benchmarks
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter-out undefined,$(origin $(1))),--$(2)=$(call quoted,$($(1))))
@@ -48,7 +49,7 @@ help:
 
 # uv installs the rest in seconds; its own hashes stand in the lock too.
 .venv/installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.11")'
 	@echo "installing the pinned packages into .venv (once)"
 	@$(PYTHON) -m venv .venv
 	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt

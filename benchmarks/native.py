@@ -12,6 +12,9 @@ from benchmarks.errors import UserError
 PATIENCE = 120
 """Seconds; a compiler takes one or two."""
 
+NATIVE = "-march=native"
+"""For this very processor. Some of Apple's compilers do not know it."""
+
 
 def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:
     """A shared library, loaded before its file goes, so that nothing stays that another processor could trip over.
@@ -26,8 +29,10 @@ def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:
     """
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, source.stem).with_suffix(".so")
-        always = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC")
-        why = _failure(compiler, [*always, *flags, str(source), "-o", str(path)], Path(folder, "said"))
+        always = ("-std=c++17", "-O3", "-shared", "-fPIC", *flags, str(source), "-o", str(path))
+        why = _failure(compiler, [NATIVE, *always], Path(folder, "said"))
+        if why is not None and NATIVE in why:
+            why = _failure(compiler, always, Path(folder, "said"))
         if why is not None:
             raise UserError(
                 f"{compiler} does not compile {source.name}: {why}. Name another C++ compiler (GCC or Clang) in CXX."

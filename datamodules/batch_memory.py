@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+from benchmarks.errors import UserError
+
 
 class BatchMemory:
     """Memory for batches of bytes.
@@ -40,5 +42,12 @@ class BatchMemory:
 
 
 def _shared(size: int) -> torch.UntypedStorage:
-    made: torch.UntypedStorage = torch.UntypedStorage._new_shared(max(1, size))
+    """Raises a UserError where there is no room for it."""
+    try:
+        made: torch.UntypedStorage = torch.UntypedStorage._new_shared(max(1, size))
+    except RuntimeError as error:
+        raise UserError(
+            f"no shared memory is left for a batch of {size:,} bytes ({error}). Give /dev/shm more room (in a "
+            "container --shm-size=20g), or start fewer processes: data.init_args.workers in ARGS, 0 for none."
+        ) from None
     return made

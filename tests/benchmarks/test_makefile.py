@@ -35,6 +35,13 @@ def test_what_is_given_reaches_the_command(arguments, environment, line):
     assert make(*arguments, **environment) == line
 
 
+def test_python_finds_the_suite_though_told_to_look_nowhere():
+    command = ["make", "--no-print-directory", "--old-file=.venv/installed", "doctor-nothing"]
+    environment = os.environ | {"PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert "there is no benchmark 'nothing'" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("slip", ["SEED=3", "data=/data", "CHECKPIONT=a"])
 def test_a_slip_is_no_option_that_is_left_out(slip):
     assert f"make knows no {slip.partition('=')[0]}; `make help` lists" in make("reproduce-imdb", slip)

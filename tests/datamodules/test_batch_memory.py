@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from datamodules.batch_memory import BatchMemory
+from benchmarks.errors import UserError
+from datamodules.batch_memory import BatchMemory, _shared
 from tests.datamodules.test_imagenet import data
 
 SHAPE = (400, 500)
@@ -99,3 +100,8 @@ def test_images_arrive_whole_where_their_batches_are_pinned(loader_of, small_tre
         for expected, found in zip(plain, batches, strict=True):
             assert torch.equal(found["index"], expected["index"])
             assert torch.equal(found["image"], expected["image"])
+
+
+def test_too_little_shared_memory_is_said():
+    with pytest.raises(UserError, match=r"no shared memory is left for a batch of 1,125,899,906,842,624 bytes"):
+        _shared(1 << 50)

@@ -209,8 +209,16 @@ def test_without_a_compiler_that_works_libraries_draw(compiler, monkeypatch):
     assert crops.compiled.__wrapped__() is None
 
 
+KNOWS_NO_NATIVE = """case "$*" in *-march=native*) echo "error: what is '-march=native'?" >&2; exit 1; esac"""
+
+
 @pytest.mark.parametrize(
-    ("does", "patience", "works"), [("""printf '\\374' >&2; exec g++ "$@" """, 120, True), ("sleep 1000", 2, False)]
+    ("does", "patience", "works"),
+    [
+        ("""printf '\\374' >&2; exec g++ "$@" """, 120, True),
+        (f"""{KNOWS_NO_NATIVE}; exec g++ "$@" -march=x86-64-v3""", 120, True),
+        ("sleep 1000", 2, False),
+    ],
 )
 def test_a_compiler_may_say_anything_and_has_two_minutes(does, patience, works, monkeypatch, tmp_path):
     if crops.compiled() is None:
