@@ -50,8 +50,12 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     """A checkpoint of this suite, on the CPU.
+
+    Args:
+        path: of the file.
+        mmap: whether to leave tensors on disk until they are used, where something small is asked for.
 
     Raises:
         UserError: the file is missing, damaged, of another program, or holds more than tensors and plain values.
@@ -66,7 +70,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 f"{relative(path)} is no checkpoint, or one that was cut short. Use an intact one; predictions go by "
                 "PREDICTIONS=."
             )
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError:
         raise UserError(
             f"{relative(path)} is no checkpoint, or holds objects other than tensors and plain values, "

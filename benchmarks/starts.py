@@ -9,7 +9,6 @@ from dataclasses import asdict
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -57,18 +56,19 @@ class NotedStart(Callback):
 
 
 class SameStart(Callback):
-    """Refuses ranks that begin at different places, or do not all see the run's folder: nodes that share no files.
+    """Refuses ranks of different runs, that begin at different places, or do not all see the run's folder.
 
-    Each looks for the checkpoint itself. The gradients of different batches would be averaged, and weights drift apart,
-    without a word.
+    Those of two jobs meet where both were given one address, and nodes may share no files: each rank looks for the
+    checkpoint itself. The gradients of different batches would be averaged, and weights drift apart, without a word.
 
     Args:
         folder: of the run.
-        begins: where this rank begins, in any words.
+        run: which one this rank is of.
+        begins: where in it this rank begins, in any words.
     """
 
-    def __init__(self, folder: Path, begins: str) -> None:
-        self.folder, self.begins = folder, begins
+    def __init__(self, folder: Path, run: str, begins: str) -> None:
+        self.folder, self.run, self.begins = folder, run, begins
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Asks them all, before they would wait for each other at different places.
@@ -78,16 +78,30 @@ class SameStart(Callback):
         """
         if trainer.world_size == 1 or stage != "fit":
             return
-        place = crc32(self.begins.encode())
-        found = torch.tensor([place, -place, int(not self._is_there())], device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
-        last, first, unseen = found.tolist()
-        if unseen or last != -first:
-            wrong = "do not all see this folder" if unseen else "do not all see the checkpoint to go on from"
+        runs, begins = ([*dict.fromkeys(each)] for each in zip(*self._of_all(trainer), strict=True))
+        if len(runs) > 1:
             raise UserError(
-                f"{relative(self.folder)}: the processes of this run {wrong}. Give all nodes this checkout on a file "
-                "system that they share."
+                f"processes of different runs have met: {' and '.join(runs)}. Give each job an address and port of its "
+                "own (torchrun: and a --rdzv-id), and all its processes the same command and checkout."
             )
+        if len(begins) > 1:
+            raise self._apart(f"do not all see the checkpoint to go on from (they begin at {' and '.join(begins)})")
+        unseen = torch.tensor(int(not self._is_there()), device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(unseen, torch.distributed.ReduceOp.MAX)
+        if unseen.item():
+            raise self._apart("do not all see this folder")
+
+    def _of_all(self, trainer: Trainer) -> list[Any]:
+        """The run and the beginning of each rank."""
+        found: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(found, (self.run, self.begins))
+        return found
+
+    def _apart(self, wrong: str) -> UserError:
+        return UserError(
+            f"{relative(self.folder)}: the processes of this run {wrong}. Give all nodes this checkout on a file "
+            "system that they share."
+        )
 
     def _is_there(self) -> bool:
         until = time.monotonic() + SHOWN_WITHIN

@@ -114,9 +114,9 @@ def fit(plan: Plan, stage: Stage, send: Send, remarks: Sequence[str]) -> tuple[T
     torch.manual_seed(plan.order.seed)
     resumed = last if last.exists() else None
     chain = callbacks(plan, stage, meter, send, remarks)
-    begins = f"{stage.name}, {'anew' if resumed is None else resumed.stat().st_size}"
-    starts = [NotedStart(plan.folder, assembly), SameStart(plan.folder, begins)]
-    trainer = assembly.trainer([*chain, *starts], **quiet())
+    step = 0 if resumed is None else load_checkpoint(resumed, mmap=True)["global_step"]
+    same = SameStart(plan.folder, f"{plan.order.benchmark} {plan.run_id}", f"{stage.name} step {step}".strip())
+    trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly), same], **quiet())
     announce(f"{plan.name_of(stage)}: {'training' if resumed is None else 'continuing from ' + relative(last)}")
     if resumed is not None:
         assembly.module.init_from = None  # its checkpoint holds all of them

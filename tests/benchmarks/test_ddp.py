@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
 
 import pytest
@@ -16,6 +17,10 @@ from tests.benchmarks.test_resume import INT, KILL, TERM, Finished, assert_same,
 from tests.conftest import STEPS
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
+MEETING = (
+    "torch.distributed.run --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port} "
+    "-m benchmarks"
+)
 WAITS = 240
 FAILS = """
     def forward(self, x):
@@ -319,6 +324,36 @@ def test_ranks_that_do_not_see_the_same_files_do_not_train(file, looks, words, w
     assert code == 2, err
     assert words in err
     assert step_of_last(workshop) == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "older", "words"),
+    [
+        (1, False, "processes of different runs have met: imagenet mini-s"),
+        (0, True, "do not all see the checkpoint to go on from (they begin at step "),
+    ],
+    ids=["another job's", "an older checkpoint"],
+)
+def test_processes_that_torchrun_lets_meet_train_one_run_from_one_step(seed, older, words, workshops, small_tree):
+    """Checkpoints are of one size whatever the seed and the step, and weights are rank zero's: nobody would see it."""
+    pair = workshops("one"), workshops("other")
+    for workshop, its in zip(pair, (0, seed), strict=True):
+        assert interrupt(workshop, "step:5", TERM, *command(small_tree, seed=its))[0] == 128 + TERM
+    if older:
+        shutil.copy(pair[1].only_run() / "step-00000004.ckpt", pair[1].only_run() / "last.ckpt")
+    before = [step_of_last(workshop) for workshop in pair]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        meeting = MEETING.format(port=free.getsockname()[1])
+    asked = [command(small_tree, "--devices=1", "--nodes=2", name="reproduce", seed=its) for its in (0, seed)]
+    agents = [workshop.start(*each, module=meeting) for workshop, each in zip(pair, asked, strict=True)]
+    for agent in agents:
+        code, out, err = agent.wait(60)
+        assert code != 0, out
+        assert err.count("error: ") == 1, err
+        assert words in err
+    assert [step_of_last(workshop) for workshop in pair] == before
 
 
 @pytest.mark.slow
