@@ -152,7 +152,7 @@ class EndTogether(Callback):
 
 
 class StopOnSignal(EndTogether):
-    """SIGTERM and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
+    """SIGTERM, SIGUSR1 and Ctrl-C end the run between two steps, after a checkpoint, on all ranks at once.
 
     Several ranks hear of it a step later, as none waits for its GPU to ask the others; at the end of an epoch at once.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.config import Settings, resolve_settings
 from benchmarks.paths import ROOT
-from benchmarks.processes import MISTAKE, PARENT, SIGNALS
+from benchmarks.processes import MISTAKE, PARENT, SIGNALS, code_of
 from benchmarks.ranks import told
 from benchmarks.schema import Profile
 
@@ -55,7 +55,7 @@ class Children:
         """The worst exit code of all.
 
         Raises:
-            SystemExit: a signal ended them, and with them the whole command; the code is 128 + its number.
+            SystemExit: a signal ended them, and with them the whole command; the code is as for any that it stops.
         """
         handlers = {number: signal.signal(number, self._pass_on) for number in SIGNALS}
         try:
@@ -67,7 +67,7 @@ class Children:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         if self.signal:
-            raise SystemExit(128 + self.signal)
+            raise SystemExit(code_of(self.signal))
         return worst(self.codes)
 
     def _start(self) -> None:

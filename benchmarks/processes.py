@@ -11,7 +11,7 @@ from multiprocessing.util import Finalize
 from types import FrameType
 from typing import Any, NoReturn
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # the last is what SLURM is often asked to warn by
 MISTAKE = 2  # the exit code of a user's mistake
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
@@ -28,13 +28,18 @@ class Stopped(BaseException):
 
     def __init__(self, number: int, everywhere: bool = False) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
+        self.exit_code = code_of(number)
         self.everywhere = everywhere
+
+
+def code_of(number: int) -> int:
+    """What a command that a signal has stopped ends with, so that a batch script knows it; SIGUSR1 is as SIGTERM."""
+    return 128 + (signal.SIGTERM if number == signal.SIGUSR1 else number)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise `Stopped` in here.
+    """SIGTERM, SIGUSR1 and Ctrl-C raise `Stopped` in here.
 
     Raises:
         Stopped: one came. The process is then to end, and ignores the next: a group's signal arrives twice, once
@@ -52,7 +57,7 @@ def stoppable() -> Iterator[None]:
 
 
 def raise_on_signal() -> None:
-    """Outside training there is nothing to save: SIGTERM and Ctrl-C end the run at once."""
+    """Outside training there is nothing to save: SIGTERM, SIGUSR1 and Ctrl-C end the run at once."""
     _handle(_stop)
 
 
@@ -110,7 +115,7 @@ def die_with_parent() -> None:
 def serve(worker: int) -> None:
     """Prepares a worker of a data loader: it ends with its parent, and by no other signal.
 
-    Ctrl-C in a terminal and a scheduler's SIGTERM reach every process of a run; a worker that died of them would take
+    Ctrl-C in a terminal and a scheduler's signals reach every process of a run; a worker that died of them would take
     the run down before its checkpoint is written.
     """
     _handle(signal.SIG_IGN)

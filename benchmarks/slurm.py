@@ -9,7 +9,8 @@ class JobStep(SLURMEnvironment):
     """A step of a SLURM job, whose ranks meet apart from those of the job's other steps.
 
     Lightning goes by the job: two steps side by side, such as two seeds, would meet at one address and port. Nor does
-    it start a job again, as that would go on from whatever checkpoint lies in the working folder.
+    it start a job again, as that would go on from whatever checkpoint lies in the working folder; SIGUSR1, by which it
+    would, stops a run as SIGTERM does.
     """
 
     def __init__(self) -> None:

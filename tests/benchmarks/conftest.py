@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from benchmarks import cli, config, paths
+from benchmarks.processes import SIGNALS
 from datamodules.layouts import imagenet
 
 CHECKOUT = Path(__file__).parents[2]
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass

@@ -9,17 +9,32 @@ from wandb.sdk.lib import wbauth
 from benchmarks import commands, tracking
 from benchmarks.processes import Stopped, stoppable
 from benchmarks.schema import Tracking
-from tests.benchmarks.test_resume import INT, TERM, command
+from tests.benchmarks.test_resume import INT, TERM, command, step_of_last
 from tests.results.records import record
 
 
-@pytest.mark.parametrize("number", [TERM, INT])
-def test_a_signal_while_the_configuration_is_parsed_is_no_mistake_in_it(workshop, small_tree, number):
+@pytest.mark.parametrize(("number", "ends"), [(TERM, 143), (INT, 130), (signal.SIGUSR1, 143)])
+def test_a_signal_while_the_configuration_is_parsed_is_no_mistake_in_it(workshop, small_tree, number, ends):
     network = workshop.root / "lightning_modules/networks/noisy.py"
     network.write_text(f"import os\n\nos.kill(os.getpid(), {int(number)})\n{network.read_text()}")
     code, out, err = workshop.call(*command(small_tree))
     told = f"stopped by {number.name}; the same command continues (without FRESH=1)\n"
-    assert (code, out, err) == (128 + number, "", told)
+    assert (code, out, err) == (ends, "", told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "devices"), [("reproduce", 1), ("run", 2)])
+def test_the_warning_of_slurm_saves_a_checkpoint_as_a_sigterm_does(workshop, small_tree, name, devices):
+    """SIGUSR1, which reaches every process of the job: a parent, its child, both ranks, and workers of loaders."""
+    endless = {"trainer.max_epochs": 500, "data.init_args.workers": 1}
+    process = workshop.start(*command(small_tree, f"--devices={devices}", name=name, **endless))
+    process.until(lambda: any(list(run.glob("last.ckpt")) for run in workshop.runs()))
+    begun = step_of_last(workshop)
+    process.kill_group(signal.SIGUSR1)
+    code, _, err = process.wait(60)
+    assert (code, err) == (143, "stopped by SIGUSR1; the same command continues (without FRESH=1)\n")
+    assert step_of_last(workshop) > begun
+    assert process.members() == []
 
 
 def test_a_signal_while_credentials_are_looked_for_is_no_failure_of_theirs(undisturbed, monkeypatch):

@@ -189,7 +189,7 @@ def test_workers_ignore_signals(small_tree):
     workers = set(multiprocessing.active_children()) - before
     assert len(workers) == 2
     for worker in workers:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             os.kill(worker.pid, number)
     rest = list(batches)
     assert sum(len(batch["label"]) for batch in (*first, *rest)) == 37
