@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.errors import UserError
 from benchmarks.paths import ROOT
 from benchmarks.schema import Environment
 
@@ -24,34 +25,53 @@ CODE = (
 NO_PROSE = ":(exclude)*.md"
 
 
-def _git(*arguments: str, **variables: str) -> str | None:
-    """What git says of this checkout; variables of the user's may be about another one, or change what a path means."""
+def _git(*arguments: str, **variables: str) -> str:
+    """What git says of this checkout; variables of the user's may be about another one, or change what a path means.
+
+    Raises:
+        UserError: it is not there, or fails; with its own words.
+    """
     around = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | variables
     command = ["git", "-C", str(ROOT), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=around)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=around)
+    except OSError as error:
+        raise UserError(f"git cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise UserError(" ".join(done.stderr.split()) or f"git {arguments[0]} ends with {done.returncode}")
+    return done.stdout.rstrip()
 
 
 def _commit() -> str | None:
     """The commit that is checked out; not that of another repository, in which this one's files were unpacked."""
-    top = _git("rev-parse", "--show-toplevel")
-    return _git("rev-parse", "HEAD") if top and Path(top).resolve() == ROOT else None
+    try:
+        own = Path(_git("rev-parse", "--show-toplevel")).resolve() == ROOT
+        return _git("rev-parse", "HEAD") if own else None
+    except UserError:
+        return None
 
 
-def _changes() -> str | None:
-    """What differs from the commit that is checked out.
+def _changes() -> list[str]:
+    """The files that differ from the commit that is checked out.
 
     The index is made anew: that of the checkout can be told to pass over changes (`assume-unchanged`, `skip-worktree`).
+
+    Raises:
+        UserError: git cannot compare them, as where there is no room for that index: days of training would be
+            unofficial for no change.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        index = str(Path(folder, "index"))
-        if _git("read-tree", "HEAD", GIT_INDEX_FILE=index) is None:
-            return None
-        asked = ("status", "--porcelain", "--no-renames", "--untracked-files=all")
-        return _git(*asked, "--", *CODE, NO_PROSE, GIT_INDEX_FILE=index)
+    asked = ("status", "--porcelain", "--no-renames", "--untracked-files=all")
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            index = str(Path(folder, "index"))
+            _git("read-tree", "HEAD", GIT_INDEX_FILE=index)
+            lines = _git(*asked, "--", *CODE, NO_PROSE, GIT_INDEX_FILE=index).splitlines()
+    except (OSError, UserError) as error:
+        raise UserError(
+            f"cannot tell whether the code in {ROOT} is that of its commit: {error}. If the disk of temporary files is "
+            "full, free some space or name another folder in TMPDIR; if the repository is damaged, clone it anew."
+        ) from None
+    return [line[3:] for line in lines]
 
 
 @dataclass(frozen=True)
@@ -81,14 +101,21 @@ class Code:
 
 
 def code() -> Code:
-    """What runs now; asked when a run starts, as the checkout may change before its end."""
-    commit, changes = _commit(), _changes()
-    return Code(commit, commit is None or changes != "")
+    """What runs now; asked when a run starts, as the checkout may change before its end.
+
+    Raises:
+        UserError: there is a commit, and git cannot compare the code with it.
+    """
+    commit = _commit()
+    return Code(commit, commit is None or bool(_changes()))
 
 
 def _same(one: str | None, other: str | None) -> bool:
-    """Whether two commits hold the same code."""
-    return None not in (one, other) and _git("diff", "--quiet", f"{one}..{other}", "--", *CODE, NO_PROSE) == ""
+    """Whether two commits hold the same code; not where one of them is not here any more."""
+    try:
+        return None not in (one, other) and _git("diff", "--name-only", f"{one}..{other}", "--", *CODE, NO_PROSE) == ""
+    except UserError:
+        return False
 
 
 def packages() -> dict[str, str]:

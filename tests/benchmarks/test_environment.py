@@ -3,13 +3,26 @@
 It is that of the run's start, and of every start of a run that was continued.
 """
 
+import os
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from benchmarks import environment
 from benchmarks.errors import UserError
 from benchmarks.runs import begin_or_continue
+from tests.benchmarks.ended import refused
+from tests.conftest import short
+from tests.refusals import refusal
+
+FAILING = """#!/bin/sh
+case "$*" in
+*{question}*) echo "fatal: sha1 file 'index.lock' write error. Out of diskspace" >&2; exit 128 ;;
+esac
+exec {git} "$@"
+"""
 
 
 @pytest.fixture
@@ -72,6 +85,44 @@ def test_the_commit_of_another_repository_around_is_none(repository, monkeypatch
     (repository / ".gitignore").write_text("*\n")
     monkeypatch.setattr(environment, "ROOT", repository / "suite")
     (repository / "suite").mkdir()
+    assert environment.code() == environment.Code(None, True)
+
+
+@pytest.fixture
+def failing_git(tmp_path):
+    """Makes a folder for PATH with a git that has no room for what it is asked."""
+
+    def make(question):
+        path = tmp_path / "bin/git"
+        path.parent.mkdir()
+        path.write_text(FAILING.format(question=question, git=shutil.which("git")))
+        path.chmod(0o755)
+        return f"{path.parent}{os.pathsep}{os.environ['PATH']}"
+
+    return make
+
+
+@pytest.mark.parametrize("question", ["read-tree", "status"])
+def test_a_comparison_that_fails_is_no_change_and_stops_a_run_before_it_trains(
+    repository, workshop, failing_git, monkeypatch, small_tree, question
+):
+    monkeypatch.setenv("PATH", failing_git(question))
+    message = refusal(environment.code)
+    assert "cannot tell whether the code" in message
+    assert ": fatal: sha1 file 'index.lock' write error. Out of diskspace. If the disk of temporary files" in message
+    command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=0", short())
+    refused(workshop, *command, message=message)
+
+
+def test_no_folder_for_temporary_files_is_no_change_either(repository, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(repository / "gone"))
+    assert "cannot tell whether the code" in refusal(environment.code)
+
+
+@pytest.mark.parametrize("path", ["", "failing"])
+def test_a_checkout_is_used_without_git_too(repository, failing_git, monkeypatch, path):
+    """It is not there, or does not answer for another user's files."""
+    monkeypatch.setenv("PATH", failing_git("rev-parse") if path else path)
     assert environment.code() == environment.Code(None, True)
 
 
