@@ -69,6 +69,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
     found = [
         Finding("ok", "Python", platform.python_version()),
         _packages(),
+        _code(),
         _disk(),
         _shared_memory(),
         _open_files(),
@@ -93,9 +94,12 @@ def _packages() -> Finding:
         f"{name} {_installed(name)} instead of {want}" for name, want in locked.items() if _installed(name) != want
     ]
     if other:
-        told = ", ".join(other[:4]) + (f" and {len(other) - 4} more" if len(other) > 4 else "")
-        return Finding("WRONG", "packages", f"{told}; remove .venv and run `make install`")
+        return Finding("WRONG", "packages", f"{_few(other)}; remove .venv and run `make install`")
     return Finding("ok", "packages", f"all {len(locked)} as in requirements.lock")
+
+
+def _few(found: list[str]) -> str:
+    return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
 def _installed(name: str) -> str:
@@ -103,6 +107,27 @@ def _installed(name: str) -> str:
         return importlib.metadata.version(name).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
         return "missing"
+
+
+def _code() -> Finding:
+    """Whether what runs is the code of a commit alone, without which no record is official."""
+    try:
+        commit = environment.commit()
+    except UserError as error:
+        return Finding(
+            "note",
+            "code",
+            f"its commit is not known, so no record is official: {error}. Install git (in a container too), clone what "
+            f"was unpacked, or, of another user's, `git config --global --add safe.directory {ROOT}`",
+        )
+    try:
+        changes = environment.changes()
+    except UserError as error:
+        return Finding("WRONG", "code", str(error))
+    if changes:
+        words = f"not as in the commit {commit[:12]}, so no record is official; commit it or put it back"
+        return Finding("note", "code", f"{_few(changes)}: {words}")
+    return Finding("ok", "code", f"that of the commit {commit[:12]}")
 
 
 def _disk() -> Finding:

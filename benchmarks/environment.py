@@ -23,6 +23,7 @@ CODE = (
     "pyproject.toml", "Makefile",
 )  # fmt: skip
 NO_PROSE = ":(exclude)*.md"
+UNKNOWN = "no git, no git checkout, another user's, or an earlier version; `make doctor` says more"
 
 
 def _git(*arguments: str, **variables: str) -> str:
@@ -42,16 +43,18 @@ def _git(*arguments: str, **variables: str) -> str:
     return done.stdout.rstrip()
 
 
-def _commit() -> str | None:
-    """The commit that is checked out; not that of another repository, in which this one's files were unpacked."""
-    try:
-        own = Path(_git("rev-parse", "--show-toplevel")).resolve() == ROOT
-        return _git("rev-parse", "HEAD") if own else None
-    except UserError:
-        return None
+def commit() -> str:
+    """The commit that is checked out; not that of another repository, in which this one's files were unpacked.
+
+    Raises:
+        UserError: there is none, or git is not here to say it, or does not answer for another user's files.
+    """
+    if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
+        raise UserError(f"{ROOT} is no git checkout of its own, but lies in another")
+    return _git("rev-parse", "HEAD")
 
 
-def _changes() -> list[str]:
+def changes() -> list[str]:
     """The files that differ from the commit that is checked out.
 
     The index is made anew: that of the checkout can be told to pass over changes (`assume-unchanged`, `skip-worktree`).
@@ -96,7 +99,7 @@ class Code:
         if not self.dirty:
             return ()
         if self.commit is None:
-            return ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
+            return (f"code: its commit is not known ({UNKNOWN})",)
         return (f"code: not that of the commit {self.commit[:12]} alone",)
 
 
@@ -106,8 +109,11 @@ def code() -> Code:
     Raises:
         UserError: there is a commit, and git cannot compare the code with it.
     """
-    commit = _commit()
-    return Code(commit, commit is None or bool(_changes()))
+    try:
+        known = commit()
+    except UserError:
+        return Code(None, True)
+    return Code(known, bool(changes()))
 
 
 def _same(one: str | None, other: str | None) -> bool:

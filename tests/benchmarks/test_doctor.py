@@ -33,6 +33,8 @@ def test_a_machine_that_can_run_miniatures(here):
     found = {line[6:23].strip(): (line[:6].strip(), line[23:]) for line in out.splitlines()}
     assert found["packages"][0] == "ok"
     assert found["2 processes"] == ("ok", "talk by gloo")
+    assert found["code"][0] == "note"
+    assert "its commit is not known, so no record is official: fatal: not a git repository" in found["code"][1]
     assert {"Python", "disk", "shared memory", "open files", "W&B", "processor", "GPU"} <= found.keys()
     assert {verdict for verdict, _ in found.values()} <= {"ok", "note"}
     for robots in ("locomotion_walk", "locomotion_run"):

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from benchmarks import environment
+from benchmarks import doctor, environment
 from benchmarks.errors import UserError
 from benchmarks.runs import begin_or_continue
 from tests.benchmarks.ended import refused
@@ -77,7 +77,7 @@ def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     code = environment.code()
     assert code == environment.Code(None, True)
-    assert code.remarks == ("code: its commit is not known (no git checkout, another user's, or an earlier version)",)
+    assert code.remarks == (f"code: its commit is not known ({environment.UNKNOWN})",)
 
 
 def test_the_commit_of_another_repository_around_is_none(repository, monkeypatch):
@@ -124,6 +124,22 @@ def test_a_checkout_is_used_without_git_too(repository, failing_git, monkeypatch
     """It is not there, or does not answer for another user's files."""
     monkeypatch.setenv("PATH", failing_git("rev-parse") if path else path)
     assert environment.code() == environment.Code(None, True)
+    found = doctor._code()
+    words = "fatal: sha1 file 'index.lock'" if path else "git cannot be started: No such file or directory. Install git"
+    assert found.verdict == "note"
+    assert f"its commit is not known, so no record is official: {words}" in found.words
+
+
+def test_the_doctor_says_whether_the_code_is_that_of_a_commit(repository, failing_git, monkeypatch):
+    known = environment.code().commit[:12]
+    assert str(doctor._code()) == f"ok    code             that of the commit {known}"
+    for name in ("Makefile", "benchmarks/a b.yaml", "results/statistics.py"):
+        edit(repository, name)
+    names = 'results/statistics.py, Makefile, "benchmarks/a b.yaml"'
+    assert str(doctor._code()).startswith(f"note  code             {names}: not as in the commit {known}, so no record")
+    monkeypatch.setenv("PATH", failing_git("read-tree"))
+    found = doctor._code()
+    assert (found.verdict, "Out of diskspace" in found.words) == ("WRONG", True)
 
 
 def edit(repository, name="results/statistics.py"):

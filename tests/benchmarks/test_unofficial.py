@@ -21,7 +21,10 @@ TINY = {
     "data.init_args.resize": 36, "data.init_args.crop": 32,
 }  # fmt: skip
 LESS = "train: 160 examples, officially 1,281,167"
-UNKNOWN = "code: its commit is not known (no git checkout, another user's, or an earlier version)"
+UNKNOWN = (
+    "code: its commit is not known (no git, no git checkout, another user's, or an earlier version; `make doctor` says "
+    "more)"
+)
 
 
 @pytest.fixture(scope="module")
