@@ -1,7 +1,10 @@
 """`doctor`: what it says of this machine as a process, and of machines that lack something."""
 
+import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -40,6 +43,19 @@ def test_a_machine_that_can_run_miniatures(here):
     for robots in ("locomotion_walk", "locomotion_run"):
         assert found[robots][0] == "note"
         assert "no C++ compiler" in found[robots][1]
+
+
+def test_a_user_without_a_name(here):
+    """As in a container that is started with a number of its own; torch asks for the name when it is imported."""
+    nameless = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
+    if not shutil.which("unshare") or subprocess.run([*nameless, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no other user can be made here (unshare --user)")
+    command = [*nameless, sys.executable, "-m", "benchmarks", "doctor", "locomotion_walk"]
+    around = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
+    around |= {"WANDB_MODE": "disabled", "PYTHONPATH": str(here.root)}
+    done = subprocess.run(command, check=False, cwd=here.root, env=around, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ok    2 processes      talk by gloo" in done.stdout
 
 
 def test_what_is_asked_for_and_cannot_work(here, tmp_path):
