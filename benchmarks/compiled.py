@@ -6,6 +6,7 @@ Caching"): after a change of the rules of Go, a search compiled before would go 
 
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from numba import config, njit
 
@@ -20,8 +21,18 @@ def _sources() -> str:
     return sha256(b"".join(text for text in texts if b"import compiled\n" in text)).hexdigest()[:16]
 
 
-_folder = Path(config.CACHE_DIR or ROOT / "__pycache__")  # type: ignore[attr-defined]  # numba sets it by its name
-config.CACHE_DIR = str(_folder / f"numba-{_sources()}")  # type: ignore[attr-defined]
+def _writable(folder: Path) -> bool:
+    """Whether a cache can be kept there; else numba would take other folders, where nothing tells sources apart."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
-compiled = njit(cache=True, nogil=True)
+
+_folder = Path(config.CACHE_DIR or ROOT / "__pycache__") / f"numba-{_sources()}"  # type: ignore[attr-defined]
+config.CACHE_DIR = str(_folder)  # type: ignore[attr-defined]  # numba sets it by its name
+
+compiled = njit(cache=_writable(_folder), nogil=True)
 """Compiles a function for the types that it is first called with; what it calls must be compiled by this one too."""

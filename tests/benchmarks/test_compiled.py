@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -30,10 +31,11 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def outer(checkout, returned):
+def outer(checkout, returned, **environment):
     (checkout / "results/inner.py").write_text(INNER.format(returned))
     command = [sys.executable, "-m", "results.outer"]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.split()
+    around = os.environ | environment
+    return subprocess.run(command, cwd=checkout, env=around, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_a_compiled_function_is_cached_until_one_that_it_calls_changes_in_another_file(checkout):
@@ -41,3 +43,12 @@ def test_a_compiled_function_is_cached_until_one_that_it_calls_changes_in_anothe
     assert outer(checkout, 1) == ["1", "1"]
     assert outer(checkout, 2) == ["2", "0"]
     assert outer(checkout, 1) == ["1", "1"]
+
+
+def test_where_no_cache_can_be_kept_none_is(checkout):
+    """As of a checkout that is read-only: neither beside the sources nor at home."""
+    (checkout / "file").write_text("")
+    for returned in ("1", "2", "2"):
+        found = outer(checkout, returned, NUMBA_CACHE_DIR=str(checkout / "file/cache"), HOME=str(checkout))
+        assert found == [returned, "0"]
+    assert list(checkout.rglob("*.nbi")) == []
