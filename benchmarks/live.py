@@ -42,24 +42,25 @@ class Live:
         if self.off:
             return
         try:
-            if self.run is None and not self._begin():
-                return
-            if step >= self.run.starting_step:
+            self.run = self.run or self._begun()
+            self.off = self.run is None
+            if self.run is not None and step >= self.run.starting_step:
                 self.run.log(values, step=step)
         except Exception as error:  # noqa: BLE001 (whatever it is, training goes on)
             warn(error)
             self.off = True
 
-    def _begin(self) -> bool:
-        """Begins or continues it, unless nothing is sent before the end."""
-        self.off = mode() != "online"
-        if not self.off:
-            plan, order = self.plan, self.plan.order
-            config = plan.together([stage.assembly.portable() for stage in plan.stages])
-            about = described(order.benchmark, order.profile, order.variant, order.seed, plan.config_hash)
-            self.run = begin(plan.run_id, plan.folder, "online", about | config, [order.profile], watched=True)
-            announce(f"{plan.run_id} is shown at {self.run.url}")
-        return not self.off
+    def _begun(self) -> Any:
+        """It, begun or continued; None where nothing is sent before the end."""
+        if mode() != "online":
+            return None
+        plan, order = self.plan, self.plan.order
+        config = plan.together([stage.assembly.portable() for stage in plan.stages])
+        about = described(order.benchmark, order.profile, order.variant, order.seed, plan.config_hash)
+        run = begin(plan.run_id, plan.folder, "online", about | config, [order.profile], watched=True)
+        if run is not None:
+            announce(f"{plan.run_id} is shown at {run.url}")
+        return run
 
     def end(self, *, failed: bool) -> None:
         """Sends what is on its way; W&B shows a run that was stopped as failed until it is continued."""

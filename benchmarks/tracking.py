@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curves import METRICS, rows
-from benchmarks.paths import ROOT, record_file
+from benchmarks.paths import ROOT, record_file, relative
 from benchmarks.processes import Stopped
 from benchmarks.schema import Profile, Record, Tracking
 
 PROJECT = "claims"
 LONGEST_TAG = 64  # characters; W&B refuses a run that has a longer one
+PATIENCE = 30  # seconds, in which its server has to answer; WANDB_INIT_TIMEOUT decides where it is set
 
 
 def mode() -> str:
@@ -44,9 +45,9 @@ def _logged_in() -> bool:
     return found is not None
 
 
-def warn(error: BaseException) -> None:
-    """Says that something went wrong, which is all that comes of it."""
-    logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", error)
+def warn(error: BaseException | str) -> None:
+    """Says in a line that something went wrong, which is all that comes of it."""
+    logging.getLogger(__name__).warning("Weights & Biases could not take the run: %s", " ".join(str(error).split()))
 
 
 def tracking(run_id: str) -> Tracking:
@@ -58,7 +59,8 @@ def tracking(run_id: str) -> Tracking:
 def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     """Writes config, curves, final metrics, verdicts, predictions and record as one complete W&B run under `folder`.
 
-    A failure is reported and leaves the record, which is written already, as it is: no verdict depends on W&B.
+    It is written offline where it cannot be sent. A failure is reported and leaves the record, which is written
+    already, as it is: no verdict depends on W&B.
 
     Raises:
         Stopped: a signal came meanwhile.
@@ -66,7 +68,8 @@ def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     if record.wandb.mode == "disabled":
         return
     try:
-        run = begin(record.run_id, folder, record.wandb.mode, _config(record), _tags(record, verdicts))
+        about = _config(record), _tags(record, verdicts)
+        run = begin(record.run_id, folder, record.wandb.mode, *about) or begin(record.run_id, folder, "offline", *about)
         try:  # `with run` would print the traceback of what is said in a line
             _log(run, folder, record, verdicts)
         finally:
@@ -90,16 +93,36 @@ def begin(
         config: what tells it from others, `described` among it.
         tags: to find it by.
         watched: whether the load of the machine is sent too.
+
+    Returns:
+        It; None where it cannot be begun online, which is said: from then on this process is offline.
     """
     import wandb
 
-    return wandb.init(
-        project=PROJECT, group=_recipe(config), job_type="train", tags=tags, id=run_id, name=run_id, dir=folder,
-        mode=mode,  # type: ignore[arg-type]
-        resume="allow" if mode == "online" else None,
-        config=dict(config),
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=not watched, x_disable_meta=True),
-    )  # fmt: skip
+    try:
+        return wandb.init(
+            project=PROJECT, group=_recipe(config), job_type="train", tags=tags, id=run_id, name=run_id, dir=folder,
+            mode=mode,  # type: ignore[arg-type]
+            resume="allow" if mode == "online" else None,
+            config=dict(config), settings=_settings(watched),
+        )  # fmt: skip
+    except Exception as error:
+        if mode != "online":
+            raise
+        files = f"{relative(folder)}/wandb/offline-run-*"
+        warn(f"{error}. It is written offline at its end, and `.venv/bin/wandb sync {files}` sends it")
+        os.environ["WANDB_MODE"] = "offline"
+        wandb.teardown()  # it still holds the id
+        return None
+
+
+def _settings(watched: bool) -> Any:
+    import wandb
+
+    patience = float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE))
+    return wandb.Settings(
+        silent=True, console="off", x_disable_stats=not watched, x_disable_meta=True, init_timeout=patience
+    )
 
 
 def described(

@@ -206,11 +206,34 @@ def test_a_run_is_seen_while_it_trains_and_goes_on_after_a_kill(workshop, small_
     assert (run["exit"], run["summary"]["test/top1"]) == (0, made.metrics["test/top1"].value)
 
 
-def test_a_server_that_fails_costs_no_training(workshop, small_tree, home):
+NOWHERE = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": KEY}
+
+
+def test_a_server_that_does_not_answer_costs_no_training_and_the_run_is_offline(workshop, small_tree, home, server):
     command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=5")
-    online = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": KEY}
-    code, _, err = workshop.call(*command, short(**{"trainer.max_epochs": 1}), WANDB_INIT_TIMEOUT="1", **online)
-    assert (code, err.count("Weights & Biases could not take the run")) == (0, 2), "while it trains, and at the end"
+    settings = short(**{"trainer.max_epochs": 1})
+    code, _, err = workshop.call(*command, settings, WANDB_INIT_TIMEOUT="1", **NOWHERE)
+    message = "Weights & Biases could not take the run: Failed to get resume status"
+    assert (code, err.count("Weights & Biases"), err.count(message)) == (0, 1, 1), err
+    run = workshop.only_run()
+    files = f"results/runs/imagenet/{run.name}/wandb/offline-run-*"
+    assert f"It is written offline at its end, and `.venv/bin/wandb sync {files}` sends it\n" in err
+    (path,) = workshop.records()
+    made = load_record(path)
+    assert made.wandb == Tracking(run.name, "offline")
+    sent = sync(server, run, home)
+    assert rows_of(sent) == tracking.steps_of(run)
+    assert (sent["exit"], sent["summary"]["test/top1"]) == (0, made.metrics["test/top1"].value)
+
+
+def test_a_server_that_is_gone_at_the_end_leaves_the_run_offline(finished, home, server, monkeypatch, caplog):
+    folder, made = finished
+    for name, value in (NOWHERE | {"WANDB_INIT_TIMEOUT": "1"}).items():
+        monkeypatch.setenv(name, value)
+    tracking.publish(replace(made, wandb=Tracking("full-s0-x", "online")), folder, {"top-5": "reproduced"})
+    (message,) = (each.getMessage() for each in caplog.records if each.name == "benchmarks.tracking")
+    assert message.startswith("Weights & Biases could not take the run: Failed to get resume status")
+    assert sync(server, folder, home)["summary"]["verdict/top-5"] == "reproduced"
 
 
 def test_predictions_that_are_gone(finished, home, server, capfd, caplog):
