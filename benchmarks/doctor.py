@@ -228,32 +228,36 @@ def _processors(devices: int | None) -> Iterator[Finding]:
 
 
 def _compiler(name: str) -> Finding:
-    """Of C++, for the updates of agents that move robots."""
+    """Of C++, for the updates of agents that move robots; it is tried on Walker2d's."""
     from lightning_modules.flat import compiler
+    from lightning_modules.ppo_epoch import native_epoch
 
     found = compiler()
-    if found is not None:
-        return Finding("ok", name, f"PPO's and DecQN's updates are compiled by {found}")
-    return Finding(
-        "note",
-        name,
-        "there is no C++ compiler, so training takes several times as long and ends with other last digits; `apt "
-        "install g++` on Debian and Ubuntu, `xcode-select --install` on macOS, or name one in CXX",
-    )
+    if found is None:
+        return Finding(
+            "note",
+            name,
+            "there is no C++ compiler, so training takes several times as long and ends with other last digits; `apt "
+            "install g++` on Debian and Ubuntu, `xcode-select --install` on macOS, or name one in CXX",
+        )
+    sizes = {"OBSERVATIONS": 17, "ACTIONS": 6, "WIDTH": 64, "BATCH": 32}
+    try:
+        native_epoch(found, **sizes, CLIP=0.2, VALUE_WEIGHT=0.5, LARGEST_GRADIENT=0.5)
+    except UserError as error:
+        return Finding("WRONG", name, str(error))
+    return Finding("ok", name, f"PPO's and DecQN's updates are compiled by {found}")
 
 
 def _crops(name: str) -> Finding:
     """What makes the crops that ImageNet is trained on: their pixels are the same, their speed is not."""
-    from datamodules.crops import compiled, decoder
+    from datamodules.crops import build, compiled, decoder
 
-    if compiled() is not None:
-        return Finding("ok", name, f"crops are made by {decoder()}")
-    return Finding(
-        "note",
-        name,
-        f"crops are made by {decoder()} and torch, at 0.6 of the speed: no C++ compiler is there that works (`apt "
-        "install g++` on Debian and Ubuntu, or name one in CXX), or the processor has no AVX2",
-    )
+    try:
+        if compiled() is None:
+            build()  # again, for the reason
+    except UserError as error:
+        return Finding("note", name, f"crops are made by {decoder()} and torch, at 0.6 of the speed: {error}")
+    return Finding("ok", name, f"crops are made by {decoder()}")
 
 
 def _memory() -> int:

@@ -47,15 +47,30 @@ def _drawn(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> bool:
 
 @cache
 def compiled() -> CDLL | None:
-    """The C++, which takes a second; None without a C++ compiler or on a processor without AVX2."""
+    """The C++, which takes a second; None where it cannot be built."""
+    try:
+        return build()
+    except UserError:
+        return None
+
+
+def build() -> CDLL:
+    """Compiles and loads the C++.
+
+    Raises:
+        UserError: there is no C++ compiler, or it fails, as for a processor without AVX2, or the system refuses what
+            it made.
+    """
     compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++")), None)
     if compiler is None:
-        return None
+        raise UserError("there is no C++ compiler; `apt install g++` on Debian and Ubuntu, or name one in CXX.")
+    native = library(compiler, SOURCE, ["-fwrapv"])
     try:
-        native = library(compiler, SOURCE, ["-fwrapv"])
         native.crop.argtypes = [c_char_p, c_int64, *[c_int] * 7, c_void_p]
-    except (UserError, AttributeError):  # it does not compile, or not this
-        return None
+    except AttributeError:
+        raise UserError(
+            f"{compiler} makes something else of {SOURCE.name}. Name another C++ compiler in CXX."
+        ) from None
     return native
 
 

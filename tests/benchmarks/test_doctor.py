@@ -45,17 +45,36 @@ def test_a_machine_that_can_run_miniatures(here):
         assert "no C++ compiler" in found[robots][1]
 
 
-def test_a_user_without_a_name(here):
-    """As in a container that is started with a number of its own; torch asks for the name when it is imported."""
-    nameless = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
-    if not shutil.which("unshare") or subprocess.run([*nameless, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no other user can be made here (unshare --user)")
-    command = [*nameless, sys.executable, "-m", "benchmarks", "doctor", "locomotion_walk"]
+def contained(here, container, *arguments, **environment):
+    """What the doctor says in a container of the user's: exit code, output; `container` is a command that makes one."""
+    if not shutil.which("unshare") or subprocess.run([*container, "true"], check=False, capture_output=True).returncode:
+        pytest.skip(f"no container can be made here ({' '.join(container[:4])})")
+    command = [*container, sys.executable, "-m", "benchmarks", "doctor", *arguments]
     around = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
-    around |= {"WANDB_MODE": "disabled", "PYTHONPATH": str(here.root)}
+    around |= {"WANDB_MODE": "disabled", "PYTHONPATH": str(here.root)} | environment
     done = subprocess.run(command, check=False, cwd=here.root, env=around, capture_output=True, text=True, timeout=240)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "ok    2 processes      talk by gloo" in done.stdout
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_a_user_without_a_name(here):
+    """As where a container is started with a number of its own; torch asks for the name when it is imported."""
+    nameless = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
+    code, out = contained(here, nameless, "locomotion_walk")
+    assert (code, "ok    2 processes      talk by gloo" in out) == (0, True), out
+
+
+def test_a_folder_for_temporary_files_that_no_code_may_be_loaded_from(here, tmp_path):
+    if crops.compiled() is None:
+        pytest.skip("no C++ compiler, or no AVX2")
+    mounting = f'mount -t tmpfs -o noexec tmpfs {tmp_path} && exec "$@"'
+    hardened = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounting, "sh")
+    code, out = contained(here, hardened, TMPDIR=str(tmp_path))
+    why = "failed to map segment from shared object. Name a folder that code can be loaded from in TMPDIR."
+    for line in ("WRONG locomotion_walk", "WRONG locomotion_run", "note  imagenet         crops are made by"):
+        (found,) = (each for each in out.splitlines() if each.startswith(line))
+        assert found.endswith(why)
+    assert code == 2
 
 
 def test_what_is_asked_for_and_cannot_work(here, tmp_path):
@@ -130,9 +149,11 @@ def test_what_makes_the_crops(without, monkeypatch):
         pytest.skip("no C++ compiler, or no AVX2")
     if without:
         monkeypatch.setattr(crops, "compiled", lambda: None)
+        monkeypatch.setenv("CXX", "/nowhere/c++")
     found = doctor._crops("imagenet")
     assert found.verdict == ("note" if without else "ok")
-    assert ("at 0.6 of the speed" in found.words) == without
+    why = "at 0.6 of the speed: /nowhere/c++ does not compile crop.cpp: [Errno 2] No such file"
+    assert (why in found.words) == without
 
 
 def which_of(found):
@@ -173,9 +194,13 @@ def test_weights_and_biases(monkeypatch, mode):
 
 
 def test_the_compiler_of_updates(monkeypatch):
-    monkeypatch.setattr(flat, "compiler", lambda: "/opt/bin/clang++")
-    words = "ok    locomotion_run   PPO's and DecQN's updates are compiled by /opt/bin/clang++"
-    assert str(doctor._compiler("locomotion_run")) == words
+    found = flat.compiler()
+    if found is not None:
+        words = f"ok    locomotion_run   PPO's and DecQN's updates are compiled by {found}"
+        assert str(doctor._compiler("locomotion_run")) == words
+    monkeypatch.setattr(flat, "compiler", lambda: "/nowhere/c++")
+    words = "WRONG locomotion_run   /nowhere/c++ does not compile ppo_epoch.cpp: [Errno 2] No such file"
+    assert str(doctor._compiler("locomotion_run")).startswith(words)
     monkeypatch.setattr(flat, "compiler", lambda: None)
     found = doctor._compiler("locomotion_run")
     assert (found.verdict, "`apt install g++`" in found.words) == ("note", True)
