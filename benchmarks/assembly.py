@@ -27,7 +27,7 @@ from benchmarks.errors import UserError
 from benchmarks.paths import relative
 from benchmarks.ranks import watch
 from benchmarks.runs import launched_processes
-from benchmarks.slurm import JobStep
+from benchmarks.slurm import JobStep, require_spread
 from benchmarks.step_bar import StepBar
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
@@ -188,6 +188,8 @@ class Assembly:
                 f"torchrun or SLURM started {launched} process(es), but DEVICES x NODES is {self.processes}. "
                 "Give DEVICES=<processes a node> and NODES=<nodes> as it started them."
             )
+        if launched is not None and "TORCHELASTIC_RUN_ID" not in os.environ:
+            require_spread(self.devices, int(self._trainer["num_nodes"]))
 
     @property
     def accumulate(self) -> int:

@@ -1,8 +1,10 @@
-"""What Lightning is told about SLURM."""
+"""What Lightning is told about SLURM, and what it would not understand."""
 
 import os
 
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+from benchmarks.errors import UserError
 
 
 class JobStep(SLURMEnvironment):
@@ -30,3 +32,25 @@ class JobStep(SLURMEnvironment):
             job, step = int(os.environ["SLURM_JOB_ID"]), int(os.environ["SLURM_STEP_ID"])
             os.environ["MASTER_PORT"] = str(15_000 + (job + 1_009 * step) % 10_000)
         return int(super().main_port)
+
+
+def require_spread(devices: int, nodes: int) -> None:
+    """Refuses tasks of srun that are not as many on each node as devices, on as many nodes.
+
+    Lightning would refuse them too, but by a traceback, once all data were read, and with advice for other cases.
+
+    Raises:
+        UserError: they are not, or nothing says so.
+    """
+    tasks = os.environ.get("SLURM_NTASKS_PER_NODE")
+    if tasks is None:
+        raise UserError(
+            f"srun was not told how many tasks a node has. Give it --nodes={nodes} --ntasks-per-node={devices} in "
+            "place of --ntasks."
+        )
+    there = os.environ.get("SLURM_NNODES", os.environ.get("SLURM_JOB_NUM_NODES", str(nodes)))
+    if (int(tasks), int(there)) != (devices, nodes):
+        raise UserError(
+            f"srun started {tasks} task(s) a node on {there} node(s), but DEVICES is {devices} and NODES {nodes}. Give "
+            f"DEVICES={tasks} and NODES={there}, or srun --nodes={nodes} --ntasks-per-node={devices}."
+        )

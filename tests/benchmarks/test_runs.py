@@ -17,7 +17,7 @@ from benchmarks.runs import (
     launched_processes,
 )
 from benchmarks.slurm import JobStep
-from tests.benchmarks.ended import finish
+from tests.benchmarks.ended import finish, refused
 from tests.benchmarks.test_resume import command
 
 LAUNCHERS = (
@@ -92,6 +92,30 @@ def test_lightning_starts_the_processes_where_no_launcher_has(monkeypatch, envir
     settings = merge(resolve_settings("imagenet", "mini", None, {}), machine_settings(0, "nowhere"))
     trainer = Assembly(settings).trainer([], enable_progress_bar=False, enable_model_summary=False)
     assert type(trainer._accelerator_connector.cluster_environment) is launcher
+
+
+@pytest.mark.parametrize(
+    ("spread", "message"),
+    [
+        (
+            {},
+            "srun was not told how many tasks a node has. Give it --nodes=2 --ntasks-per-node=1 in place of --ntasks.",
+        ),
+        (
+            {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"},
+            "srun started 2 task(s) a node on 1 node(s), but DEVICES is 1 and NODES 2. Give DEVICES=2 and NODES=1, or "
+            "srun --nodes=2 --ntasks-per-node=1.",
+        ),
+        (
+            {"SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NUM_NODES": "1"},
+            "srun started 1 task(s) a node on 1 node(s), but DEVICES is 1 and NODES 2.",
+        ),
+    ],
+)
+def test_tasks_that_srun_spreads_otherwise_are_refused_at_once(workshop, small_tree, spread, message):
+    asked = command(small_tree, "--devices=1", "--nodes=2", name="reproduce")
+    refused(workshop, *asked, message=message, **STEP | {"SLURM_NTASKS": "2"} | spread)
+    assert workshop.runs() == [], "nothing was begun"
 
 
 LEFT = {"LOCAL_RANK": "1", "NODE_RANK": "1", "GROUP_RANK": "1", "MASTER_ADDR": "10.255.255.1", "MASTER_PORT": "1"}
