@@ -35,9 +35,10 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     while _exists(benchmark, _numbered(base, counter + 1)):
         counter += 1
     if fresh and externally_launched():
+        there = f"Move {relative(run_folder(benchmark, base))} and its record away instead."
         raise UserError(
             "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
-            f"Move {relative(run_folder(benchmark, base))} and its record away instead."
+            + (there if _exists(benchmark, base) else f"Leave it out: there is no run {base} yet.")
         )
     if fresh and _exists(benchmark, _numbered(base, counter)):
         counter += 1

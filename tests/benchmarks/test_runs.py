@@ -5,6 +5,7 @@ import os
 import pytest
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
+from benchmarks import paths
 from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
 from benchmarks.processes import PARENT
@@ -19,6 +20,7 @@ from benchmarks.runs import (
 from benchmarks.slurm import JobStep
 from tests.benchmarks.ended import finish, refused
 from tests.benchmarks.test_resume import command
+from tests.refusals import refusal
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
@@ -66,6 +68,20 @@ def test_rank_zero_follows_no_other_run(monkeypatch, environment, chosen):
     """Or a variable that somebody left in his shell would have it show, or write, another run's record."""
     surround(monkeypatch, environment | {FOLLOWED_RUN: "full-s0-1"})
     assert choose_run("driving", "full-s7-0", fresh=False) == chosen
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_fresh_under_a_launcher_is_refused_with_what_to_do_instead(monkeypatch, tmp_path, there):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "results/runs/imagenet/full-s0-a").mkdir(parents=True) if there else None
+    surround(monkeypatch, {"TORCHELASTIC_RUN_ID": "a", "RANK": "0", "WORLD_SIZE": "2"})
+    told = refusal(choose_run, "imagenet", "full-s0-a", True)
+    instead = (
+        "Move results/runs/imagenet/full-s0-a and its record away"
+        if there
+        else "Leave it out: there is no run full-s0-a yet."
+    )
+    assert instead in told
 
 
 BATCH = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
