@@ -27,7 +27,7 @@ def keep_with_record(
     if profile != "full" or sum(path.stat().st_size for path in (*predictions, weights, sheet)) > LARGEST:
         return scored, stored(weights)
     folder = record.with_suffix("")
-    made = (weights.parent / "predictions").resolve()  # as stored paths are, where runs lie behind a link
+    made = weights.parent / "predictions"
     names = [path.relative_to(made) for path in predictions]
     copies = [*zip(predictions, names, strict=True), (weights, Path(weights.name)), (sheet, Path(sheet.name))]
     *kept, kept_weights, _ = [_copy(path, folder / name) for path, name in copies]

@@ -37,7 +37,8 @@ def record_file(benchmark: str, run_id: str) -> Path:
 
 
 def relative(path: Path) -> str:
-    """A path as it is stored and printed: relative to the repository where it lies in it."""
-    with suppress(OSError, RuntimeError):  # of links that lead in a circle
-        path = path.resolve()
+    """A path as it is stored and printed: relative to the repository where it lies in it, be it by a link out of it."""
+    if ".." in path.parts or not path.is_relative_to(ROOT):
+        with suppress(OSError, RuntimeError):  # of links that lead in a circle
+            path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from benchmarks import artefacts, paths
 from benchmarks.artefacts import keep_with_record
 from benchmarks.errors import UserError
 from benchmarks.files import give_name, make_once, sync, write_atomically
@@ -88,6 +89,28 @@ def test_small_files_of_a_run_are_kept_beside_its_record_without_their_modes(tmp
     assert kept.predictions == (stored(tmp_path / "record/p"),)
     assert kept_weights == stored(tmp_path / "record/w")
     assert contents(tmp_path / "record") == dict.fromkeys("wsp", "whole")
+
+
+def test_files_behind_a_link_out_of_the_repository_are_stored_by_their_place_in_it(tmp_path, monkeypatch):
+    """As where `results/runs` is a link to a larger file system: on another machine it may lead elsewhere."""
+    root, large = tmp_path / "repository", tmp_path / "large/run"
+    write_atomically(large / "predictions/p", b"whole")
+    write_atomically(large / "w", b"whole")
+    root.mkdir()
+    (root / "runs").symlink_to(large.parent)
+    monkeypatch.setattr(paths, "ROOT", root)
+    monkeypatch.setattr(artefacts, "ROOT", root)
+    weights, predictions = (stored(root / "runs/run" / name) for name in ("w", "predictions/p"))
+    assert (weights.path, predictions.path) == ("runs/run/w", "runs/run/predictions/p")
+    assert paths.relative(root / "runs/../runs/run/w") == str(tmp_path / "runs/run/w"), "`..` of a link is elsewhere"
+    kept, _ = keep_with_record(
+        "full",
+        root / "record.json",
+        Scored({}, Examples(1, 1, 1), (predictions,), {}),
+        root / "runs/run/w",
+        large / "w",
+    )
+    assert kept.predictions[0].path == "record/p"
 
 
 def test_a_file_that_does_not_reach_the_disk_takes_no_ones_place(files, monkeypatch):
