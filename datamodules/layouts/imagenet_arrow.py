@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from datamodules.layouts.imagenet_split import Split, pack
+from datamodules.layouts.imagenet_split import Split, pack, pages
 from datamodules.layouts.parquet_shards import complete, of_split
 
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of a whole stream; without it one that was cut between batches would pass
@@ -59,7 +59,7 @@ class Shard:
     def image(self, row: int) -> Any:
         """The encoded image as an Arrow buffer: pages of the file, not a copy."""
         batch = bisect_right(self._starts, row) - 1
-        return self._images[batch][row - self._starts[batch]].as_buffer()
+        return pages(self._images[batch].slice(row - self._starts[batch], 1))
 
     def ids(self) -> list[str]:
         """The paths without their suffixes."""

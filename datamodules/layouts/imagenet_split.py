@@ -4,9 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from itertools import islice
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +57,32 @@ class Rows:
         """The Parquet folder or hub name and the row."""
         return f"{self.origin}, row {index} of {self.split} ({identity})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the column, which a worker finds in its own memory map."""
+        return {key: value for key, value in self.__dict__.items() if key != "encoded"}
+
+    @cached_property
+    def encoded(self) -> Any:
+        """The images as an Arrow column of bytes, [n]."""
+        from pyarrow import compute
+
+        return compute.struct_field(self.dataset.data.column("image"), "bytes")
+
     def open(self, identity: str, index: int) -> BinaryIO:
-        """The row's bytes."""
-        encoded = self.dataset[index]["image"]["bytes"]
-        if encoded is None:
+        """A stream over the mapped bytes, which copies what is read of it."""
+        from pyarrow import BufferReader
+
+        row = self.encoded.slice(index, 1).chunk(0)
+        if row.null_count:
             raise FileNotFoundError("the row stores a path but no image bytes")
-        return BytesIO(encoded)
+        return cast(BinaryIO, BufferReader(pages(row)))
+
+
+def pages(row: Any) -> Any:
+    """The buffer of the only value in an Arrow array of bytes: where the file is mapped, while a scalar's is a copy."""
+    _, bounds, encoded = row.buffers()
+    begin, end = np.frombuffer(bounds, np.int32)[row.offset :][:2].tolist()
+    return encoded.slice(begin, end - begin)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,8 @@ def decode(data: bytes, where: str) -> Image.Image:
 def verify(split: Split, workers: int) -> None:
     """Looks at both ends of every file, so that a broken download is found before hours are spent.
 
-    A few kilobytes a file are read: the magic bytes of JPEG or PNG, whatever the suffix says, and the end marker.
+    A few kilobytes an image are read: the magic bytes of JPEG or PNG, whatever the suffix says, and the end marker.
+    From Arrow the disk may give all nevertheless, since the kernel reads ahead where a file is mapped.
 
     Args:
         split: what to check.

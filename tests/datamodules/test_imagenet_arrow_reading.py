@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import datasets
 import pyarrow
@@ -71,6 +72,25 @@ def test_a_worker_gets_a_small_pickle_that_reads(store):
     (store / TRAIN_FILES[2]).unlink()
     with pytest.raises(UserError, match=TRAIN_FILES[2]):
         pickle.loads(sent).read(4)
+
+
+@pytest.mark.parametrize("form", [pack, lambda tree, root: write_parquet(Path(root))], ids=["packed", "parquet"])
+def test_an_opened_image_is_where_its_file_is_mapped(tree, tmp_path, form):
+    form(str(tree), str(tmp_path / "arrow"))
+    for split in (open_split(str(tmp_path / "arrow"), name) for name in ("train", "val")):
+        for index in range(len(split)):
+            with split.open(index) as stream:
+                assert mapped_at(stream.read_buffer().address).endswith(".arrow")
+
+
+def mapped_at(address):
+    """The file that is mapped there, if one is."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        bounds, *_, name = line.split(maxsplit=5)
+        begin, end = (int(bound, 16) for bound in bounds.split("-"))
+        if begin <= address < end:
+            return name
+    return ""
 
 
 def test_batches_of_a_file_are_found(tree, tmp_path, monkeypatch):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet import open_split
@@ -120,6 +122,18 @@ def test_paths_that_leave_a_wnid_open_tell_none(tmp_path, paths, labels):
     rows.to_parquet(tmp_path / "train-00000-of-00001.parquet")
     split = open_split(str(tmp_path), "train")
     assert (split.classes, split.labels.tolist()) == (ENGLISH, labels)
+
+
+@pytest.mark.parametrize("image", [None, {"bytes": None, "path": "b.JPEG"}])
+def test_a_row_without_image_bytes_is_named(tmp_path, image):
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=list(ENGLISH)))
+    rows = {"image": [{"bytes": encoded(0), "path": "a.JPEG"}, image], "label": [0, 1]}
+    table = pyarrow.table(rows, features.arrow_schema)
+    parquet.write_table(table, tmp_path / "train-00000-of-00001.parquet")
+    split = open_split(str(tmp_path), "train")
+    with pytest.raises(UserError, match=r"row 1 of train .* cannot be read \(.* no image bytes\).*1 of 2"):
+        verify(split, workers=1)
+    assert split.read(0) == encoded(0)
 
 
 def test_stray_files_are_ignored_and_all_suffixes_taken(tmp_path):
