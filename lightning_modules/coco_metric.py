@@ -2,7 +2,7 @@
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
-from torch import Tensor
+from torch import Tensor, distributed
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
@@ -10,7 +10,7 @@ from results.scoring.detection import METRICS, VOC, Truth
 
 
 class CocoMetric(Metric):
-    """Collects detections from all ranks and scores them; ranks may hold unequal numbers of them.
+    """Collects detections from all ranks, and scores them on the first; ranks may hold unequal numbers of them.
 
     Args:
         truth: what is annotated on the images.
@@ -29,7 +29,17 @@ class CocoMetric(Metric):
         self.rows.append(rows)
 
     def compute(self) -> dict[str, float]:
-        """Every metric in percent that has an object to be about."""
+        """Every metric in percent that has an object to be about, on every rank.
+
+        The tool takes a gigabyte for half a million detections, so one rank asks it for all.
+        """
+        if not distributed.is_initialized():
+            return self._score()
+        found = [self._score() if distributed.get_rank() == 0 else {}]
+        distributed.broadcast_object_list(found)
+        return found[0]
+
+    def _score(self) -> dict[str, float]:
         rows = dim_zero_cat(self.rows).cpu().numpy()
         evaluation = COCOeval_faster(_annotated(self.truth), _detected(self.truth, rows), "bbox", print_function=str)
         evaluation.evaluate()

@@ -2,16 +2,18 @@
 
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import distributed, multiprocessing, nn
 from torchvision import models
 from torchvision.models import detection as published
 
 from benchmarks.errors import UserError
 from datamodules.layouts.coco import truth as truth_of
+from lightning_modules import coco_metric
 from lightning_modules.coco_metric import CocoMetric
 from lightning_modules.detection import Detector
 from lightning_modules.networks.detectors import FasterRCNN, RetinaNet
@@ -244,6 +246,26 @@ def test_the_loop_scores_what_the_file_scores(coco_tree, tmp_path):
     assert 10 < expected["AP"] < 90
     for name, value in found.items():
         assert value == pytest.approx(expected[name], abs=1e-9), name
+
+
+def test_the_first_of_two_ranks_scores_for_both(coco_tree, tmp_path):
+    """To the last digit as one does, from unequal shares."""
+    truth = truth_of(str(coco_tree), "val2017")
+    multiprocessing.spawn(_rank, (truth, tmp_path), nprocs=2)
+    alone = CocoMetric(truth)
+    alone.update(torch.tensor(random_detections(truth, 3)))
+    for rank, scored in enumerate(["once", "never"]):
+        assert (tmp_path / f"{rank}.txt").read_text() == f"{scored} {alone.compute()}"
+
+
+def _rank(rank, truth, folder):
+    distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", world_size=2, rank=rank)
+    metric, rows = CocoMetric(truth), torch.tensor(random_detections(truth, 3))
+    metric.update((rows[:7], rows[7:])[rank])
+    with patch.object(coco_metric, "COCOeval_faster", wraps=coco_metric.COCOeval_faster) as counted:
+        found = metric.compute()
+    (folder / f"{rank}.txt").write_text(f"{('never', 'once')[counted.call_count]} {found}")
+    distributed.destroy_process_group()
 
 
 def test_no_detection_at_all_is_a_score_of_zero(coco_tree):
