@@ -1,6 +1,7 @@
 """What every data set of image files shares: two splits, batches that depend on the step alone, each image once."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from datamodules.example_data import Collate, ExampleData, Examples, Loader
 from datamodules.layouts.images import Split, verify
 from datamodules.sampling import TrainingBatches, consecutive_batches, steps_per_epoch
+from datamodules.verified import verify_once
 
 
 class ImageData(ExampleData):
@@ -55,14 +57,17 @@ class ImageData(ExampleData):
         return steps_per_epoch(np.bincount(self.training_groups).tolist(), self.global_batch_size)
 
     def verify(self, training: bool) -> None:
-        """Looks at the head and the tail of every file before hours are spent.
+        """Looks at the head and the tail of every file before hours are spent, once until one changes.
 
         Raises:
             UserError: a file is empty, truncated or no image.
         """
         super().verify(training)
-        for split in (self.train, self.val) if training else (self.val,):
-            assert split is not None
+        splits = [split for split in ((self.train, self.val) if training else (self.val,)) if split is not None]
+        verify_once({split.name: split.paths for split in splits}, lambda: self._look(splits))
+
+    def _look(self, splits: Sequence[Split]) -> None:
+        for split in splits:
             verify(split, max(1, self.workers))
 
     def train_dataloader(self) -> Loader:

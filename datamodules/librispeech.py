@@ -26,6 +26,7 @@ from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split
 from datamodules.sampling import Key, example_generator
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
+from datamodules.verified import verify_once
 from results.scoring.speech import Truth
 
 
@@ -192,15 +193,18 @@ class LibriSpeechData(SequenceData):
         return len(self.lengths) / self.steps_per_epoch
 
     def verify(self, training: bool) -> None:
-        """Decodes what is evaluated, and the end of each training file, before hours are spent.
+        """Decodes what is evaluated, and the end of each training file, before hours are spent, once until one changes.
 
         Raises:
             UserError: one is truncated or broken.
         """
         super().verify(training)
-        for recordings in (self.train, self.development, *self.tests.values()):
-            if recordings is not None:
-                audio.verify(recordings.name, recordings.paths, whole=recordings is not self.train)
+        opened = [each for each in (self.train, self.development, *self.tests.values()) if each is not None]
+        verify_once({each.name: each.paths for each in opened}, lambda: self._look(opened))
+
+    def _look(self, opened: Sequence[Recordings]) -> None:
+        for recordings in opened:
+            audio.verify(recordings.name, recordings.paths, whole=recordings is not self.train)
 
     def train_dataloader(self) -> Loader:
         """Batches of this rank, from the step on where training stands."""

@@ -87,6 +87,11 @@ class Split:
         """Its size, and a digest of all that is annotated."""
         return counted(self.name, self.truth)
 
+    @property
+    def paths(self) -> list[str]:
+        """The files of all images."""
+        return [self.where(index) for index in range(len(self))]
+
     def where(self, index: int) -> str:
         """The file of an image."""
         return str(self.folder / self.file_names[index])

@@ -6,7 +6,7 @@ the image's id and a suffix. Opening reads paths and labels alone, and an image 
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -95,6 +95,10 @@ class Packed:
         """The file and the row in it."""
         number, row = self._place(index)
         return f"{self.files[number]}, row {row} ({identity})"
+
+    def paths(self, identities: Iterable[str]) -> Sequence[str]:
+        """The shards."""
+        return self.files
 
     def open(self, identity: str, index: int) -> BinaryIO:
         """A stream over the mapped bytes, which copies what is read of it."""

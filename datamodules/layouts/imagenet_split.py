@@ -1,7 +1,7 @@
 """One opened split of ImageNet, whatever its form on disk."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -28,6 +28,9 @@ class Source(Protocol):
     def where(self, identity: str, index: int) -> str:
         """The place to name in a message."""
 
+    def paths(self, identities: Iterable[str]) -> Sequence[str]:
+        """Of the files that hold the images of these ids, all that there are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Files:
@@ -39,6 +42,10 @@ class Files:
     def where(self, identity: str, index: int) -> str:
         """The file's path."""
         return f"{self.folder}/{identity}{SUFFIXES[self.suffixes[index]]}"
+
+    def paths(self, identities: Iterable[str]) -> list[str]:
+        """One an image."""
+        return [self.where(identity, index) for index, identity in enumerate(identities)]
 
     def open(self, identity: str, index: int) -> BinaryIO:
         """The file, opened."""
@@ -56,6 +63,10 @@ class Rows:
     def where(self, identity: str, index: int) -> str:
         """The Parquet folder or hub name and the row."""
         return f"{self.origin}, row {index} of {self.split} ({identity})"
+
+    def paths(self, identities: Iterable[str]) -> list[str]:
+        """The memory maps."""
+        return [each["filename"] for each in self.dataset.cache_files]
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the column, which a worker finds in its own memory map."""
@@ -110,6 +121,11 @@ class Split:
     def ids(self) -> tuple[str, ...]:
         """The path of each image below the split, without its suffix."""
         return tuple(os.fsdecode(identity) for identity in self.packed.tolist())
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Of the files that hold the images; none where they lie in memory."""
+        return self.source.paths(map(os.fsdecode, self.packed.tolist()))
 
     @cached_property
     def digest(self) -> str:

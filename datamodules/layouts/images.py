@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, Protocol
@@ -25,6 +26,10 @@ class Split(Protocol):
     @property
     def name(self) -> str:
         """Of the split."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Of the files that hold its images; none where they lie in memory."""
 
     def __len__(self) -> int: ...
 

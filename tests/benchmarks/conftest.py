@@ -82,6 +82,7 @@ def desk(undisturbed, workshop, small_tree, tmp_path, monkeypatch, capsys):
     # Imported before the repository is moved, or they would keep the moved one for ever.
     import benchmarks.rehearsal
     import benchmarks.validate  # noqa: F401
+    import datamodules.verified  # noqa: F401
 
     shutil.copy(CHECKOUT / "README.md", workshop.root)
     redirect(monkeypatch, workshop.root)

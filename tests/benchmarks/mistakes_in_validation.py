@@ -170,5 +170,6 @@ CASES = [
         lambda desk: (desk.tmp / "bad").write_bytes(pickle.dumps(Malicious(desk.tmp / "created"))), early=False,
     ),
     Case("a checkpoint with foreign classes", TEST, ("CSVLogger", "no part of this suite"), calling_home, early=False),
-    Case("a checkpoint of other classes", TEST, ("1 classes", "DATA has 20"), of_a_run(), early=False),
+    Case("a checkpoint of other classes", TEST, ("1 classes", "DATA has 20"), of_a_run(), early=False,
+         leaves="data/verified"),
 ]  # fmt: skip

@@ -17,6 +17,12 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def own_checks(tmp_path_factory, monkeypatch):
+    """For what was found whole."""
+    monkeypatch.setattr("datamodules.verified.ROOT", tmp_path_factory.mktemp("root"))
+
+
 @pytest.fixture(scope="module")
 def own_place(tmp_path_factory):
     """For what is tokenised, which is made once for all tests of a module, and for what `datasets` keeps."""
