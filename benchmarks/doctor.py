@@ -171,12 +171,32 @@ def _data(name: str, claim: Claim, root: str) -> Iterator[Finding]:
     if not needs_data(claim):
         yield Finding("ok", name, "needs no data")
         return
+    yield from _copy(name, root)
     try:
         notes = [Finding("note", name, note) for note in layouts(claim).check(root, True, True)]
         yield from notes or [Finding("ok", name, f"{root} is recognised, and whole")]
         yield Finding("ok", name, layouts(claim).sample(root))
     except UserError as error:
         yield Finding("WRONG", name, str(error))
+
+
+def _copy(name: str, root: str) -> Iterator[Finding]:
+    """Room for what `datasets` makes of Parquet, before the look at an example makes it."""
+    hub = root.startswith("hf:")
+    shards = [] if hub else [*Path(root).glob("*.parquet"), *Path(root).glob("*/*.parquet")]
+    if not hub and not shards:
+        return
+    from datasets.config import HF_DATASETS_CACHE
+
+    size = sum(shard.stat().st_size for shard in shards)
+    cache = Path(HF_DATASETS_CACHE)
+    free = shutil.disk_usage(next(each for each in (cache, *cache.parents) if each.exists())).free
+    large = "as large as the data" if hub else f"{size / GIGABYTE:.0f} GB or more"
+    words = f"`datasets` writes a copy once, {large}, to {cache}, where {free / GIGABYTE:.0f} GB are free"
+    if not hub and free >= size:
+        yield Finding("ok", name, words)
+    else:
+        yield Finding("note", name, f"{words}; if it does not fit, set HF_HOME to a folder on a larger disk")
 
 
 def _gnugo(name: str, asked_for: bool) -> Finding:

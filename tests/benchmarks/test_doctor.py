@@ -143,6 +143,29 @@ def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeyp
     assert held < doctor.SHARED < 1.1 * held
 
 
+@pytest.mark.parametrize(("free", "verdict"), [(149e9, "note"), (151e9, "ok")])
+@pytest.mark.parametrize("folder", [".", "data"])
+def test_the_copy_of_parquet_is_held_against_the_disk_of_hf_home(tmp_path, monkeypatch, free, verdict, folder):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    with (tmp_path / folder / "train-00000-of-00001.parquet").open("wb") as shard:
+        shard.truncate(150 * 10**9)  # which takes no room
+    asked = []
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hf" / "datasets")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: asked.append(path) or Usage(free, 0, free))
+    found, *_ = doctor._data("imagenet", load_claim("imagenet"), str(tmp_path))
+    assert which_of(found) == (verdict, f"`datasets` writes a copy once, 150 GB or more, to {tmp_path}/hf/datasets, "
+                               f"where {free / 1e9:.0f} GB are free")  # fmt: skip
+    assert ("set HF_HOME" in found.words) == (verdict == "note")
+    assert asked == [tmp_path]
+
+
+def test_a_copy_of_the_hub_is_told_of_and_one_of_other_forms_is_not(tmp_path):
+    (found,) = doctor._copy("imagenet", "hf:ILSVRC/imagenet-1k")
+    assert (found.verdict, "as large as the data" in found.words, "HF_HOME" in found.words) == ("note", True, True)
+    put(tmp_path, reviews())
+    assert list(doctor._copy("imdb", str(tmp_path))) == []
+
+
 @pytest.mark.parametrize("without", [True, False])
 def test_what_makes_the_crops(without, monkeypatch):
     if not without and crops.compiled() is None:
