@@ -69,6 +69,37 @@ def read(found):
     return [tuple(found.subwords.decode(side.tolist()) for side in found.pair(place)) for place in range(len(found))]
 
 
+class Long:
+    """So many pairs, of which nothing is held; every second one is longer."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def pair(self, place):
+        return "ä" * 140, "a" * (140 + 20 * (place % 2))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, ""),
+        (500_000, ""),
+        (700_001, "; some 1 GB of memory, minutes"),
+        (4_500_001, "; some 8 GB of memory, minutes"),
+    ],
+)
+def test_a_large_text_says_what_learning_takes(count, said):
+    assert module._cost(Long(count)) == said
+
+
+def test_a_small_text_is_announced_without_a_cost(root, text, capsys):
+    tokenised(text, SIZE)
+    assert f"learning 400 subwords from {len(PAIRS)} pairs of sentences (once)\n" in capsys.readouterr().out
+
+
 def test_every_pair_is_there_in_its_place(root, text, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 7)  # many blocks, the last one not full
     found = tokenised(text, SIZE)
