@@ -21,36 +21,12 @@ from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.example_data import Loader
 from datamodules.layouts import audio
-from datamodules.layouts.digest import counted
-from datamodules.layouts.librispeech import DEVELOPMENT, TEST, Split, open_split, present
+from datamodules.layouts.librispeech import DEVELOPMENT, TEST, open_split, present
+from datamodules.recordings import Recordings
 from datamodules.sampling import Key, example_generator
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
 from datamodules.verified import verify_once
-from results.scoring.speech import Truth
-
-
-class Recordings:
-    """The utterances of some subsets with their audio, and how long each is."""
-
-    def __init__(self, splits: Sequence[Split]) -> None:
-        for split in splits:
-            split.require_audio()
-        self.splits = splits
-        self.name = " and ".join(split.name for split in splits)
-        self.ids = [each for split in splits for each in split.ids]
-        self.transcripts = [each for split in splits for each in split.transcripts]
-        self.paths = [split.path(index) for split in splits for index in range(len(split))]
-        self.samples = audio.count_samples(self.name, self.paths)
-        self.counted = counted(self.name, Truth(tuple(self.ids), tuple(self.transcripts)))
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        """Of each, [n]."""
-        return self.samples / audio.SAMPLE_RATE
 
 
 class TrainingUtterances(Dataset[dict[str, Any]]):
@@ -158,11 +134,11 @@ class LibriSpeechData(SequenceData):
         return {split.name: len(split) for split in self.train.splits}
 
     def setup(self, stage: str) -> None:
-        """Opens the subsets that the stage needs.
+        """Opens the subsets that the stage needs; recordings are measured where no run has measured them.
 
         Raises:
             UserError: a subset, a transcript or a recording is missing, malformed, or of another sampling rate, or an
-                utterance is in a training subset and in another.
+                utterance is in a training subset and in another; or the disk is full, or may not be written to.
         """
         if not self.tests:
             self.tests = {name: self._opened(name) for name in TEST if present(self.root, name)}
@@ -226,7 +202,7 @@ class LibriSpeechData(SequenceData):
 
 def _require_unseen(root: str, train: Recordings, held_out: Recordings) -> None:
     """An id names reader, chapter and utterance of the whole corpus."""
-    shared = set(train.ids).intersection(held_out.ids)
+    shared = set(held_out.ids).intersection(train.ids)
     if shared:
         raise UserError(
             f"{root}/LibriSpeech: {len(shared):,} of the {len(held_out):,} utterances of {held_out.name} are in "

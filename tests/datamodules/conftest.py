@@ -25,9 +25,10 @@ def own_checks(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="module")
 def own_place(tmp_path_factory):
-    """For what is tokenised, which is made once for all tests of a module, and for what `datasets` keeps."""
+    """For what is tokenised or measured, which is made once for a module's tests, and for what `datasets` keeps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datamodules.columns.ROOT", tmp_path_factory.mktemp("root"))
+        for module in ("columns", "recordings"):
+            patch.setattr(f"datamodules.{module}.ROOT", tmp_path_factory.mktemp("root"))
         patch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         yield
 

@@ -14,6 +14,8 @@ from datamodules.librispeech import LibriSpeechData
 from datamodules.subwords import BLANK, Subwords
 from tests.datamodules.fitting import ready
 
+pytestmark = pytest.mark.usefixtures("own_place")
+
 
 def data(root, seed=3, workers=0, **changes):
     settings = {

@@ -1,0 +1,63 @@
+"""Recordings of some subsets of LibriSpeech, what is said in them, and how long each is, which is found out once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from benchmarks.files import make_once, replacing
+from benchmarks.paths import ROOT
+from datamodules.layouts import audio
+from datamodules.layouts.digest import counted, digest
+from datamodules.layouts.librispeech import Split
+from results.scoring.speech import Truth
+
+COUNTS = "samples.npy"
+
+
+class Recordings:
+    """The utterances of some subsets with their audio, and how long each is."""
+
+    def __init__(self, splits: Sequence[Split]) -> None:
+        for split in splits:
+            split.require_audio()
+        self.splits = splits
+        self.name = " and ".join(split.name for split in splits)
+        self.ids = [each for split in splits for each in split.ids]
+        self.transcripts = [each for split in splits for each in split.transcripts]
+        self.paths = [split.path(index) for split in splits for index in range(len(split))]
+        self.samples = count_once(self.name, self.ids, self.paths)
+        self.counted = counted(self.name, Truth(tuple(self.ids), tuple(self.transcripts)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Of each, [n]."""
+        return self.samples / audio.SAMPLE_RATE
+
+
+def count_once(name: str, ids: list[str], paths: Sequence[Path]) -> NDArray[np.int64]:
+    """Samples of each file, [n], as `audio.count_samples` finds them.
+
+    They are kept in `data/recordings/<hash of the ids and of the files' sizes and times>/`, so that all seeds, ranks
+    and resumes open the 281,241 files once between them, until one has changed.
+
+    Raises:
+        UserError: as `audio.count_samples`; or the disk is full, or may not be written to.
+    """
+    known = digest(ids, audio.stamps(name, paths), soundfile.__libsndfile_version__)
+    folder = ROOT / "data" / "recordings" / known
+    make_once(folder, lambda draft: _write(draft / COUNTS, audio.count_samples(name, paths)))
+    found: NDArray[np.int64] = np.load(folder / COUNTS)
+    return found
+
+
+def _write(path: Path, counts: NDArray[np.int64]) -> None:
+    with replacing(path) as file:
+        np.save(file, counts)

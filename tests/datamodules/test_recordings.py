@@ -1,0 +1,146 @@
+"""Recordings: each is measured once, whoever opens them, and again once it has changed."""
+
+import multiprocessing
+import os
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.errors import UserError
+from datamodules import recordings as module
+from datamodules.layouts import audio
+from datamodules.layouts.librispeech import open_split
+from datamodules.recordings import Recordings
+from tests.datamodules.librispeech_trees import RATE, chapter_of, write_tree
+
+FORK = multiprocessing.get_context("fork")
+SPOKEN = {f"61-70968-{number:04d}": "HE BEGAN A CONFUSED COMPLAINT" for number in range(6)}
+FIRST, SECOND, *_ = SPOKEN
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The files whose headers are read."""
+    found, look = [], audio._measured
+    monkeypatch.setattr(audio, "_measured", lambda path: found.append(path.stem) or look(path))
+    return found
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch, measured):
+    """Six utterances of half a second, measured once."""
+    monkeypatch.setattr(module, "ROOT", tmp_path / "root")
+    write_tree(tmp_path, {"dev-clean": SPOKEN})
+    assert counts(tmp_path) == [RATE // 2] * 6
+    assert sorted(measured) == [*SPOKEN]
+    measured.clear()
+    return tmp_path
+
+
+def opened(tree):
+    return Recordings([open_split(str(tree), "dev-clean")])
+
+
+def counts(tree):
+    """Samples of each, which are those that the files have at this moment."""
+    found = opened(tree)
+    assert found.samples.dtype == np.int64
+    assert found.samples.tolist() == [soundfile.info(path).frames for path in found.paths]
+    return found.samples.tolist()
+
+
+def audio_of(tree, utterance):
+    return chapter_of(tree, "dev-clean", utterance) / f"{utterance}.flac"
+
+
+def test_no_header_is_read_twice(tree, measured):
+    for _ in range(2):
+        assert counts(tree) == [RATE // 2] * 6
+    assert not measured
+
+
+def lengthen(tree):
+    soundfile.write(audio_of(tree, FIRST), np.zeros(9_000, np.int16), RATE, subtype="PCM_16")
+
+
+def claim(tree):
+    """Its header says another number of samples, at the same size, and its time is set back."""
+    claim_in(audio_of(tree, FIRST), audio_of(tree, FIRST))
+
+
+def put_in_its_place(tree):
+    """The same in another file, which takes the place of this one."""
+    claim_in(tree / "other.flac", audio_of(tree, FIRST))
+    (tree / "other.flac").replace(audio_of(tree, FIRST))
+
+
+def claim_in(file, original):
+    before, content = original.stat(), bytearray(original.read_bytes())
+    content[22:26] = (9_000).to_bytes(4, "big")  # the lower bits of STREAMINFO's total
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def link(tree):
+    other = tree / "other.flac"
+    soundfile.write(other, np.zeros(9_000, np.int16), RATE, subtype="PCM_16")
+    audio_of(tree, FIRST).unlink()
+    audio_of(tree, FIRST).symlink_to(other)
+
+
+@pytest.mark.parametrize("change", [lengthen, claim, put_in_its_place, link])
+def test_a_recording_that_changed_is_measured_again(tree, measured, change):
+    change(tree)
+    assert counts(tree) == [9_000, *[RATE // 2] * 5]
+    assert measured
+    measured.clear()
+    assert counts(tree) == [9_000, *[RATE // 2] * 5]
+    assert not measured
+
+
+def test_two_recordings_that_change_places_take_their_lengths_along(tree):
+    lengthen(tree)
+    counts(tree)
+    for source, target in ((FIRST, "x"), (SECOND, FIRST), ("x", SECOND)):
+        audio_of(tree, FIRST).with_name(f"{source}.flac").rename(audio_of(tree, FIRST).with_name(f"{target}.flac"))
+    assert counts(tree) == [RATE // 2, 9_000, *[RATE // 2] * 4]
+
+
+def test_another_utterance_changes_the_lengths(tree):
+    write_tree(tree, {"dev-clean": {"61-70968-0009": "GO"}}, seconds=1)
+    assert counts(tree) == [*[RATE // 2] * 6, RATE]
+
+
+@pytest.mark.parametrize("content", [b"", b"once a recording"])
+def test_a_recording_that_broke_is_refused_at_every_start_until_it_is_mended(tree, content):
+    whole = audio_of(tree, FIRST).read_bytes()
+    audio_of(tree, FIRST).write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"{FIRST}.flac is no audio file .*; 1 of 6 files of dev-clean are broken"):
+            opened(tree)
+    audio_of(tree, FIRST).write_bytes(whole)
+    assert counts(tree) == [RATE // 2] * 6
+
+
+def test_processes_that_begin_at_once_measure_them_once(tree, monkeypatch):
+    shutil.rmtree(tree / "root")
+    barrier, makers, found, look = FORK.Barrier(3), FORK.Queue(), FORK.Queue(), audio.count_samples
+
+    def count(*arguments):
+        makers.put(os.getpid())
+        return look(*arguments)
+
+    def opens():
+        barrier.wait()
+        found.put(opened(tree).samples.tolist())
+
+    monkeypatch.setattr(audio, "count_samples", count)
+    processes = [FORK.Process(target=opens, daemon=True) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert [found.get(timeout=60) for _ in processes] == [[RATE // 2] * 6] * 3
+    assert makers.get(timeout=1) in {process.pid for process in processes}
+    assert makers.empty()
