@@ -22,7 +22,7 @@ from benchmarks.schema import Signature
 from datamodules.example_data import Loader
 from datamodules.layouts import audio
 from datamodules.layouts.librispeech import DEVELOPMENT, TEST, open_split, present
-from datamodules.recordings import Recordings
+from datamodules.recordings import Recordings, learn_once
 from datamodules.sampling import Key, example_generator
 from datamodules.sequence_data import SequenceData
 from datamodules.subwords import Subwords
@@ -153,9 +153,9 @@ class LibriSpeechData(SequenceData):
 
     @cached_property
     def subwords(self) -> Subwords:
-        """The vocabulary of the first training subset, once `setup("fit")` has run."""
+        """The vocabulary of the first training subset, once `setup("fit")` has run; learnt where none is kept."""
         assert self.train is not None, "setup has not run"
-        return Subwords.for_recognition(self.train.splits[0].transcripts, self.num_subwords)
+        return learn_once(self.train.splits[0].transcripts, self.num_subwords)
 
     @property
     def lengths(self) -> NDArray[np.float64]:

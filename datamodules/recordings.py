@@ -1,4 +1,4 @@
-"""Recordings of some subsets of LibriSpeech, what is said in them, and how long each is, which is found out once."""
+"""Recordings of some subsets of LibriSpeech and what is said in them; lengths and subwords are found out once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.files import make_once, replacing
+from benchmarks.files import make_once, replacing, write_atomically
 from benchmarks.paths import ROOT
+from benchmarks.runs import announce
+from datamodules.columns import MODEL, made_once
 from datamodules.layouts import audio
 from datamodules.layouts.digest import counted, digest
 from datamodules.layouts.librispeech import Split
+from datamodules.subwords import RECOGNITION, Subwords
 from results.scoring.speech import Truth
 
 COUNTS = "samples.npy"
@@ -61,3 +64,20 @@ def count_once(name: str, ids: list[str], paths: Sequence[Path]) -> NDArray[np.i
 def _write(path: Path, counts: NDArray[np.int64]) -> None:
     with replacing(path) as file:
         np.save(file, counts)
+
+
+def learn_once(transcripts: Sequence[str], size: int) -> Subwords:
+    """The vocabulary of `size` subwords that makes transcripts most likely.
+
+    It is kept in `data/tokenised/<hash of the transcripts and the size>/`, where all seeds, ranks and resumes read it.
+
+    Raises:
+        UserError: the transcripts are too few for so many subwords, the disk is full, or may not be written to.
+    """
+    folder = made_once([digest(transcripts), size, RECOGNITION], lambda draft: _learn(draft, transcripts, size))
+    return Subwords((folder / MODEL).read_bytes())
+
+
+def _learn(folder: Path, transcripts: Sequence[str], size: int) -> None:
+    announce(f"learning {size:,} subwords from {len(transcripts):,} transcripts (once)")
+    write_atomically(folder / MODEL, Subwords.for_recognition(transcripts, size).model)

@@ -17,6 +17,11 @@ from benchmarks.errors import UserError
 BLANK = 0
 """The id of SentencePiece's unknown piece, which no transcript has; CTC's blank takes its place, as in AlgoPerf."""
 
+RECOGNITION: dict[str, Any] = {
+    "model_type": "unigram", "character_coverage": 1.0, "unk_id": BLANK, "bos_id": -1, "eos_id": -1,
+}  # fmt: skip
+"""How a recogniser's vocabulary is learnt."""
+
 PAD, UNKNOWN, BEGIN, END = range(4)
 """The first ids of a translator's vocabulary. UNKNOWN never occurs: what has no piece is written as its bytes."""
 
@@ -51,7 +56,7 @@ class Subwords:
         Raises:
             UserError: the texts are too few for so many pieces.
         """
-        return _trained(texts, size, model_type="unigram", character_coverage=1.0, unk_id=BLANK, bos_id=-1, eos_id=-1)
+        return _trained(texts, size, **RECOGNITION)
 
     @staticmethod
     def for_translation(texts: Iterable[str], size: int) -> Subwords:

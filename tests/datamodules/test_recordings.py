@@ -1,20 +1,27 @@
-"""Recordings: each is measured once, whoever opens them, and again once it has changed."""
+"""Recordings: each is measured once, whoever opens them, and again once it has changed; so are subwords learnt."""
 
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import sentencepiece
 import soundfile
 
 from benchmarks.errors import UserError
+from datamodules import columns
 from datamodules import recordings as module
 from datamodules.layouts import audio
 from datamodules.layouts.librispeech import open_split
-from datamodules.recordings import Recordings
+from datamodules.recordings import Recordings, learn_once
+from datamodules.subwords import Subwords
 from tests.datamodules.librispeech_trees import RATE, chapter_of, write_tree
 
+REPOSITORY = Path(__file__).parents[2]
 FORK = multiprocessing.get_context("fork")
 SPOKEN = {f"61-70968-{number:04d}": "HE BEGAN A CONFUSED COMPLAINT" for number in range(6)}
 FIRST, SECOND, *_ = SPOKEN
@@ -144,3 +151,55 @@ def test_processes_that_begin_at_once_measure_them_once(tree, monkeypatch):
     assert [found.get(timeout=60) for _ in processes] == [[RATE // 2] * 6] * 3
     assert makers.get(timeout=1) in {process.pid for process in processes}
     assert makers.empty()
+
+
+TEXTS = ("THE SEA AND THE TREE", "A TREE BY THE SEA", "HE SAID THE STONE IS SET")
+SIZE = 18
+
+
+@pytest.fixture
+def learnt(tmp_path, monkeypatch):
+    """The vocabulary of TEXTS, and how many are learnt from now on."""
+    monkeypatch.setattr(columns, "ROOT", tmp_path / "root")
+    found, learnt, train = learn_once(TEXTS, SIZE), [], Subwords.for_recognition
+    monkeypatch.setattr(Subwords, "for_recognition", lambda *arguments: learnt.append(1) or train(*arguments))
+    return found, learnt
+
+
+def test_a_vocabulary_is_learnt_once_for_transcripts_and_a_size(learnt, monkeypatch):
+    found, more = learnt
+    assert found.model == Subwords.for_recognition(TEXTS, SIZE).model
+    more.clear()
+    for texts in (TEXTS, list(TEXTS)):
+        assert learn_once(texts, SIZE).model == found.model
+    assert not more
+    assert len(learn_once(TEXTS, SIZE + 1).pieces) == SIZE + 1
+    for texts in (TEXTS[::-1], (*TEXTS[:2], f"{TEXTS[2]} UP")):
+        learn_once(texts, SIZE)
+    assert len(more) == 3
+    monkeypatch.setattr(sentencepiece, "__version__", "another")
+    assert learn_once(TEXTS, SIZE).model == found.model
+    assert len(more) == 4
+
+
+def test_a_second_process_reads_the_same_vocabulary(learnt, tmp_path):
+    """And learns it bit for bit where it finds none."""
+    found, _ = learnt
+    code = (
+        "import sys; from pathlib import Path; from datamodules import columns, recordings;"
+        "columns.ROOT = Path(sys.argv[1]);"
+        "sys.stdout.write(recordings.learn_once(sys.argv[3:], int(sys.argv[2])).model.hex())"
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": "11"}
+    for there, says in (("root", ""), ("elsewhere", "learning 18 subwords from 3 transcripts (once)\n")):
+        out = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / there), str(SIZE), *TEXTS], env=environment, check=True,
+            cwd=tmp_path, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        assert out == says + found.model.hex()
+
+
+def test_transcripts_too_few_for_the_subwords_are_refused_and_nothing_is_kept(learnt):
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"gives no 5000 subwords .*lower data.init_args.subwords"):
+            learn_once(TEXTS, 5_000)
