@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class TrainingUtterances(Dataset[dict[str, Any]]):
         epoch, index = key
         random = int(example_generator(self.seed, epoch, self.recordings.ids[index]).integers(2**63))
         return {
-            "samples": audio.read_samples(self.recordings.paths[index]),
+            "samples": audio.read_samples(self.recordings.files[index]),
             "labels": self.subwords.encode(self.recordings.transcripts[index]),
             "random": random,
             "index": index,
@@ -54,7 +55,7 @@ class EvaluationUtterances(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         _, index = key
-        samples = audio.read_samples(self.recordings.paths[index])
+        samples = audio.read_samples(self.recordings.files[index])
         return {"samples": samples, "transcript": self.recordings.transcripts[index], "index": index}
 
 
@@ -131,7 +132,7 @@ class LibriSpeechData(SequenceData):
     def trained_on(self) -> dict[str, int]:
         """Utterances of the training subsets."""
         assert self.train is not None, "setup has not run"
-        return {split.name: len(split) for split in self.train.splits}
+        return dict(self.train.sizes)
 
     def setup(self, stage: str) -> None:
         """Opens the subsets that the stage needs; recordings are measured where no run has measured them.
@@ -155,7 +156,8 @@ class LibriSpeechData(SequenceData):
     def subwords(self) -> Subwords:
         """The vocabulary of the first training subset, once `setup("fit")` has run; learnt where none is kept."""
         assert self.train is not None, "setup has not run"
-        return learn_once(self.train.splits[0].transcripts, self.num_subwords)
+        first = self.train.sizes[self.training[0]]
+        return learn_once(list(islice(self.train.transcripts, first)), self.num_subwords)
 
     @property
     def lengths(self) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from datamodules.columns import MODEL, made_once
 from datamodules.layouts import audio
 from datamodules.layouts.digest import counted, digest
 from datamodules.layouts.librispeech import Split
+from datamodules.packed_texts import PackedTexts
 from datamodules.subwords import RECOGNITION, Subwords
 from results.scoring.speech import Truth
 
@@ -23,21 +24,28 @@ COUNTS = "samples.npy"
 
 
 class Recordings:
-    """The utterances of some subsets with their audio, and how long each is."""
+    """The utterances of some subsets with their audio, and how long each is; nothing in it grows by being read."""
 
     def __init__(self, splits: Sequence[Split]) -> None:
         for split in splits:
             split.require_audio()
-        self.splits = splits
         self.name = " and ".join(split.name for split in splits)
-        self.ids = [each for split in splits for each in split.ids]
-        self.transcripts = [each for split in splits for each in split.transcripts]
-        self.paths = [split.path(index) for split in splits for index in range(len(split))]
-        self.samples = count_once(self.name, self.ids, self.paths)
-        self.counted = counted(self.name, Truth(tuple(self.ids), tuple(self.transcripts)))
+        self.sizes = {split.name: len(split) for split in splits}
+        ids = tuple(each for split in splits for each in split.ids)
+        transcripts = tuple(each for split in splits for each in split.transcripts)
+        paths = [split.path(index) for split in splits for index in range(len(split))]
+        self.samples = count_once(self.name, ids, paths)
+        self.counted = counted(self.name, Truth(ids, transcripts))
+        self.ids, self.transcripts = PackedTexts(ids), PackedTexts(transcripts)
+        self.files = PackedTexts(map(str, paths))  # a Path keeps the names of its folders and itself, in each process
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The audio of each."""
+        return [Path(file) for file in self.files]
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -45,7 +53,7 @@ class Recordings:
         return self.samples / audio.SAMPLE_RATE
 
 
-def count_once(name: str, ids: list[str], paths: Sequence[Path]) -> NDArray[np.int64]:
+def count_once(name: str, ids: Sequence[str], paths: Sequence[Path]) -> NDArray[np.int64]:
     """Samples of each file, [n], as `audio.count_samples` finds them.
 
     They are kept in `data/recordings/<hash of the ids and of the files' sizes and times>/`, so that all seeds, ranks

@@ -20,7 +20,7 @@ FILES_A_JOB = 64
 Found = TypeVar("Found")
 
 
-def read_samples(path: Path) -> NDArray[np.int16]:
+def read_samples(path: Path | str) -> NDArray[np.int16]:
     """All samples of a file, [samples].
 
     Raises:
