@@ -13,6 +13,7 @@ from benchmarks.files import make_once, replacing, write_atomically
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce
 from datamodules.columns import MODEL, made_once
+from datamodules.file_states import state
 from datamodules.layouts import audio
 from datamodules.layouts.digest import counted, digest
 from datamodules.layouts.librispeech import Split
@@ -62,7 +63,7 @@ def count_once(name: str, ids: Sequence[str], paths: Sequence[Path]) -> NDArray[
     Raises:
         UserError: as `audio.count_samples`; or the disk is full, or may not be written to.
     """
-    known = digest(ids, audio.stamps(name, paths), soundfile.__libsndfile_version__)
+    known = digest(ids, state(name, paths), soundfile.__libsndfile_version__)
     folder = ROOT / "data" / "recordings" / known
     make_once(folder, lambda draft: _write(draft / COUNTS, audio.count_samples(name, paths)))
     found: NDArray[np.int64] = np.load(folder / COUNTS)

@@ -51,15 +51,6 @@ def count_samples(name: str, paths: Sequence[Path]) -> NDArray[np.int64]:
     return np.array(counts, np.int64)
 
 
-def stamps(name: str, paths: Sequence[Path]) -> list[tuple[int, ...]]:
-    """Size and times of each file, which tell a changed one at a twentieth of what its header takes to read.
-
-    Nobody can set the second time, so that a file is told that took another's place and has its size and first time,
-    or whose permissions changed. Empty where there is no file.
-    """
-    return list(_each(f"looking at {name}", _stamp, paths))
-
-
 def verify(name: str, paths: Sequence[Path], whole: bool) -> None:
     """Decodes every file, or its last sample alone, which a truncated one does not have.
 
@@ -85,14 +76,6 @@ def _refuse(faults: list[str], name: str, total: int) -> None:
             f"{faults[0]}; {len(faults):,} of {total:,} files of {name} are broken like this. Fetch or unpack them "
             "again."
         )
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:  # whoever opens it says why
-        return ()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _measured(path: Path) -> int | str:
