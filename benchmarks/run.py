@@ -144,12 +144,12 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     tell_of_other_references(plan.tests)
     fingerprint = plan.data()
     for stage in plan.stages:
-        data, module = stage.assembly.datamodule, stage.assembly.module
         require_own_checkpoints(stage)
+        stage.assembly.datamodule.require_shares(stage.assembly.processes, stage.assembly.accumulate)
+    for stage in plan.stages:  # takes minutes, so it comes after whatever is refused at once
         if not (stage.folder / LAST).exists():
-            data.verify(training=True)
-            module.verify(data)
-        data.require_shares(stage.assembly.processes, stage.assembly.accumulate)
+            stage.assembly.datamodule.verify(training=True)
+            stage.assembly.module.verify(stage.assembly.datamodule)
     require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = begin_or_continue(plan.folder, fingerprint, code, lambda: first.initialised_from)

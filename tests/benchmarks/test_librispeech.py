@@ -228,6 +228,18 @@ def test_broken_data_end_a_run_before_it_begins(workshop, librispeech_tree, tmp_
     refused(workshop, *command(tree), message=message)
 
 
+def test_steps_that_cannot_be_shared_out_are_refused_before_any_recording_is_decoded(
+    workshop, librispeech_tree, tmp_path
+):
+    tree = shutil.copytree(librispeech_tree, tmp_path / "tree")
+    truncate(tree)
+    small = "--data.init_args.global_batch_size=7"
+    refused(workshop, *command(tree, "--devices=2", more=small), message="too few for 2 device(s)")
+    torchrun = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
+    code, out, err = workshop.call(*command(tree, "--devices=2", more=small), module=torchrun)
+    assert (code, err.count("too few for 2 device(s)")) == (1, 1), (out, err)
+
+
 @needs_decoder
 @pytest.mark.parametrize(
     ("content", "message"),
