@@ -89,7 +89,8 @@ class BenchmarkData(LightningDataModule, ABC):
     def trained_on(self) -> dict[str, int]:
         """Examples of each training split, once `setup("fit")` has run, before any is held out or left out.
 
-        A run is official only if the claim's `OFFICIAL` has the same number for each; environments have no splits.
+        A run is official only if the claim's `OFFICIAL` has this number, or a range around it, for each; environments
+        have no splits.
         """
 
     @property

@@ -9,17 +9,15 @@ Official = Mapping[str, int | range]
 def lacking(found: Mapping[str, int], official: Official) -> tuple[str, ...]:
     """A line for each split that has another number of examples than the official one, or of which there is none."""
     return tuple(
-        f"{split}: {count:,} examples, officially {told(official[split]) if split in official else 'no such split'}"
+        f"{split}: {count:,} examples, officially {_told(official[split]) if split in official else 'no such split'}"
         for split, count in found.items()
-        if split not in official or not is_whole(count, official[split])
+        if split not in official or count not in _allowed(official[split])
     )
 
 
-def is_whole(count: int, official: int | range) -> bool:
-    """Whether a split has the official number of examples."""
-    return count in official if isinstance(official, range) else count == official
+def _allowed(official: int | range) -> range:
+    return official if isinstance(official, range) else range(official, official + 1)
 
 
-def told(official: int | range) -> str:
-    """An official number as a reader sees it."""
+def _told(official: int | range) -> str:
     return f"{official.start:,} to {official.stop - 1:,}" if isinstance(official, range) else f"{official:,}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 from datamodules.layouts import wmt_parquet as parquet
 from datamodules.layouts.faults import read_faults
+from datamodules.layouts.official import Official, lacking
 from datamodules.layouts.wmt_parquet import FILTERED, TEST_SIZES
 from datamodules.layouts.wmt_text import LANGUAGES, Sides, Text, open_text
 from results.scoring.translation import Truth
@@ -19,7 +20,7 @@ DEVELOPMENT = "newstest2013"
 TEST = ("newstest2014", "newstest2015")
 SOURCE_OF = {"de-en": "de", "en-de": "en"}
 PAIRS = "training pairs"
-OFFICIAL: dict[str, int | range] = {**TEST_SIZES, PAIRS: range(3_900_000, 4_700_001)}
+OFFICIAL: Official = {**TEST_SIZES, PAIRS: range(3_900_000, 4_700_001)}
 """WMT 2014 to 2016 have some 4.5 million pairs (on the hub 4,508,785, 4,522,998, 4,548,885), of which cleaning leaves
 3,960,793 (facebookresearch/fairseq#132); that of 2017 has 5.9 million."""
 
@@ -68,8 +69,8 @@ def open_test(root: str, split: str) -> Pairs:
         UserError: it is not there, one side of it is not or is still packed, the sides differ in length, or a file is
             empty, not UTF-8, or Parquet without the column.
     """
-    name, sides = _name(split), _sides(root)
-    return _open(root, split if split in sides else name, sides, parquet.held_out(root))
+    sides = _sides(root)
+    return _open(root, _stem(split, sides), sides, parquet.held_out(root))
 
 
 @read_faults()
@@ -113,7 +114,8 @@ def present(root: str, split: str) -> bool:
     Raises:
         UserError: the folder or its shards cannot be read.
     """
-    return _name(split) in (*_sides(root), *parquet.held_out(root))
+    sides = _sides(root)
+    return _stem(split, sides) in (*sides, *parquet.held_out(root))
 
 
 def check(root: str, training: bool, full: bool) -> list[str]:
@@ -124,25 +126,38 @@ def check(root: str, training: bool, full: bool) -> list[str]:
     Raises:
         UserError: as `open_training` and `open_test`, or there is no test set.
     """
-    if training:
-        open_training(root)
+    pairs = {PAIRS: len(open_training(root))} if training else {}
     sides, rows = _sides(root), parquet.held_out(root)
-    there = [name for name in TEST_SIZES if name in sides or name in rows]
-    absent = [name for name in (TEST_SIZES if training else TEST) if name not in there]
-    notes = [f"{name} is not there, so nothing that asks for it can be measured" for name in absent]
-    for name in there if set(there).intersection(TEST) else TEST:
-        count = len(_open(root, name, sides, rows))
-        if full and count != TEST_SIZES[name]:
-            notes.append(_unofficial(name, count))
+    there = [stem for name in TEST_SIZES for stem in _stems(name) if stem in sides or stem in rows]
+    known = {_name(stem) for stem in there}
+    absent = [name for name in (TEST_SIZES if training else TEST) if name not in known]
+    notes = [f"{line}: unofficial" for line in lacking(pairs, OFFICIAL)] if full else []
+    notes += [f"{name} is not there, so nothing that asks for it can be measured" for name in absent]
+    for stem in there if known.intersection(TEST) else TEST:
+        count = len(_open(root, stem, sides, rows))
+        if full and count != TEST_SIZES[_name(stem)]:
+            notes.append(_unofficial(stem, count))
     return notes
 
 
-def _unofficial(name: str, count: int) -> str:
+def _unofficial(stem: str, count: int) -> str:
+    name = _name(stem)
     filtered = "the filtered subset; " if count == FILTERED.get(name) else ""
     return (
-        f"{name} is not whole ({filtered}{count:,} lines, officially {TEST_SIZES[name]:,}): unofficial, its verdict "
+        f"{stem} is not whole ({filtered}{count:,} lines, officially {TEST_SIZES[name]:,}): unofficial, its verdict "
         "`not comparable`"
     )
+
+
+def _stems(name: str) -> list[str]:
+    """What the text of a test set may be called: that of one direction by itself goes by the direction too."""
+    return [name, *(f"{name}.{direction}" for direction in SOURCE_OF)]
+
+
+def _stem(split: str, sides: Sides) -> str:
+    """What a split is called among the texts of a folder."""
+    name = _name(split)
+    return split if split in sides else name
 
 
 def _name(split: str) -> str:

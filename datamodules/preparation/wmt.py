@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sacrebleu.dataset import DATASETS
-from sacrebleu.dataset.base import Dataset
 
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
@@ -39,9 +38,13 @@ CORPORA = {
 }
 """The training text: names in `train/`, and in the archives (as in tensorflow/datasets:translate/wmt.py)."""
 
-DIRECTIONS = {"newstest2013": "en-de", "newstest2014": "en-de", "newstest2015": "de-en"}
-"""Whose source and reference the two files of a test set are: the claim's. WMT publishes each direction by itself;
-where the texts of the other one differ, they lie beside these, as `newstest2015.en-de.de` and `.en`."""
+DIRECTIONS = {
+    "newstest2013": {"newstest2013": "en-de"},
+    "newstest2014": {"newstest2014": "en-de", "newstest2014.de-en": "de-en"},
+    "newstest2015": {"newstest2015": "de-en", "newstest2015.en-de": "en-de"},
+}
+"""Whose source and reference the files of a test set are, by their names: each direction is published by itself, but
+for those of 2013, and the two may differ. The name alone is the claim's."""
 
 FACTS = {
     "news-commentary-v9.de-en": (
@@ -137,12 +140,17 @@ def _names(texts: Iterable[str]) -> list[str]:
     return [f"{text}.{language}" for text in texts for language in LANGUAGES]
 
 
+def _stems(part: str) -> list[str]:
+    """What the texts of a part are called."""
+    return [*DIRECTIONS.get(part, (part,))]
+
+
 def _place(root: Path, part: str) -> Path:
     return root / TRAIN if part in CORPORA else root
 
 
 def _both_there(root: Path, part: str) -> bool:
-    return all((_place(root, part) / name).is_file() for name in _names([part]))
+    return all((_place(root, part) / name).is_file() for name in _names(_stems(part)))
 
 
 def _hidden(root: Path, corpus: str) -> Path:
@@ -165,23 +173,13 @@ def _unpack_test_set(root: Path, name: str, archive: Archive) -> None:
     members = [member for each in layout.SOURCE_OF for member in official.langpairs[each]]
     _take(root / archive.name, archive.url, {member: raw / member for member in members}, raw / ".unpacking")
     _copy(root / archive.name, raw / archive.name)
-    texts = {direction: _texts_of(official, direction) for direction in layout.SOURCE_OF}
-    claimed = texts.pop(DIRECTIONS[name])
-    others = {f"{name}.{direction}": other for direction, other in texts.items() if not _same(other, claimed)}
-    for stem, sides in (others | {name: claimed}).items():  # the claimed one last: once it is there, all are
-        for language, text in sides.items():
-            _copy(text, root / f"{stem}.{language}")
-
-
-def _texts_of(official: Dataset, direction: str) -> dict[str, Path]:
-    """Source and reference as sacreBLEU makes them, by their languages."""
-    official.process_to_text(direction)
-    files = (official.get_source_file(direction), *official.get_reference_files(direction))
-    return dict(zip(direction.split("-"), map(Path, files), strict=True))
-
-
-def _same(ours: dict[str, Path], others: dict[str, Path]) -> bool:
-    return all(text.read_bytes() == others[language].read_bytes() for language, text in ours.items())
+    for stem, direction in DIRECTIONS[name].items():
+        official.process_to_text(direction)
+        if all((root / side).is_file() for side in _names([stem])):  # by an earlier version, or the user's own
+            continue
+        texts = (official.get_source_file(direction), *official.get_reference_files(direction))
+        for text, language in zip(texts, direction.split("-"), strict=True):
+            _copy(Path(text), root / f"{stem}.{language}")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -212,22 +210,23 @@ def _check(root: Path, release: Release) -> None:
         print(f"{root}: training text is there in another form, {len(layout.open_training(str(root))):,} pairs")
     for part in release.archives:
         if not (other and part in CORPORA):
-            count = _count(root, part)
-            if count != release.counts.get(part, count):
-                expected = f"the official one has {release.counts[part]:,}"
-                raise UserError(f"{root}: {part} has {count:,} sentences; {expected}. {_remedy(root, part)}")
+            for stem in _stems(part):
+                count = _count(root, part, stem)
+                if count != release.counts.get(part, count):
+                    expected = f"the official one has {release.counts[part]:,}"
+                    raise UserError(f"{root}: {stem} has {count:,} sentences; {expected}. {_remedy(root, part, stem)}")
             print(f"{root}: {part} is complete, {count:,} pairs")
 
 
-def _count(root: Path, part: str) -> int:
+def _count(root: Path, part: str, stem: str) -> int:
     try:
         if part in CORPORA:
             return len(open_text(root / TRAIN, {part: set(LANGUAGES)}))
-        return len(layout.open_test(str(root), part))
+        return len(layout.open_test(str(root), stem))
     except UserError as error:
-        raise UserError(f"{error} {_remedy(root, part)}") from error
+        raise UserError(f"{error} {_remedy(root, part, stem)}") from error
 
 
-def _remedy(root: Path, part: str) -> str:
-    files = " and ".join(str(_place(root, part) / name) for name in _names([part]))
+def _remedy(root: Path, part: str, stem: str) -> str:
+    files = " and ".join(str(_place(root, part) / name) for name in _names([stem]))
     return f"Remove {files}, and run `make {COMMAND} DATA={root}` again: the archive is unpacked, or fetched, anew."

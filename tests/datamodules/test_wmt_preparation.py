@@ -28,6 +28,7 @@ from tests.datamodules.wmt_archives import (
     TREE,
     release_at,
 )
+from tests.refusals import refusal
 
 ARCHIVES = wmt_archives
 pytestmark = pytest.mark.usefixtures("sacrebleu_folder")
@@ -137,6 +138,24 @@ def test_sacrebleu_has_the_same_text(offline, tmp_path, sacrebleu_folder):
     assert truth(str(tmp_path), "newstest2015.en-de").references == ("Andere Reihenfolge",), "a text of its own"
     assert checked(READ["de"][:1], "newstest2015.en-de").checked.startswith("differ")
     assert list(DATASETS["wmt14/full"].source("en-de")) == READ["en"]
+
+
+def test_what_an_earlier_version_left_is_completed_and_a_text_of_ones_own_kept(offline, tmp_path):
+    """It made one pair of files of a test set, of the claim's direction; the other one would be scored by these."""
+    own = {"newstest2015.de": b"Mein Satz.\n", "newstest2015.en": b"My sentence.\n"}
+    root = put(tmp_path, FILES | {name: data for name, data in TREE.items() if "newstest2015" not in name} | own)
+    prepare(root, offline)
+    found = {direction: truth(root, f"newstest2015.{direction}").references for direction in SOURCE_OF}
+    assert found == {"de-en": ("My sentence.",), "en-de": ("Andere Reihenfolge",)}
+    (tmp_path / "newstest2015.en-de.en").unlink()
+    assert "newstest2015.en-de lacks newstest2015.en-de.en" in refusal(truth, root, "newstest2015.en-de")
+    prepare(root, offline)
+    assert len(truth(root, "newstest2015.en-de").sources) == 1
+
+
+def test_a_direction_of_another_length_is_refused(offline, tmp_path):
+    root = put(tmp_path, TREE | {f"newstest2014.de-en.{side}": b"a\n" for side in ("de", "en")})
+    assert "newstest2014.de-en has 1 sentences; the official one has 3. Remove" in refusal(prepare, root, offline)
 
 
 def test_what_sacrebleu_half_made_is_made_anew(offline, tmp_path, sacrebleu_folder):

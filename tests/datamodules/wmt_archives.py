@@ -98,6 +98,7 @@ TREE = {
         for name, count in SENTENCES.items()
         for language in ("de", "en")
     },
+    **{f"newstest2014.de-en.{side}": "".join(f"{line}\n" for line in READ[side]).encode() for side in ("de", "en")},
     "newstest2015.en-de.de": b"Andere Reihenfolge\n",
     "newstest2015.en-de.en": b"Another order\n",
 }
