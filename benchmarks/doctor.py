@@ -114,12 +114,8 @@ def _code() -> Finding:
     try:
         commit = environment.commit()
     except UserError as error:
-        return Finding(
-            "note",
-            "code",
-            f"its commit is not known, so no record is official: {error}. Install git (in a container too), clone what "
-            f"was unpacked, or, of another user's, `git config --global --add safe.directory {ROOT}`",
-        )
+        words = f"its commit is not known, so no record is official: {error}"
+        return Finding("note", "code", f"{words}. It takes git, in a container too, and a clone that is yours")
     try:
         changes = environment.changes()
     except UserError as error:
@@ -188,15 +184,16 @@ def _copy(name: str, root: str) -> Iterator[Finding]:
         return
     from datasets.config import HF_DATASETS_CACHE
 
-    size = sum(shard.stat().st_size for shard in shards)
+    size = sum(shard.stat().st_size for shard in shards if shard.is_file())  # else whoever reads it says what is wrong
     cache = Path(HF_DATASETS_CACHE)
     free = shutil.disk_usage(next(each for each in (cache, *cache.parents) if each.exists())).free
     large = "as large as the data" if hub else f"{size / GIGABYTE:.0f} GB or more"
-    words = f"`datasets` writes a copy once, {large}, to {cache}, where {free / GIGABYTE:.0f} GB are free"
+    words = f"`datasets` keeps a copy, {large}, in {cache}, where {free / GIGABYTE:.0f} GB are free"
     if not hub and free >= size:
         yield Finding("ok", name, words)
     else:
-        yield Finding("note", name, f"{words}; if it does not fit, set HF_HOME to a folder on a larger disk")
+        remedy = "unless it is there already, it may not fit: set HF_HOME to a folder on a larger disk"
+        yield Finding("note", name, f"{words}; {remedy}")
 
 
 def _gnugo(name: str, asked_for: bool) -> Finding:

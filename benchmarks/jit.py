@@ -18,7 +18,7 @@ PACKAGES = ("datamodules", "lightning_modules", "results")
 def _sources() -> str:
     """A digest of all files that have functions compiled."""
     texts = (path.read_bytes() for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
-    return sha256(b"".join(text for text in texts if b"import compiled\n" in text)).hexdigest()[:16]
+    return sha256(b"".join(text for text in texts if b"benchmarks.jit" in text)).hexdigest()[:16]
 
 
 def _writable(folder: Path) -> bool:
@@ -34,5 +34,5 @@ def _writable(folder: Path) -> bool:
 _folder = Path(config.CACHE_DIR or ROOT / "__pycache__") / f"numba-{_sources()}"  # type: ignore[attr-defined]
 config.CACHE_DIR = str(_folder)  # type: ignore[attr-defined]  # numba sets it by its name
 
-compiled = njit(cache=_writable(_folder), nogil=True)
+jit = njit(cache=_writable(_folder), nogil=True)
 """Compiles a function for the types that it is first called with; what it calls must be compiled by this one too."""

@@ -146,11 +146,11 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     for stage in plan.stages:
         require_own_checkpoints(stage)
         stage.assembly.datamodule.require_shares(stage.assembly.processes, stage.assembly.accumulate)
+    require_one_network(plan)
     for stage in plan.stages:  # takes minutes, so it comes after whatever is refused at once
         if not (stage.folder / LAST).exists():
             stage.assembly.datamodule.verify(training=True)
             stage.assembly.module.verify(stage.assembly.datamodule)
-    require_one_network(plan)
     first = plan.stages[0].assembly.module
     beginning = begin_or_continue(plan.folder, fingerprint, code, lambda: first.initialised_from)
     resolved = plan.together([stage.assembly.resolved for stage in plan.stages])

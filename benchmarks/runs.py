@@ -35,10 +35,11 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     while _exists(benchmark, _numbered(base, counter + 1)):
         counter += 1
     if fresh and externally_launched():
-        there = f"Move {relative(run_folder(benchmark, base))} and its record away instead."
+        newest = _numbered(base, counter)
+        there = f"Move {relative(run_folder(benchmark, newest))} and its record away instead."
         raise UserError(
             "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
-            + (there if _exists(benchmark, base) else f"Leave it out: there is no run {base} yet.")
+            + (there if _exists(benchmark, newest) else f"Leave it out: there is no run {base} yet.")
         )
     if fresh and _exists(benchmark, _numbered(base, counter)):
         counter += 1

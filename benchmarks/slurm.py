@@ -1,10 +1,13 @@
 """What Lightning is told about SLURM, and what it would not understand."""
 
 import os
+import re
 
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from benchmarks.errors import UserError
+
+SPREAD = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
 class JobStep(SLURMEnvironment):
@@ -33,24 +36,26 @@ class JobStep(SLURMEnvironment):
             os.environ["MASTER_PORT"] = str(15_000 + (job + 1_009 * step) % 10_000)
         return int(super().main_port)
 
+    def validate_settings(self, num_devices: int, num_nodes: int) -> None:
+        """Nothing: `require_spread` has, by the step and before data were read, where Lightning goes by the job."""
+
+    @staticmethod
+    def _validate_srun_variables() -> None:
+        """The same."""
+
 
 def require_spread(devices: int, nodes: int) -> None:
-    """Refuses tasks of srun that are not as many on each node as devices, on as many nodes.
-
-    Lightning would refuse them too, but by a traceback, once all data were read, and with advice for other cases.
+    """Refuses a step whose tasks are not as many on each node as devices, on as many nodes.
 
     Raises:
-        UserError: they are not, or nothing says so.
+        UserError: they are not.
     """
-    tasks = os.environ.get("SLURM_NTASKS_PER_NODE")
-    if tasks is None:
-        raise UserError(
-            f"srun was not told how many tasks a node has. Give it --nodes={nodes} --ntasks-per-node={devices} in "
-            "place of --ntasks."
-        )
-    there = os.environ.get("SLURM_NNODES", os.environ.get("SLURM_JOB_NUM_NODES", str(nodes)))
-    if (int(tasks), int(there)) != (devices, nodes):
-        raise UserError(
-            f"srun started {tasks} task(s) a node on {there} node(s), but DEVICES is {devices} and NODES {nodes}. Give "
-            f"DEVICES={tasks} and NODES={there}, or srun --nodes={nodes} --ntasks-per-node={devices}."
-        )
+    said = os.environ.get("SLURM_STEP_TASKS_PER_NODE", "")  # such as 8(x2), or 4,3
+    tasks = [int(count) for count, times in SPREAD.findall(said) for _ in range(int(times or 1))]
+    if not tasks or tasks == [devices] * nodes:
+        return
+    instead = f"DEVICES={tasks[0]} and NODES={len(tasks)}, or " if len(set(tasks)) == 1 else ""
+    raise UserError(
+        f"srun started {said} task(s) a node, but DEVICES is {devices} and NODES {nodes}. Give {instead}srun "
+        f"--nodes={nodes} --ntasks-per-node={devices}."
+    )

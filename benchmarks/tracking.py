@@ -99,12 +99,13 @@ def begin(
     """
     import wandb
 
+    settings = _settings(watched)
     try:
         return wandb.init(
             project=PROJECT, group=_recipe(config), job_type="train", tags=tags, id=run_id, name=run_id, dir=folder,
             mode=mode,  # type: ignore[arg-type]
             resume="allow" if mode == "online" else None,
-            config=dict(config), settings=_settings(watched),
+            config=dict(config), settings=settings,
         )  # fmt: skip
     except Exception as error:
         if mode != "online":

@@ -94,7 +94,7 @@ def written(folder: Path, name: str, subwords: Subwords) -> Iterator[Callable[[l
     np.save(folder / f"{name}.bounds.npy", np.fromiter(accumulate(counts, initial=0), np.int64))
 
 
-def made_once(key: list[Any], write: Callable[[Path], None]) -> Path:
+def tokenised_folder(key: list[Any], write: Callable[[Path], None]) -> Path:
     """The folder that follows from a key, `data/tokenised/<hash>/`, as `write` fills it where nobody has yet.
 
     Raises:

@@ -13,7 +13,7 @@ FILES_A_JOB = 500
 
 
 def state(name: str, paths: Sequence[str | Path]) -> str:
-    """A digest of the name, size and times of each file of `name`, of which none stays as it is once the file changes.
+    """A digest of the name, size and times of each file of `name`, of which one changes with the file.
 
     It takes a fifth of what the heads and tails of images take to read, and a twentieth of what the headers of
     recordings do: one question a file.
@@ -32,7 +32,7 @@ def _lines(paths: Sequence[str | Path]) -> bytes:
 
 
 def _stamp(path: str | Path) -> str:
-    """Nobody can set the last of the times, so that a file is told that took another's place, size and first time."""
+    """The last of the times cannot be set: a file is noticed that replaced another of the same size and date."""
     try:
         found = os.stat(path)  # noqa: PTH116 (a Path a file costs more than the question)
     except OSError:  # whoever opens it says why

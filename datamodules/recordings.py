@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.files import make_once, replacing, write_atomically
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, made_once
+from datamodules.columns import MODEL, tokenised_folder
 from datamodules.file_states import state
 from datamodules.layouts import audio
 from datamodules.layouts.digest import counted, digest
@@ -83,7 +83,7 @@ def learn_once(transcripts: Sequence[str], size: int) -> Subwords:
     Raises:
         UserError: the transcripts are too few for so many subwords, the disk is full, or may not be written to.
     """
-    folder = made_once([digest(transcripts), size, RECOGNITION], lambda draft: _learn(draft, transcripts, size))
+    folder = tokenised_folder([digest(transcripts), size, RECOGNITION], lambda draft: _learn(draft, transcripts, size))
     return Subwords((folder / MODEL).read_bytes())
 
 

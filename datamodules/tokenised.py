@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, seal, written
+from datamodules.columns import MODEL, Column, Corpus, blocks, seal, tokenised_folder, written
 from datamodules.layouts.wmt import Pairs
 from datamodules.layouts.wmt_text import LANGUAGES
 from datamodules.progress import progress
@@ -75,7 +75,7 @@ def tokenised(pairs: Pairs, size: int) -> Tokenised:
     Raises:
         UserError: the text is too short for so many subwords, the disk is full, or may not be written to.
     """
-    return Tokenised(made_once([pairs.digest, size, TRANSLATION], lambda draft: _write(draft, pairs, size)))
+    return Tokenised(tokenised_folder([pairs.digest, size, TRANSLATION], lambda draft: _write(draft, pairs, size)))
 
 
 def _write(folder: Path, pairs: Pairs, size: int) -> None:

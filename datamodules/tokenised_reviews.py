@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import announce
-from datamodules.columns import MODEL, Column, Corpus, blocks, made_once, seal, written
+from datamodules.columns import MODEL, Column, Corpus, blocks, seal, tokenised_folder, written
 from datamodules.layouts.imdb import BREAK, overlap, plain
 from datamodules.layouts.imdb_reviews import Reviews
 from datamodules.progress import progress
@@ -47,7 +47,7 @@ def tokenised(train: Reviews, unsupervised: Reviews, test: Reviews, size: int) -
         UserError: the reviews are too few for so many subwords, the disk is full, or may not be written to.
     """
     key = [*(split.digest for split in (train, unsupervised, test)), size, REVIEWS, BREAK.pattern]
-    return TokenisedReviews(made_once(key, lambda draft: _write(draft, (train, unsupervised), test, size)))
+    return TokenisedReviews(tokenised_folder(key, lambda draft: _write(draft, (train, unsupervised), test, size)))
 
 
 def _write(folder: Path, splits: tuple[Reviews, ...], test: Reviews, size: int) -> None:

@@ -9,6 +9,8 @@ from benchmarks.runs import announce, now
 from benchmarks.schema import short_hash
 from datamodules.file_states import state
 
+LOOK = 1  # to be raised where files are looked at for more
+
 
 def verify_once(parts: Mapping[str, Sequence[str | Path]], look: Callable[[], None]) -> None:
     """Looks at files, unless they are as they were when that was last done.
@@ -22,7 +24,7 @@ def verify_once(parts: Mapping[str, Sequence[str | Path]], look: Callable[[], No
     """
     mark = _mark(parts)
     if mark is not None and mark.exists():
-        announce(f"checked before, and unchanged: {', '.join(parts)}")
+        announce(f"checked before, and unchanged (data/verified): {', '.join(parts)}")
         return
     look()
     if mark is not None:
@@ -33,4 +35,5 @@ def _mark(parts: Mapping[str, Sequence[str | Path]]) -> Path | None:
     """The file that says that these were looked at as they are; None where there are none."""
     if not all(parts.values()):
         return None
-    return ROOT / "data" / "verified" / short_hash({name: state(name, paths) for name, paths in parts.items()})
+    states = {name: state(name, paths) for name, paths in parts.items()}
+    return ROOT / "data" / "verified" / short_hash([LOOK, states])

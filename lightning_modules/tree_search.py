@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from datamodules.environments.go_positions import Positions, look, look_at_all
 from results.scoring.go_rules import find_owners, keys, neighbours, put, worth
 
@@ -138,7 +138,7 @@ def _halving(considered: int, simulations: int) -> list[int]:
     return sequence[:simulations]
 
 
-@compiled
+@jit
 def learn(tree, leaves, logits, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Keeps what the network says of new nodes [B] and tells it to the moves that led there; -1 for no new node."""
     for row in range(len(leaves)):
@@ -154,7 +154,7 @@ def learn(tree, leaves, logits, values):  # type: ignore[no-untyped-def]  # noqa
         tell(tree, row, node, values[row])
 
 
-@compiled
+@jit
 def tell(tree, row, node, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Adds a node's value, with the sign of each who is to move, to all moves that led to it."""
     while tree.parents[row, node] >= 0:
@@ -165,7 +165,7 @@ def tell(tree, row, node, value):  # type: ignore[no-untyped-def]  # noqa: ANN00
         node = parent
 
 
-@compiled
+@jit
 def find_scores(tree, row, node, scale, scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills logits plus scaled completed values of a node's moves [A]; returns how often they were made together.
 
@@ -194,7 +194,7 @@ def find_scores(tree, row, node, scale, scores):  # type: ignore[no-untyped-def]
     return seen
 
 
-@compiled
+@jit
 def normalise(scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Turns scores [A] into their softmax."""
     scores -= scores.max()
@@ -202,7 +202,7 @@ def normalise(scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     scores /= scores.sum()
 
 
-@compiled
+@jit
 def choose_root(tree, row, noise, scores, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move of greatest noise and score among those that were made `wanted` times."""
     best, chosen = -np.inf, -1
@@ -214,7 +214,7 @@ def choose_root(tree, row, noise, scores, wanted):  # type: ignore[no-untyped-de
     return chosen
 
 
-@compiled
+@jit
 def choose_below(tree, row, node, scores, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move whose visits are fewest beside what the improved policy asks for (section 5)."""
     normalise(scores)
@@ -226,7 +226,7 @@ def choose_below(tree, row, node, scores, seen):  # type: ignore[no-untyped-def]
     return chosen
 
 
-@compiled
+@jit
 def descend(tree, positions, beside, table, noise, plan, planes, komi, longest, scale):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Walks down each tree to a new node [B] and fills what a network sees of it; -1 where a game was over instead."""
     count, _, moves = tree.children.shape
@@ -249,7 +249,7 @@ def descend(tree, positions, beside, table, noise, plan, planes, komi, longest, 
     return leaves
 
 
-@compiled
+@jit
 def grow(tree, positions, row, parent, move, beside, table, planes, komi, longest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Adds the node that a move leads to; returns it, or -1 where the game is over there, which is told at once."""
     node, n = tree.counts[row], tree.boards.shape[2]
@@ -278,7 +278,7 @@ def grow(tree, positions, row, parent, move, beside, table, planes, komi, longes
     return node
 
 
-@compiled
+@jit
 def decide(tree, noise, scale):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move [B] of each root, the best of those that were made most often, and its improved policy [B, A]."""
     count, _, moves = tree.children.shape

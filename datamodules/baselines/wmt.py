@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from datamodules.layouts.wmt import SOURCE_OF, open_training, truth
 
 HEARD = 100_000  # pairs from which words are learnt
@@ -90,7 +90,7 @@ def learn(source: Side, target: Side) -> dict[str, str]:
     return {word: target.words[likeliest] for word, likeliest in zip(source.words, best, strict=True)}
 
 
-@compiled
+@jit
 def _reestimated(bounds, words, chances, firsts, where, starts, tokens, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The chance of each target word given the source word, [entries], after one more round of EM.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from results.scoring.go_game import Game
 from results.scoring.go_rules import find_groups, find_legal
 
@@ -51,7 +51,7 @@ class Positions(NamedTuple):
         return found
 
 
-@compiled
+@jit
 def look(board, beside, table, key, colour, last, past, planes, legal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills what a network sees [planes, n] and which moves are legal [n + 1]."""
     n = len(board)
@@ -69,7 +69,7 @@ def look(board, beside, table, key, colour, last, past, planes, legal):  # type:
         planes[6, last] = 1
 
 
-@compiled
+@jit
 def look_at_all(positions, beside, table):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """What a network sees of each position [B, planes, n], and its legal moves [B, n + 1]."""
     count, n = positions.boards.shape

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from datamodules.environments.go_positions import PLANES, Positions, look_at_all
 from results.scoring.go_rules import BLACK, WHITE, find_owners, keys, neighbours, put, stone_key, worth
 
@@ -130,7 +130,7 @@ class SelfPlay:
         return [at.boards, at.colours, at.last, keys_so_far, at.plies, self.seen, self.moves, self.policies]
 
 
-@compiled
+@jit
 def advance(positions, moves, beside, table, longest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Makes a legal move [B] in each game; returns which games are over."""
     count, n = positions.boards.shape

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 
 BLACK, WHITE = 1, -1
 
@@ -32,13 +32,13 @@ def keys(size: int) -> NDArray[np.uint64]:
     return np.random.Generator(np.random.PCG64(19)).integers(2**64, size=(size * size, 2), dtype=np.uint64)
 
 
-@compiled
+@jit
 def stone_key(table, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The number of one stone."""
     return table[point, 0 if colour == 1 else 1]
 
 
-@compiled
+@jit
 def find_groups(board, beside, labels, liberties, sums, table):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Numbers the groups of connected stones.
 
@@ -77,7 +77,7 @@ def find_groups(board, beside, labels, liberties, sums, table):  # type: ignore[
         group += 1
 
 
-@compiled
+@jit
 def key_after(board, beside, labels, liberties, sums, table, key, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The key of the position that a stone makes on an empty point, and whether the rules but superko allow it."""
     breathes = False
@@ -101,7 +101,7 @@ def key_after(board, beside, labels, liberties, sums, table, key, point, colour)
     return key ^ stone_key(table, point, colour), breathes
 
 
-@compiled
+@jit
 def find_legal(board, beside, labels, liberties, sums, table, key, colour, past, legal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills which moves [n + 1] are legal; `past` [m] holds the keys of all positions of the game so far."""
     n = len(board)
@@ -120,7 +120,7 @@ def find_legal(board, beside, labels, liberties, sums, table, key, colour, past,
             legal[point] = not repeated
 
 
-@compiled
+@jit
 def put(board, beside, table, key, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Puts a stone on an empty point, takes off what has no liberty left, and returns the position's key."""
     n = len(board)
@@ -152,7 +152,7 @@ def put(board, beside, table, key, point, colour):  # type: ignore[no-untyped-de
     return key
 
 
-@compiled
+@jit
 def find_owners(board, beside, owners):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills who owns each point [n], 0 where both reach an empty one; returns Black's points less White's."""
     n = len(board)
@@ -182,7 +182,7 @@ def find_owners(board, beside, owners):  # type: ignore[no-untyped-def]  # noqa:
     return owners.sum()
 
 
-@compiled
+@jit
 def worth(margin, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """What an end is worth to who leads by `margin`, from -1 to 1: half for the result, half for how many points.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from results.scoring.average_precision import Integers
 
 _EPSILON = float(np.spacing(1))
@@ -42,7 +42,7 @@ class Matched(NamedTuple):
     event_starts: Integers
 
 
-@compiled
+@jit
 def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Intersection over union; over the detection's own area where the annotation is a crowd (maskApi.c, bbIou)."""
     width = min(detection[0] + detection[2], thing[0] + thing[2]) - max(detection[0], thing[0])
@@ -53,7 +53,7 @@ def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # 
     return shared / (area if crowd else area + thing[2] * thing[3] - shared)
 
 
-@compiled
+@jit
 def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, ranges, thresholds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Flags [areas, thresholds, detections], a group (one category on one image) at a time."""
     flags = np.empty((len(ranges), len(thresholds), len(seen_boxes)), np.uint8)
@@ -78,7 +78,7 @@ def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, rang
     return flags
 
 
-@compiled
+@jit
 def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, high, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Each detection takes the object that it overlaps most and nobody took; crowds may be taken again."""
     taken = np.zeros(len(ignored), np.bool_)
@@ -98,7 +98,7 @@ def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, hi
             flags[d] = _IGNORED if seen_areas[d] < low or seen_areas[d] > high else _FALSE
 
 
-@compiled
+@jit
 def events(flags, order, inside, starts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Where a detection's own size does not tell how it counts: found, or left out though it is inside the area."""
     areas, thresholds, categories = flags.shape[0], flags.shape[1], len(starts) - 1
@@ -115,7 +115,7 @@ def events(flags, order, inside, starts):  # type: ignore[no-untyped-def]  # noq
     return np.array(event, np.int64), np.array(kind, np.uint8), event_starts
 
 
-@compiled
+@jit
 def accumulate(matches, weights, thresholds, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Average precision and recall tables, as `average_precision.precisions` returns them."""
     areas, categories = len(matches.inside), len(matches.starts) - 1
@@ -144,7 +144,7 @@ def accumulate(matches, weights, thresholds, recalls):  # type: ignore[no-untype
     return precision, recall
 
 
-@compiled
+@jit
 def _curve(event, kind, weight, counted, total, curve, reached):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Precision and recall at each true detection, into `curve` and `reached`; returns how many there are.
 
@@ -163,7 +163,7 @@ def _curve(event, kind, weight, counted, total, curve, reached):  # type: ignore
     return points
 
 
-@compiled
+@jit
 def _average(curve, reached, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Mean over `recalls` of the best precision at that recall or a higher one."""
     for point in range(len(curve) - 1, 0, -1):
@@ -177,7 +177,7 @@ def _average(curve, reached, recalls):  # type: ignore[no-untyped-def]  # noqa: 
     return added / len(recalls)
 
 
-@compiled
+@jit
 def _found(event, kind, rank, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Weight of what the 1 and the 10 most confident detections of each image and category find."""
     one, ten = 0.0, 0.0

@@ -153,10 +153,16 @@ def test_the_copy_of_parquet_is_held_against_the_disk_of_hf_home(tmp_path, monke
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hf" / "datasets")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: asked.append(path) or Usage(free, 0, free))
     found, *_ = doctor._data("imagenet", load_claim("imagenet"), str(tmp_path))
-    assert which_of(found) == (verdict, f"`datasets` writes a copy once, 150 GB or more, to {tmp_path}/hf/datasets, "
+    assert which_of(found) == (verdict, f"`datasets` keeps a copy, 150 GB or more, in {tmp_path}/hf/datasets, "
                                f"where {free / 1e9:.0f} GB are free")  # fmt: skip
     assert ("set HF_HOME" in found.words) == (verdict == "note")
     assert asked == [tmp_path]
+
+
+def test_a_shard_that_is_a_broken_link_is_said_to_be_that(tmp_path):
+    """As in a cache of the hub that was cleared in part."""
+    (tmp_path / "train-00000-of-00001.parquet").symlink_to("/nowhere")
+    assert [found.verdict for found in doctor._data("imdb", load_claim("imdb"), str(tmp_path))] == ["ok", "WRONG"]
 
 
 def test_a_copy_of_the_hub_is_told_of_and_one_of_other_forms_is_not(tmp_path):

@@ -125,7 +125,7 @@ def test_a_checkout_is_used_without_git_too(repository, failing_git, monkeypatch
     monkeypatch.setenv("PATH", failing_git("rev-parse") if path else path)
     assert environment.code() == environment.Code(None, True)
     found = doctor._code()
-    words = "fatal: sha1 file 'index.lock'" if path else "git cannot be started: No such file or directory. Install git"
+    words = "fatal: sha1 file 'index.lock'" if path else "git cannot be started: No such file or directory. It takes"
     assert found.verdict == "note"
     assert f"its commit is not known, so no record is official: {words}" in found.words
 

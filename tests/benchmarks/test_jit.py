@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.paths import ROOT
 
-INNER = "from benchmarks.compiled import compiled\n\n@compiled\ndef inner():\n    return {}\n"
+INNER = "from benchmarks.jit import jit\n\n@jit\ndef inner():\n    return {}\n"
 OUTER = """
-from benchmarks.compiled import compiled
+from benchmarks.jit import jit
 from results.inner import inner
 
-@compiled
+@jit
 def outer():
     return inner()
 
@@ -24,7 +24,7 @@ print(outer(), sum(outer.stats.cache_hits.values()))
 def checkout(tmp_path):
     """A repository with two files of functions to be compiled."""
     (tmp_path / "benchmarks").mkdir()
-    for name in ("compiled.py", "paths.py"):
+    for name in ("jit.py", "paths.py"):
         shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
     (tmp_path / "results").mkdir()
     (tmp_path / "results/outer.py").write_text(OUTER)

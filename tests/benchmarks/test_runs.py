@@ -17,7 +17,7 @@ from benchmarks.runs import (
     forget_launchers,
     launched_processes,
 )
-from benchmarks.slurm import JobStep
+from benchmarks.slurm import JobStep, require_spread
 from tests.benchmarks.ended import finish, refused
 from tests.benchmarks.test_resume import command
 from tests.refusals import refusal
@@ -114,24 +114,25 @@ def test_lightning_starts_the_processes_where_no_launcher_has(monkeypatch, envir
     ("spread", "message"),
     [
         (
-            {},
-            "srun was not told how many tasks a node has. Give it --nodes=2 --ntasks-per-node=1 in place of --ntasks.",
+            "2",
+            "srun started 2 task(s) a node, but DEVICES is 1 and NODES 2. Give DEVICES=2 and NODES=1, or srun "
+            "--nodes=2 --ntasks-per-node=1.",
         ),
-        (
-            {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"},
-            "srun started 2 task(s) a node on 1 node(s), but DEVICES is 1 and NODES 2. Give DEVICES=2 and NODES=1, or "
-            "srun --nodes=2 --ntasks-per-node=1.",
-        ),
-        (
-            {"SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NUM_NODES": "1"},
-            "srun started 1 task(s) a node on 1 node(s), but DEVICES is 1 and NODES 2.",
-        ),
+        ("1(x3),2", "srun started 1(x3),2 task(s) a node, but DEVICES is 1 and NODES 2. Give srun --nodes=2 --ntas"),
     ],
 )
 def test_tasks_that_srun_spreads_otherwise_are_refused_at_once(workshop, small_tree, spread, message):
     asked = command(small_tree, "--devices=1", "--nodes=2", name="reproduce")
-    refused(workshop, *asked, message=message, **STEP | {"SLURM_NTASKS": "2"} | spread)
+    refused(workshop, *asked, message=message, **STEP | {"SLURM_NTASKS": "2", "SLURM_STEP_TASKS_PER_NODE": spread})
     assert workshop.runs() == [], "nothing was begun"
+
+
+@pytest.mark.parametrize(("spread", "devices", "nodes"), [("8(x2)", 8, 2), ("4", 4, 1), ("1,1", 1, 2), (None, 8, 2)])
+def test_a_step_is_taken_as_srun_spread_it_whatever_its_job_says(monkeypatch, spread, devices, nodes):
+    job = {"SLURM_NTASKS": "64", "SLURM_NTASKS_PER_NODE": "16", "SLURM_NNODES": "4"}
+    surround(monkeypatch, STEP | job | ({} if spread is None else {"SLURM_STEP_TASKS_PER_NODE": spread}))
+    require_spread(devices, nodes)
+    JobStep().validate_settings(devices, nodes)
 
 
 LEFT = {"LOCAL_RANK": "1", "NODE_RANK": "1", "GROUP_RANK": "1", "MASTER_ADDR": "10.255.255.1", "MASTER_PORT": "1"}

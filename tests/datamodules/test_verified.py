@@ -17,7 +17,7 @@ from tests.datamodules.test_librispeech import data as librispeech_data
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 tree = imagenet_stores.tree
-SAID = "checked before, and unchanged: {}\n"
+SAID = "checked before, and unchanged (data/verified): {}\n"
 
 
 class Look:
