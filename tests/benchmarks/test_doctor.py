@@ -57,6 +57,7 @@ def contained(here, container, *arguments, **environment):
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_a_user_without_a_name(here):
     """As where a container is started with a number of its own; torch asks for the name when it is imported."""
     nameless = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
@@ -64,6 +65,7 @@ def test_a_user_without_a_name(here):
     assert (code, "ok    2 processes      talk by gloo" in out) == (0, True), out
 
 
+@pytest.mark.slow
 def test_a_folder_for_temporary_files_that_no_code_may_be_loaded_from(here, tmp_path):
     if crops.compiled() is None:
         pytest.skip("no C++ compiler, or no AVX2")

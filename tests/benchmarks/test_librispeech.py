@@ -228,6 +228,7 @@ def test_broken_data_end_a_run_before_it_begins(workshop, librispeech_tree, tmp_
     refused(workshop, *command(tree), message=message)
 
 
+@pytest.mark.slow
 def test_steps_that_cannot_be_shared_out_are_refused_before_any_recording_is_decoded(
     workshop, librispeech_tree, tmp_path
 ):

@@ -185,6 +185,7 @@ print(own_memory() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_copies_nothing_of_what_it_reads(tmp_path, learnt):
     """As Python's strings and paths they took some 420 bytes an utterance, in each of up to 96 workers of a machine."""
     write_tree(tmp_path, {"dev-clean": {FIRST: "THE TREE"}}, seconds=0.01)
