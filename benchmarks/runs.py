@@ -34,16 +34,15 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     counter = 1
     while _exists(benchmark, _numbered(base, counter + 1)):
         counter += 1
+    newest = _numbered(base, counter)
+    there = _exists(benchmark, newest)
     if fresh and externally_launched():
-        newest = _numbered(base, counter)
-        there = f"Move {relative(run_folder(benchmark, newest))} and its record away instead."
+        move = f"Move {relative(run_folder(benchmark, newest))} and its record away instead."
         raise UserError(
             "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
-            + (there if _exists(benchmark, newest) else f"Leave it out: there is no run {base} yet.")
+            + (move if there else f"Leave it out: there is no run {base} yet.")
         )
-    if fresh and _exists(benchmark, _numbered(base, counter)):
-        counter += 1
-    return _numbered(base, counter)
+    return _numbered(base, counter + 1) if fresh and there else newest
 
 
 def _numbered(base: str, counter: int) -> str:

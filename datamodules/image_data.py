@@ -63,7 +63,10 @@ class ImageData(ExampleData):
             UserError: a file is empty, truncated or no image.
         """
         super().verify(training)
-        splits = [split for split in ((self.train, self.val) if training else (self.val,)) if split is not None]
+        splits: list[Split] = []
+        for split in (self.train, self.val) if training else (self.val,):
+            assert split is not None
+            splits.append(split)
         verify_once({split.name: split.paths for split in splits}, lambda: self._look(splits))
 
     def _look(self, splits: Sequence[Split]) -> None:

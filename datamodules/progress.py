@@ -1,11 +1,16 @@
 """Progress bars on standard error, where that is a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
+THREADS = 8  # files may lie on a network
+FILES_A_JOB = 64
+
 T = TypeVar("T")
+Found = TypeVar("Found")
 
 
 def bar(total: int, title: str, unit: str, done: int = 0) -> "tqdm[NoReturn]":
@@ -20,3 +25,12 @@ def progress(examples: Iterable[T], count: int, title: str, unit: str) -> Iterab
     """The examples, `count` of them, with a bar that moves with each."""
     shown: Iterable[T] = tqdm(examples, title, count, unit=unit, disable=None)
     return shown
+
+
+def by_threads(work: Callable[[T], Found], files: Sequence[T], title: str) -> Iterator[Found]:
+    """What `work` finds in each file, in their order; jobs wait in memory, so each is of many files."""
+    jobs = [files[start : start + FILES_A_JOB] for start in range(0, len(files), FILES_A_JOB)]
+    with ThreadPoolExecutor(THREADS) as pool, bar(len(files), title, "file") as shown:
+        for found in pool.map(lambda job: list(map(work, job)), jobs):
+            yield from found
+            shown.update(len(found))

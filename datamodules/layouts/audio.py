@@ -1,23 +1,17 @@
 """Audio files, whatever data set they belong to: measured and checked without decoding them whole, and read."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.errors import UserError
-from datamodules.progress import bar
+from datamodules.progress import by_threads
 
 SAMPLE_RATE = 16_000
-THREADS = 8  # the files may lie on a network
-FILES_A_JOB = 64
-
-Found = TypeVar("Found")
 
 
 def read_samples(path: Path | str) -> NDArray[np.int16]:
@@ -43,7 +37,7 @@ def count_samples(name: str, paths: Sequence[Path]) -> NDArray[np.int64]:
         UserError: a file is none of audio, or none of 16 kHz and one channel; the first is named.
     """
     counts, faults = [], []
-    for path, found in zip(paths, _each(f"measuring {name}", _measured, paths), strict=True):
+    for path, found in zip(paths, by_threads(_measured, paths, f"measuring {name}"), strict=True):
         counts.append(found if isinstance(found, int) else 0)
         if isinstance(found, str):
             faults.append(f"{path} {found}")
@@ -57,17 +51,8 @@ def verify(name: str, paths: Sequence[Path], whole: bool) -> None:
     Raises:
         UserError: there is a broken file; the first is named.
     """
-    found = zip(paths, _each(f"checking {name}", _fault if whole else _tail_fault, paths), strict=True)
+    found = zip(paths, by_threads(_fault if whole else _tail_fault, paths, f"checking {name}"), strict=True)
     _refuse([f"{path} {fault}" for path, fault in found if fault], name, len(paths))
-
-
-def _each(title: str, work: Callable[[Path], Found], paths: Sequence[Path]) -> Iterator[Found]:
-    """What `work` finds in each file, in the order of the paths; jobs wait in memory, so each is of many files."""
-    jobs = [paths[start : start + FILES_A_JOB] for start in range(0, len(paths), FILES_A_JOB)]
-    with ThreadPoolExecutor(THREADS) as pool, bar(len(paths), title, "file") as shown:
-        for found in pool.map(lambda job: list(map(work, job)), jobs):
-            yield from found
-            shown.update(len(found))
 
 
 def _refuse(faults: list[str], name: str, total: int) -> None:

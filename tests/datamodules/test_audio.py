@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from benchmarks.errors import UserError
+from datamodules import progress
 from datamodules.layouts import audio
 
 
@@ -29,8 +30,8 @@ def jobs(request, monkeypatch):
             submitted.append(arguments)
             return super().submit(*arguments, **options)
 
-    monkeypatch.setattr(audio, "FILES_A_JOB", request.param)
-    monkeypatch.setattr(audio, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(progress, "FILES_A_JOB", request.param)
+    monkeypatch.setattr(progress, "ThreadPoolExecutor", Pool)
     return request.param, submitted
 
 
