@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from benchmarks.animation import Animation
+from benchmarks.arrays import Floats
 from benchmarks.loaded import Loaded, revived
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.environments.film import Filmed
 from datamodules.environments.pictures import painter
-from datamodules.environments.tasks import Floats
 from results.scoring.control import evaluation_seeds
 
 SECONDS, A_SECOND = 8.0, 20  # of the animation, and its pictures

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.errors import UserError
 from datamodules.sampling import Key, example_generator
 
 # Of lengths: [n], or [n, 2] where an example has two sides; its size is what both hold together.
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 # Of the logarithm of a length: how far it is shaken, so that who shares a batch with whom changes from epoch to epoch.
 JITTER, PAIR_JITTER = 0.1, 0.02

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.example_data import Examples
@@ -46,7 +46,7 @@ def read_image(split: Split, index: int) -> Tensor:
 class TrainingImages(Dataset[dict[str, Any]]):
     """(epoch, position among the usable) -> image uint8 [3, H, W], boxes float32 [n, 4] as corners, labels [n]."""
 
-    def __init__(self, split: Split, usable: NDArray[np.int64], seed: int, resizing: Resizing) -> None:
+    def __init__(self, split: Split, usable: Integers, seed: int, resizing: Resizing) -> None:
         self.split, self.usable, self.seed, self.resizing = split, usable, seed, resizing
         objects = split.truth.objects
         kept = np.flatnonzero(~objects.crowd)
@@ -90,7 +90,7 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: [example[key] for example in examples] for key in keys}
 
 
-def usable_images(truth: Truth) -> NDArray[np.int64]:
+def usable_images(truth: Truth) -> Integers:
     """Positions of the images to train on: with an object, no crowd, larger than a pixel both ways."""
     objects = truth.objects
     seen = ~objects.crowd & (objects.boxes[:, 2:] > 1).all(axis=1)
@@ -182,7 +182,7 @@ class CocoData(ImageData):
             self.usable = usable_images(self.train.truth)
 
     @property
-    def training_groups(self) -> NDArray[np.int64]:
+    def training_groups(self) -> Integers:
         """Whether each usable image is wider than high, 1 or 0: upright and wide images never share a batch."""
         assert self.train is not None, "setup has not run"
         width, height = self.train.truth.sizes[self.usable].T

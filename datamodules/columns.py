@@ -14,6 +14,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.files import make_once, sha256, sync
 from benchmarks.paths import ROOT
 from benchmarks.schema import short_hash
@@ -34,7 +35,7 @@ class Column:
     """
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
-        self.bounds: NDArray[np.int64] = np.load(folder / f"{name}.bounds.npy")
+        self.bounds: Integers = np.load(folder / f"{name}.bounds.npy")
         self.ids = np.memmap(folder / f"{name}.ids", kind(size), mode="r")
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class Column:
         return self.ids[self.bounds[index] : self.bounds[index + 1]]
 
     @cached_property
-    def lengths(self) -> NDArray[np.int64]:
+    def lengths(self) -> Integers:
         """Subwords of each text, [n]."""
         return np.diff(self.bounds)
 

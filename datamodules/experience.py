@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from benchmarks.arrays import Bools, Floats
 from benchmarks.checkpointing import EXPERIENCE
 from datamodules.interface import BenchmarkData
 
@@ -32,9 +33,7 @@ class Environments(Protocol):
         """First observations [N, o] of episodes with these seeds, and infos."""
         ...
 
-    def step(
-        self, actions: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], Bools, Bools, dict[str, Any]]:
         """Observations [N, o], rewards [N], terminated [N], truncated [N] and infos."""
         ...
 
@@ -88,7 +87,7 @@ class Experience:
         self.observations = torch.from_numpy(observations)
         return Transition(*map(torch.from_numpy, (rewards.astype(np.float32), successors, terminated, ended)))
 
-    def _count(self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]) -> None:
+    def _count(self, rewards: Floats, ended: Bools) -> None:
         self.running += rewards
         self.finished += self.running[ended].tolist()
         self.running[ended] = 0

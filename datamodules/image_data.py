@@ -4,8 +4,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from datamodules.example_data import Collate, ExampleData, Examples, Loader
 from datamodules.layouts.images import Split, verify
 from datamodules.sampling import TrainingBatches, consecutive_batches, steps_per_epoch
@@ -40,7 +40,7 @@ class ImageData(ExampleData):
 
     @property
     @abstractmethod
-    def training_groups(self) -> NDArray[np.int64]:
+    def training_groups(self) -> Integers:
         """The group of each image to train on, [n]; a batch never mixes groups."""
 
     @abstractmethod

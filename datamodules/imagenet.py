@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.schema import DIGEST, Signature
 from datamodules.example_data import Examples
 from datamodules.image_data import ImageData
@@ -102,7 +102,7 @@ class ImageNetData(ImageData):
             require_two_splits(self.train, self.val)
 
     @property
-    def training_groups(self) -> NDArray[np.int64]:
+    def training_groups(self) -> Integers:
         """All images are cut to one shape, so they are one group."""
         assert self.train is not None, "setup has not run"
         return np.zeros(len(self.train), np.int64)

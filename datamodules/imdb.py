@@ -9,8 +9,8 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
 from benchmarks.schema import DIGEST, Signature
@@ -184,7 +184,7 @@ class ImdbData(SequenceData):
         return encoded(subwords, text, self.longest)
 
     @cached_property
-    def lengths(self) -> NDArray[np.float64]:
+    def lengths(self) -> Floats:
         """Tokens of each review that is trained on, BEGIN among them, once `setup("fit")` has run."""
         assert self.text is not None, "setup has not run"
         whole = self.text.reviews.lengths[self.choice.used] + 1

@@ -9,21 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from datamodules.layouts.imdb import CLASSES, overlap
 from datamodules.layouts.imdb_reviews import Reviews
 
-Places = NDArray[np.int64]
 
-
-def _none() -> Places:
+def _none() -> Integers:
     return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Places, each kind ascending.
+    """Integers, each kind ascending.
 
     Args:
         used: what is trained on.
@@ -32,18 +30,18 @@ class Choice:
         duplicates: what is not trained on, since it stands in the held-out part too.
     """
 
-    used: Places
-    left_out: Places
-    held_out: Places = field(default_factory=_none)
-    duplicates: Places = field(default_factory=_none)
+    used: Integers
+    left_out: Integers
+    held_out: Integers = field(default_factory=_none)
+    duplicates: Integers = field(default_factory=_none)
 
 
-def all_texts(count: int, in_test: Places) -> Choice:
+def all_texts(count: int, in_test: Integers) -> Choice:
     """All of `count` reviews, but for those that stand in the test set (their places are given)."""
     return Choice(_without(np.arange(count), in_test), in_test)
 
 
-def labelled(train: Reviews, in_test: Places, share: float) -> Choice:
+def labelled(train: Reviews, in_test: Integers, share: float) -> Choice:
     """Labelled reviews that are not in the test set; of each class the last ones are held out, at least one.
 
     Args:
@@ -61,11 +59,11 @@ def labelled(train: Reviews, in_test: Places, share: float) -> Choice:
     return Choice(_without(rest, duplicates), left_out, held_out, duplicates)
 
 
-def _last(places: Places, share: float) -> Places:
+def _last(places: Integers, share: float) -> Integers:
     return places[len(places) - max(1, round(share * len(places))) :]
 
 
-def _without(places: Places, others: Places) -> Places:
+def _without(places: Integers, others: Integers) -> Integers:
     return np.setdiff1d(places, others, assume_unique=True)
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.imdb_choice import Places
+from benchmarks.arrays import Floats, Integers
 from datamodules.layouts.imdb_reviews import Reviews
 from datamodules.masking import Masking, masked
 from datamodules.sampling import Key, example_generator
@@ -35,7 +34,7 @@ class TrainingReviews(Dataset[dict[str, Any]]):
         longest: tokens that a review may have, BEGIN among them.
     """
 
-    def __init__(self, text: TokenisedReviews, places: Places, longest: int) -> None:
+    def __init__(self, text: TokenisedReviews, places: Integers, longest: int) -> None:
         self.text, self.places, self.longest = text, places, longest
 
     def tokens(self, place: int) -> list[int]:
@@ -46,7 +45,7 @@ class TrainingReviews(Dataset[dict[str, Any]]):
 class LabelledReviews(TrainingReviews):
     """(epoch, position) -> tokens and label, of `labels` [all labelled reviews]."""
 
-    def __init__(self, text: TokenisedReviews, places: Places, longest: int, labels: Places) -> None:
+    def __init__(self, text: TokenisedReviews, places: Integers, longest: int, labels: Integers) -> None:
         super().__init__(text, places, longest)
         self.labels = labels
 
@@ -62,7 +61,7 @@ class MaskedReviews(TrainingReviews):
     A function of (seed, epoch, place of the review): ids differ between the forms of the data, places do not.
     """
 
-    def __init__(self, text: TokenisedReviews, places: Places, longest: int, masking: Masking, seed: int) -> None:
+    def __init__(self, text: TokenisedReviews, places: Integers, longest: int, masking: Masking, seed: int) -> None:
         super().__init__(text, places, longest)
         self.masking, self.seed, self.size = masking, seed, len(text.subwords.pieces)
 
@@ -79,7 +78,7 @@ class MaskedReviews(TrainingReviews):
 class JudgedReviews(Dataset[dict[str, Any]]):
     """(0, index) -> text and label of the review at `places[index]`."""
 
-    def __init__(self, reviews: Reviews, places: Places) -> None:
+    def __init__(self, reviews: Reviews, places: Integers) -> None:
         self.reviews, self.places = reviews, places
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -88,7 +87,7 @@ class JudgedReviews(Dataset[dict[str, Any]]):
         return {"text": self.reviews.text(place), "label": int(self.reviews.labels[place]), "index": index}
 
     @property
-    def lengths(self) -> NDArray[np.float64]:
+    def lengths(self) -> Floats:
         """Characters of each text, and one more for its beginning, [n]."""
         return np.array([len(self.reviews.text(place)) + 1.0 for place in self.places.tolist()])
 

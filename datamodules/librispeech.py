@@ -12,12 +12,11 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
 from benchmarks.schema import Signature
 from datamodules.example_data import Loader
@@ -160,7 +159,7 @@ class LibriSpeechData(SequenceData):
         return learn_once(list(islice(self.train.transcripts, first)), self.num_subwords)
 
     @property
-    def lengths(self) -> NDArray[np.float64]:
+    def lengths(self) -> Floats:
         """Seconds of each training utterance, once `setup("fit")` has run."""
         assert self.train is not None, "setup has not run"
         return self.train.seconds

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from datamodules.subwords import MASK
 
 HIDDEN, REPLACED = 0.8, 0.1
 """Shares of the tokens to be guessed that become MASK, and another piece; the others stay as they are."""
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+
+from benchmarks.arrays import Integers
 
 ENCODING = ("utf-8", "surrogateescape")  # as file names are decoded
 
@@ -14,7 +15,7 @@ class PackedTexts:
     def __init__(self, texts: Iterable[str]) -> None:
         encoded = [text.encode(*ENCODING) for text in texts]
         self.data = b"".join(encoded)
-        self.bounds: NDArray[np.int64] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        self.bounds: Integers = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

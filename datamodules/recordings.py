@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.files import make_once, replacing, write_atomically
 from benchmarks.paths import ROOT
 from benchmarks.runs import announce
@@ -49,12 +49,12 @@ class Recordings:
         return [Path(file) for file in self.files]
 
     @property
-    def seconds(self) -> NDArray[np.float64]:
+    def seconds(self) -> Floats:
         """Of each, [n]."""
         return self.samples / audio.SAMPLE_RATE
 
 
-def count_once(name: str, ids: Sequence[str], paths: Sequence[Path]) -> NDArray[np.int64]:
+def count_once(name: str, ids: Sequence[str], paths: Sequence[Path]) -> Integers:
     """Samples of each file, [n], as `audio.count_samples` finds them.
 
     They are kept in `data/recordings/<hash of the ids and of the files' sizes and times>/`, so that all seeds, ranks
@@ -66,11 +66,11 @@ def count_once(name: str, ids: Sequence[str], paths: Sequence[Path]) -> NDArray[
     known = digest(ids, state(name, paths), soundfile.__libsndfile_version__)
     folder = ROOT / "data" / "recordings" / known
     make_once(folder, lambda draft: _write(draft / COUNTS, audio.count_samples(name, paths)))
-    found: NDArray[np.int64] = np.load(folder / COUNTS)
+    found: Integers = np.load(folder / COUNTS)
     return found
 
 
-def _write(path: Path, counts: NDArray[np.int64]) -> None:
+def _write(path: Path, counts: Integers) -> None:
     with replacing(path) as file:
         np.save(file, counts)
 

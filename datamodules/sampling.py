@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 
 Key = tuple[int, int]  # (epoch, index of the example)
@@ -61,7 +61,7 @@ class TrainingBatches(Sampler[list[Key]]):
 
     def __init__(
         self,
-        groups: NDArray[np.int64],
+        groups: Integers,
         global_batch_size: int,
         rank: int,
         world_size: int,
@@ -94,7 +94,7 @@ class TrainingBatches(Sampler[list[Key]]):
         for batch in batches[first:, :, self.rank].reshape(-1, self.device_batch):
             yield [(epoch, int(index)) for index in batch]
 
-    def _whole_batches(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _whole_batches(self, order: Integers) -> Integers:
         """[n] to [batches, global batch], without the rest."""
         count = len(order) // self.global_batch_size
         return order[: count * self.global_batch_size].reshape(count, self.global_batch_size)

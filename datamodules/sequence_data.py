@@ -3,7 +3,8 @@
 from abc import abstractmethod
 from functools import cached_property
 
-from datamodules.bucketing import JITTER, Floats, LengthBatches, evaluation_batches, num_batches, require_shares
+from benchmarks.arrays import Floats
+from datamodules.bucketing import JITTER, LengthBatches, evaluation_batches, num_batches, require_shares
 from datamodules.example_data import Collate, ExampleData, Examples, Loader
 
 

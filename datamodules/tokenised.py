@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.runs import announce
 from datamodules.columns import MODEL, Column, Corpus, blocks, seal, tokenised_folder, written
 from datamodules.layouts.wmt import Pairs
@@ -38,7 +39,7 @@ class Tokenised(Corpus):
         return german, english
 
     @cached_property
-    def lengths(self) -> NDArray[np.int64]:
+    def lengths(self) -> Integers:
         """Subwords of German and English, [n, 2]."""
         return np.stack([column.lengths for column in self.columns], axis=1)
 
@@ -58,10 +59,10 @@ class Tokenised(Corpus):
         return [np.array(self.subwords.encode(text), column.ids.dtype) for text in texts]
 
 
-def _marks(ids: NDArray[np.unsignedinteger], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+def _marks(ids: NDArray[np.unsignedinteger], bounds: Integers) -> Integers:
     """A number a text, [n]: of its length and of the id in its middle."""
     middle = (bounds[:-1] + bounds[1:]) // 2 % len(ids)  # of an empty text at the end, any id
-    marks: NDArray[np.int64] = np.diff(bounds) << 32 | ids[middle]
+    marks: Integers = np.diff(bounds) << 32 | ids[middle]
     return marks
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.runs import announce
 from datamodules.columns import MODEL, Column, Corpus, blocks, seal, tokenised_folder, written
 from datamodules.layouts.imdb import BREAK, overlap, plain
@@ -30,7 +30,7 @@ class TokenisedReviews(Corpus):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.in_test: NDArray[np.int64] = np.load(folder / IN_TEST)
+        self.in_test: Integers = np.load(folder / IN_TEST)
 
     @property
     def reviews(self) -> Column:

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
 from benchmarks.schema import Signature
@@ -41,17 +41,17 @@ class Filter:
     longest: int
     ratio: float
 
-    def kept(self, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def kept(self, lengths: Integers) -> Bools:
         """Whether each pair of lengths [n, 2] is."""
         shorter, longer = lengths.min(axis=1), lengths.max(axis=1)
-        kept: NDArray[np.bool_] = (shorter > 0) & (longer <= self.longest) & (longer <= self.ratio * shorter)
+        kept: Bools = (shorter > 0) & (longer <= self.longest) & (longer <= self.ratio * shorter)
         return kept
 
 
 class TrainingPairs(Dataset[dict[str, Any]]):
     """(epoch, position) -> ids of the source, with the end, and of the target, with beginning and end."""
 
-    def __init__(self, text: Tokenised, places: NDArray[np.int64], source: int) -> None:
+    def __init__(self, text: Tokenised, places: Integers, source: int) -> None:
         self.text, self.places, self.source = text, places, source
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Sentences(Dataset[dict[str, Any]]):
         return {"source": self.texts.sources[index], "reference": self.texts.references[index], "index": index}
 
     @property
-    def lengths(self) -> NDArray[np.float64]:
+    def lengths(self) -> Floats:
         """Characters of each source, and one more for its end, [n]."""
         return np.array([len(source) + 1.0 for source in self.texts.sources])
 
@@ -134,7 +134,7 @@ class WmtData(SequenceData):
         self.root, self.direction, self.test_names = root, direction, tests
         self.num_subwords, self.filter = subwords, pairs
         self.text: Tokenised | None = None
-        self.places: NDArray[np.int64] = np.empty(0, np.int64)
+        self.places: Integers = np.empty(0, np.int64)
         self.development: Sentences | None = None
         self.tests: dict[str, Sentences] = {}
 
@@ -210,7 +210,7 @@ class WmtData(SequenceData):
         return self.text.subwords
 
     @cached_property
-    def lengths(self) -> NDArray[np.float64]:
+    def lengths(self) -> Floats:
         """Tokens of source and target of each pair that is used, each with its end, once `setup("fit")` has run."""
         assert self.text is not None, "setup has not run"
         sides = [self._source, 1 - self._source]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from benchmarks.arrays import Floats32, Integers
 from datamodules.environments.go_positions import LEGAL, Positions, look_at_all
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
@@ -39,7 +39,7 @@ class GoDQN(GoPlayer):
         require_positive(decay=decay)
         self.epsilon, self.decay = epsilon, decay
 
-    def decide(self, games: SelfPlay) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def decide(self, games: SelfPlay) -> tuple[Integers, Floats32]:
         """The most valuable legal moves, but where chance has it random ones."""
         planes, legal = games.look()
         values, _ = self.evaluate(planes)

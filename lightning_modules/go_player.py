@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.arrays import Floats32, Integers
 from benchmarks.checkpointing import LEARNING
 from datamodules.environments.go_positions import PLANES
 from datamodules.environments.matches import Matches, play_matches
@@ -54,7 +55,7 @@ class GoPlayer(Learner):
         self.register_buffer("games", torch.zeros((), dtype=torch.int64))
 
     @abstractmethod
-    def decide(self, games: SelfPlay) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def decide(self, games: SelfPlay) -> tuple[Integers, Floats32]:
         """A move [N] in each running game, and the policies [N, n + 1] that they were drawn from."""
 
     @abstractmethod
@@ -136,7 +137,7 @@ class GoPlayer(Learner):
         return {"index": [*places], "predictions": play_matches(batch, self.choose)}
 
     @torch.inference_mode()
-    def evaluate(self, planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def evaluate(self, planes: NDArray[np.uint8]) -> tuple[Floats32, Floats32]:
         """Logits [B, n + 1] and values [B] of what is seen [B, planes, n]."""
         seen = torch.from_numpy(planes).to(self.device).float()
         logits, values, _ = self.playing[0](seen)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
+from benchmarks.arrays import Floats32, Integers
 from datamodules.environments.go_positions import Positions
 from datamodules.environments.self_play import Lived, SelfPlay
 from lightning_modules.go_player import GoPlayer
@@ -44,7 +44,7 @@ class GumbelAlphaZero(GoPlayer):
         """What of the player belongs to the protocol of a test."""
         return {"simulations": self.simulations}
 
-    def decide(self, games: SelfPlay) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def decide(self, games: SelfPlay) -> tuple[Integers, Floats32]:
         """Searches with noise, which makes the moves various, and gives the improved policies."""
         noise = -torch.empty(games.games, games.size**2 + 1).exponential_().log()
         search = self.search(games.size, games.komi, games.longest)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.arrays import Integers
 from lightning_modules.networks.log_mel import MEANS, num_frames
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats32, Integers
 from benchmarks.jit import jit
 from datamodules.environments.go_positions import Positions, look, look_at_all
 from results.scoring.go_rules import find_owners, keys, neighbours, put, worth
 
-Floats = NDArray[np.float32]
-Evaluate = Callable[[NDArray[np.uint8]], tuple[Floats, Floats]]
+Evaluate = Callable[[NDArray[np.uint8]], tuple[Floats32, Floats32]]
 """Logits [B, n + 1] and values [B] of what a network sees [B, planes, n]."""
 
 VISIT = 50.0  # c_visit of the paper, section 4
@@ -38,24 +38,24 @@ class Tree(NamedTuple):
     colours: NDArray[np.int8]
     last: NDArray[np.int16]
     keys: NDArray[np.uint64]
-    depths: NDArray[np.int64]
+    depths: Integers
     parents: NDArray[np.int16]
     children: NDArray[np.int16]
-    legal: NDArray[np.bool_]
-    logits: Floats
-    values: Floats
+    legal: Bools
+    logits: Floats32
+    values: Floats32
     visits: NDArray[np.int32]
-    sums: Floats
-    outcomes: Floats
-    counts: NDArray[np.int64]
+    sums: Floats32
+    outcomes: Floats32
+    counts: Integers
 
 
 @dataclass(frozen=True)
 class Found:
     """What a search of B positions came to: `moves` [B] and the improved `policy` [B, n + 1]."""
 
-    moves: NDArray[np.int64]
-    policy: Floats
+    moves: Integers
+    policy: Floats32
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TreeSearch:
     considered: int
     scale: float
 
-    def __call__(self, positions: Positions, evaluate: Evaluate, noise: Floats) -> Found:
+    def __call__(self, positions: Positions, evaluate: Evaluate, noise: Floats32) -> Found:
         """Searches from positions whose games go on.
 
         Args:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from results.statistics import BOOTSTRAP_SEED, Floats
+from benchmarks.arrays import Floats
+from results.statistics import BOOTSTRAP_SEED
 
 REPLICATES = 2_000
 

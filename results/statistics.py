@@ -23,10 +23,9 @@ from statistics import fmean, mean, stdev
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-Floats = NDArray[np.float64]
+from benchmarks.arrays import Floats, Integers
 
 BOOTSTRAP_SEED = 20_250_101
 """Constant, so that one set of predictions has one standard error, on every machine and for ever."""
@@ -95,7 +94,7 @@ def bootstrap(statistics: Floats, combine: Callable[[Floats], Floats], resamples
     return combine(sums)
 
 
-def draws(examples: int, resamples: int) -> Iterator[NDArray[np.int64]]:
+def draws(examples: int, resamples: int) -> Iterator[Integers]:
     """Yield how often each example is in a resample, [examples]; the same for ever, one resample at a time.
 
     All draws at once are 800 MB for 50,000 examples.

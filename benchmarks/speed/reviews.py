@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from datamodules.bucketing import Floats, Integers, epoch_batches
+from benchmarks.arrays import Floats, Integers
+from datamodules.bucketing import epoch_batches
 from datamodules.imdb import ImdbData
 from datamodules.subwords import MASK, padded
 from datamodules.synthetic.imdb import made_up_lengths

@@ -10,6 +10,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import Logger
 
 ENVIRONMENTS, ROLLOUT = 8, 2048
 
@@ -38,4 +39,5 @@ class Turns(BaseCallback):
 
 torch.set_num_threads(1)
 agent = PPO("MlpPolicy", make_vec_env(sys.argv[1], ENVIRONMENTS), n_steps=ROLLOUT // ENVIRONMENTS, device="cpu")
+agent.set_logger(Logger(folder=None, output_formats=[]))  # its default leaves a folder in /tmp for each run
 agent.learn(10**9, callback=Turns())

@@ -31,9 +31,9 @@ import mujoco
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from mujoco.batch import Batch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.arrays import Floats, Floats32
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.tasks import TASKS
 
@@ -51,10 +51,10 @@ class Recording:
 
     model: mujoco.MjModel
     frame_skip: int
-    states: NDArray[np.float64]
+    states: Floats
 
 
-def torques(environments: Any, count: int) -> list[NDArray[np.float32]]:
+def torques(environments: Any, count: int) -> list[Floats32]:
     """Random actions [n, a] for `count` steps."""
     generator, shape = np.random.default_rng(0), environments.action_space.shape
     return [generator.uniform(-1, 1, shape).astype(np.float32) for _ in range(count)]
@@ -71,7 +71,7 @@ def record(name: str) -> Recording:
     return Recording(environments.model, environments.frame_skip, np.stack(states[100:]))
 
 
-def replay(recording: Recording, load: Callable[[NDArray[np.float64]], None], advance: Callable[[], object]) -> Meter:
+def replay(recording: Recording, load: Callable[[Floats], None], advance: Callable[[], object]) -> Meter:
     """Times `advance` alone, on one recorded state after the other."""
     states = cycle(recording.states)
 
@@ -92,7 +92,7 @@ def bare_loop(recording: Recording, threads: int) -> Meter:
     robots = [mujoco.MjData(recording.model) for _ in range(NUM_ENVS)]
     pool = ThreadPoolExecutor(threads)
 
-    def load(states: NDArray[np.float64]) -> None:
+    def load(states: Floats) -> None:
         for robot, state in zip(robots, states, strict=True):
             mujoco.mj_setState(recording.model, robot, state, mujoco.mjtState.mjSTATE_INTEGRATION)
 
@@ -107,7 +107,7 @@ def bare_batch(recording: Recording, threads: int) -> Meter:
     """MuJoCo's own threads."""
     batch = Batch(recording.model, NUM_ENVS, threads)
 
-    def load(states: NDArray[np.float64]) -> None:
+    def load(states: Floats) -> None:
         batch.state[:] = states
 
     return replay(recording, load, partial(batch.step, nstep=recording.frame_skip))

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.bucketing import Floats, Integers, epoch_batches, evaluation_batches, num_batches
+from benchmarks.arrays import Floats, Integers
+from datamodules.bucketing import epoch_batches, evaluation_batches, num_batches
 from datamodules.subwords import BEGIN, END, padded
 from datamodules.synthetic.wmt import made_up_pairs
 from lightning_modules.beam_search import BeamSearch, search

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from benchmarks.arrays import Floats
 from datamodules.layouts.coco import TRAIN, open_split
 from results.scoring.detection import Truth
-from results.statistics import Floats
 
 Rows = list[list[float]]
 

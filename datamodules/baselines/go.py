@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools
 from benchmarks.files import make_once, sha256, write_atomically
 from benchmarks.paths import ROOT
 from benchmarks.schema import short_hash
@@ -54,9 +54,9 @@ def at_random(game: Game) -> int:
     return int(generator.choice(moves)) if len(moves) else game.passing
 
 
-def eyes(game: Game) -> NDArray[np.bool_]:
+def eyes(game: Game) -> Bools:
     """Empty points [n] beside which stand only stones of who is to move."""
     beside = neighbours(game.size)
     own = (beside < 0) | (game.board[beside] == game.colour)
-    found: NDArray[np.bool_] = (game.board == 0) & own.all(axis=1)
+    found: Bools = (game.board == 0) & own.all(axis=1)
     return found

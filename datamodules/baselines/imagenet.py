@@ -1,9 +1,9 @@
 """What trivial systems make of an image set: always the commonest class, and a linear model on 8x8 thumbnails."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.arrays import Floats, Floats32
 from datamodules.baselines.ranked import Prediction, majority_class, ranked
 from datamodules.layouts.imagenet import open_split
 from datamodules.layouts.imagenet_split import Split
@@ -22,7 +22,7 @@ def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
     }
 
 
-def _linear(train: Split, test: Split) -> NDArray[np.float64]:
+def _linear(train: Split, test: Split) -> Floats:
     """Class probabilities [n, classes] of logistic regression on thumbnails."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -36,7 +36,7 @@ def _linear(train: Split, test: Split) -> NDArray[np.float64]:
     return probabilities
 
 
-def _thumbnails(split: Split, indices: range) -> NDArray[np.float32]:
+def _thumbnails(split: Split, indices: range) -> Floats32:
     """Pixels [n, 8 * 8 * 3], 0-1."""
     pixels = np.empty((len(indices), SIDE * SIDE * 3), np.float32)
     for row, index in enumerate(progress(indices, len(indices), f"thumbnails of {split.name}", "image")):

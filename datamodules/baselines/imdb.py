@@ -6,8 +6,8 @@ The latter is what networks for sentiment are held against: Wang and Manning, "B
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats
 from datamodules.baselines.ranked import Prediction, majority_class, ranked
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
@@ -31,7 +31,7 @@ def baselines(root: str, split: str) -> dict[str, list[Prediction]]:
     }
 
 
-def _bag_of_words(train: Reviews, test: Reviews) -> NDArray[np.float64]:
+def _bag_of_words(train: Reviews, test: Reviews) -> Floats:
     """Class probabilities [n, classes]. Nothing is drawn by chance: the folds are blocks of each class in its order."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -41,7 +41,7 @@ def _bag_of_words(train: Reviews, test: Reviews) -> NDArray[np.float64]:
     known = words.fit_transform(_plain(train))
     search = GridSearchCV(LogisticRegression(max_iter=ROUNDS), {"C": STRENGTHS}, cv=FOLDS)
     search.fit(known, train.labels)
-    found: NDArray[np.float64] = search.predict_proba(words.transform(_plain(test))).astype(np.float64)
+    found: Floats = search.predict_proba(words.transform(_plain(test))).astype(np.float64)
     return found
 
 

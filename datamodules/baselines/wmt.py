@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from benchmarks.arrays import Integers
 from benchmarks.jit import jit
 from datamodules.layouts.wmt import SOURCE_OF, open_training, truth
 
@@ -32,7 +33,7 @@ class Side(NamedTuple):
 
     words: list[str]
     tokens: NDArray[np.int32]
-    starts: NDArray[np.int64]
+    starts: Integers
 
     def counts(self) -> csr_array:
         """How often each word is in each sentence, [sentences, words]."""

@@ -15,9 +15,10 @@ from mujoco import _callbacks
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import Failure, UserError
 from datamodules.environments.lean_model import lean_model
-from datamodules.environments.tasks import TASKS, Bools, Floats, Infos, Physics, masked
+from datamodules.environments.tasks import TASKS, Infos, Physics, masked
 from results.scoring.control import LONGEST
 
 DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
@@ -207,7 +208,7 @@ class BatchedMujoco(VectorEnv[Any, Any, Any]):
         anywhere = np.ones(self.num_envs, np.bool_)
         return last | {"_final_info": ended.copy()} | masked(going_on, ~ended) | masked(places, anywhere)
 
-    def _restart(self, ids: NDArray[np.int64]) -> None:
+    def _restart(self, ids: Integers) -> None:
         """Begins episodes as `MujocoEnv.reset` does: from zero, near the model's position."""
         self.batch.state[ids] = self.blank
         self.batch.warning[ids] = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats, Integers
 from datamodules.experience import Environments
 from datamodules.progress import bar
 
@@ -39,9 +40,9 @@ class Played:
     """Episodes that were played to their end: returns [n], lengths [n], and whether a terminal state ended them [n]."""
 
     seeds: list[int]
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    terminated: NDArray[np.bool_]
+    returns: Floats
+    lengths: Integers
+    terminated: Bools
 
 
 def play(episodes: Episodes, policy: Policy) -> Played:

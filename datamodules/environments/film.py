@@ -4,9 +4,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, Played
-from datamodules.environments.tasks import Bools, Floats
 from results.scoring.film import FRAMES
 
 BETWEEN = 0.1  # seconds from one frame to the next

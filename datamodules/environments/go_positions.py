@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.jit import jit
 from results.scoring.go_game import Game
 from results.scoring.go_rules import find_groups, find_legal
@@ -29,7 +30,7 @@ class Positions(NamedTuple):
     colours: NDArray[np.int8]
     last: NDArray[np.int16]
     past: NDArray[np.uint64]
-    plies: NDArray[np.int64]
+    plies: Integers
 
     @staticmethod
     def empty(count: int, points: int, longest: int) -> Positions:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 from highway_env.vehicle.behavior import IDMVehicle
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats32
 from benchmarks.errors import UserError
 from results.scoring.driving import LONGEST
 
@@ -29,8 +29,6 @@ TARGET_SPEED = 30.0
 
 APART = 2
 """Between the seeds of two successive episodes of a car, so that even seeds stay even and odd ones odd."""
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Car:
         """The environment without Gymnasium's wrappers: road and vehicles."""
         return self.environment.unwrapped
 
-    def begin(self, seed: int) -> Floats:
+    def begin(self, seed: int) -> Floats32:
         """Starts an episode; its first observation [o]."""
         observation, _ = self.environment.reset(seed=seed)
         self.seed, self.actions = seed, []
@@ -100,7 +98,7 @@ class Car:
         simulation.road.vehicles[simulation.road.vehicles.index(simulation.vehicle)] = driver
         simulation.vehicle = driver
 
-    def step(self, action: int) -> tuple[Floats, float, bool, bool]:
+    def step(self, action: int) -> tuple[Floats32, float, bool, bool]:
         """Drives for a second: observation [o], reward, whether it crashed, whether the time is over."""
         self.actions.append(action)
         observation, reward, crashed, over, _ = self.environment.step(action)
@@ -113,7 +111,7 @@ class Car:
             self.step(action)
 
 
-Stepped = tuple[Floats, Floats, float, bool, bool]
+Stepped = tuple[Floats32, Floats32, float, bool, bool]
 """What a step of a car tells: what to act on next [o], where it led [o], reward, crashed, over."""
 
 
@@ -129,7 +127,7 @@ class Cars:
     def __init__(self, scene: Scene, count: int, again: bool) -> None:
         self.cars, self.again = [Car(scene) for _ in range(count)], again
 
-    def begin(self, seeds: Sequence[int]) -> list[Floats]:
+    def begin(self, seeds: Sequence[int]) -> list[Floats32]:
         """Starts an episode in each."""
         return [car.begin(seed) for car, seed in zip(self.cars, seeds, strict=True)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from datamodules.environments.tasks import Floats
+from benchmarks.arrays import Floats
 
 TORSO = 1  # the first body after the world
 PLANE = 0.01  # metres of depth within which limbs are in the plane of the torso

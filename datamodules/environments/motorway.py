@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats, Floats32
 from benchmarks.processes import serve
-from datamodules.environments.highway import ACTIONS, FEATURES, Cars, Floats, Scene
-
-Bools = NDArray[np.bool_]
+from datamodules.environments.highway import ACTIONS, FEATURES, Cars, Scene
 
 
 class Here:
@@ -116,15 +115,15 @@ class Motorway:
         ]
         self.borders = np.cumsum([0, *shares]).tolist()
         self.resting = np.zeros(num_envs, np.bool_)
-        self.observations: Floats = np.zeros((num_envs, 0), np.float32)
+        self.observations: Floats32 = np.zeros((num_envs, 0), np.float32)
 
-    def reset(self, *, seed: list[int]) -> tuple[Floats, dict[str, Any]]:
+    def reset(self, *, seed: list[int]) -> tuple[Floats32, dict[str, Any]]:
         """First observations [N, o] of episodes with these seeds."""
         self.observations = np.stack(self._everywhere("begin", seed))
         self.resting[:] = False
         return self.observations.copy(), {}
 
-    def step(self, actions: NDArray[np.integer]) -> tuple[Floats, NDArray[np.float64], Bools, Bools, dict[str, Any]]:
+    def step(self, actions: NDArray[np.integer]) -> tuple[Floats32, Floats, Bools, Bools, dict[str, Any]]:
         """Drives all cars for a second.
 
         Args:

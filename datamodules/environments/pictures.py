@@ -8,8 +8,8 @@ import mujoco
 import numpy as np
 from PIL import Image, ImageDraw
 
+from benchmarks.arrays import Floats
 from datamodules.environments.limbs import Limb, limbs, pose, seen, torso
-from datamodules.environments.tasks import Floats
 
 SIZE = (480, 320)
 SCALE = 90.0  # pixels to a metre in a drawing

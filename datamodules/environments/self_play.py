@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats32, Integers
 from benchmarks.jit import jit
 from datamodules.environments.go_positions import PLANES, Positions, look_at_all
 from results.scoring.go_rules import BLACK, WHITE, find_owners, keys, neighbours, put, stone_key, worth
@@ -25,11 +26,11 @@ class Lived(NamedTuple):
     """
 
     planes: NDArray[np.uint8]
-    moves: NDArray[np.int64]
-    policies: NDArray[np.float32]
-    outcomes: NDArray[np.float32]
+    moves: Integers
+    policies: Floats32
+    outcomes: Floats32
     owners: NDArray[np.int8]
-    ends: NDArray[np.bool_]
+    ends: Bools
 
 
 class SelfPlay:
@@ -60,14 +61,12 @@ class SelfPlay:
         """Moves after which a game ends as it stands."""
         return 2 * self.size * self.size
 
-    def look(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def look(self) -> tuple[NDArray[np.uint8], Bools]:
         """What is seen of each game [N, planes, n], and its legal moves [N, n + 1]."""
-        seen: tuple[NDArray[np.uint8], NDArray[np.bool_]] = look_at_all(
-            self.positions, neighbours(self.size), keys(self.size)
-        )
+        seen: tuple[NDArray[np.uint8], Bools] = look_at_all(self.positions, neighbours(self.size), keys(self.size))
         return seen
 
-    def play(self, moves: NDArray[np.int64], policies: NDArray[np.float32]) -> Lived | None:
+    def play(self, moves: Integers, policies: Floats32) -> Lived | None:
         """Makes a legal move in each game.
 
         Args:

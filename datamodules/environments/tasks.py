@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from benchmarks.arrays import Bools, Floats
+
 Infos = dict[str, NDArray[Any]]
 
 LEAST_AND_MOST_FORCE = (-1.0, 1.0)  # Ant's contact_force_range

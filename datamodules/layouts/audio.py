@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.progress import by_threads
 
@@ -30,7 +31,7 @@ def read_samples(path: Path | str) -> NDArray[np.int16]:
     return np.asarray(samples[:, 0])
 
 
-def count_samples(name: str, paths: Sequence[Path]) -> NDArray[np.int64]:
+def count_samples(name: str, paths: Sequence[Path]) -> Integers:
     """How many samples each file has, by its header.
 
     Raises:

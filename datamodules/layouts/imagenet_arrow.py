@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet_split import Split, pack, pages
 from datamodules.layouts.parquet_shards import complete, of_split
@@ -65,7 +65,7 @@ class Shard:
         """The paths without their suffixes."""
         return [path.rpartition(".")[0] for paths in self._paths for path in paths.to_pylist()]
 
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Integers:
         """Indices into the classes, [n]."""
         return np.concatenate([np.zeros(0, np.int64), *(labels.to_numpy() for labels in self._labels)])
 

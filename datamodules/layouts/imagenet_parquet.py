@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.layouts.imagenet_split import Rows, Split, pack
 from datamodules.layouts.parquet_shards import AGAIN, complete, fetched, of_split, opened, readable
@@ -86,7 +86,7 @@ def _stems(rows: "Dataset") -> list[str]:
     return [Path(path).stem for path in paths if path]
 
 
-def _name(labels: NDArray[np.int64], feature: Any, stems: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _name(labels: Integers, feature: Any, stems: Sequence[str]) -> tuple[Integers, tuple[str, ...]]:
     """Labels and the class names that they index: sorted wnids, as class folders have them, where there are any.
 
     Other names keep their order: English ones mostly stand in that of their sorted wnids already, so that sorting the
@@ -100,7 +100,7 @@ def _name(labels: NDArray[np.int64], feature: Any, stems: Sequence[str]) -> tupl
     return np.argsort(order)[labels].astype(np.int64), tuple(wnids[index] for index in order)
 
 
-def _wnids(labels: NDArray[np.int64], stems: Sequence[str], count: int) -> list[str]:
+def _wnids(labels: Integers, stems: Sequence[str], count: int) -> list[str]:
     """The wnid of each of `count` labels, as the paths of the hub's ImageNet tell it: n01440764_10026_n01440764.JPEG.
 
     Empty where a path has none, or a label has no image, several wnids, or one that is another label's too.

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.layouts.digest import digest
 
@@ -106,7 +107,7 @@ class Split:
 
     name: str
     packed: NDArray[np.bytes_]
-    labels: NDArray[np.int64]
+    labels: Integers
     classes: tuple[str, ...]
     source: Source
 

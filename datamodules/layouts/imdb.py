@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.layouts.imdb_parquet import SHARDS, open_rows
 from datamodules.layouts.imdb_reviews import Listing, Reviews
@@ -104,7 +104,7 @@ def plain(text: str) -> str:
     return BREAK.sub(" ", text)
 
 
-def overlap(texts: Iterable[str], test_texts: Iterable[str]) -> NDArray[np.int64]:
+def overlap(texts: Iterable[str], test_texts: Iterable[str]) -> Integers:
     """Which of the texts stand in the test set too, but for white space and case: their places, ascending."""
     known = {_normal(text) for text in test_texts}
     return np.flatnonzero(np.array([_normal(text) in known for text in texts], bool))

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from datamodules.layouts.imdb_reviews import Listing, Reviews, pack
 from datamodules.layouts.parquet_shards import Shards
@@ -57,8 +57,8 @@ def _whole(rows: "Dataset", column: str, places: tuple[str, ...]) -> Any:
     return found
 
 
-def _labels(rows: "Dataset", places: tuple[str, ...], due: tuple[int, ...], where: str) -> NDArray[np.int64]:
-    labels: NDArray[np.int64] = _whole(rows, "label", places).to_numpy().astype(np.int64)
+def _labels(rows: "Dataset", places: tuple[str, ...], due: tuple[int, ...], where: str) -> Integers:
+    labels: Integers = _whole(rows, "label", places).to_numpy().astype(np.int64)
     wrong = np.flatnonzero(~np.isin(labels, due))
     if len(wrong):
         expected = " or ".join(map(str, due))

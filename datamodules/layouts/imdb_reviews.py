@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 
 BOM = "\ufeff"
@@ -23,7 +23,7 @@ class Listing:
     """The examples of a split: ids, labels [n] (0 negative, 1 positive, -1 unlabelled), and where each one lies."""
 
     ids: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: Integers
     places: tuple[str, ...]
 
 
@@ -36,7 +36,7 @@ class Reviews:
 
     listing: Listing
     data: bytes
-    bounds: NDArray[np.int64]
+    bounds: Integers
 
     def __len__(self) -> int:
         return len(self.listing.ids)
@@ -47,7 +47,7 @@ class Reviews:
         return self.listing.ids
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Integers:
         """0 negative, 1 positive, -1 unlabelled; [n]."""
         return self.listing.labels
 

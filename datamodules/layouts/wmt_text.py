@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from results.scoring.rows import refuse_other_forms
 
@@ -36,7 +36,7 @@ class Lines:
     """The lines of a file: line i is `data[bounds[i] : bounds[i + 1] - 1]`, where `bounds` is int64 [n + 1]."""
 
     file: Path
-    bounds: NDArray[np.int64]
+    bounds: Integers
 
     @cached_property
     def data(self) -> mmap.mmap:

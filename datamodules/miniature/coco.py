@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.arrays import Bools, Floats
 from datamodules.miniature.imagenet_shapes import SHAPES
 from datamodules.progress import progress
 
@@ -36,8 +36,8 @@ SEEN_AT_LEAST = 0.35  # share of an object that must be visible to be annotated
 EMPTY, GREY, CMYK, SPECK, CROWD_ONLY, BEYOND = range(7, 13)
 FLAT = 13  # in training alone: a box without height
 
-Pixels = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Pixels = Floats
+Mask = Bools
 
 
 def write(root: Path) -> None:

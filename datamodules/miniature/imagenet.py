@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from benchmarks.arrays import Floats
 from datamodules.miniature.imagenet_shapes import SHAPES
 from datamodules.progress import progress
 
@@ -124,7 +125,7 @@ def _picture(rng: np.random.Generator, label: int, width: int, height: int) -> P
     return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
-def _background(rng: np.random.Generator, width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _background(rng: np.random.Generator, width: int, height: int) -> tuple[Floats, Floats]:
     """A cloudy gradient, [height, width, 3] on 0..255, and an ink, [3], that stands out against its mean."""
     paper, ink = rng.uniform(0, 255, (2, 3))
     while np.linalg.norm(paper - ink) < 130:
@@ -134,7 +135,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> tuple[NDAr
     return np.asarray(smooth, dtype=np.float64), ink
 
 
-def _blob(rng: np.random.Generator, canvas: NDArray[np.float64]) -> None:
+def _blob(rng: np.random.Generator, canvas: Floats) -> None:
     """Paints a small round distractor in place."""
     height, width = canvas.shape[:2]
     down, across = rng.uniform(0, height), rng.uniform(0, width)
@@ -143,25 +144,21 @@ def _blob(rng: np.random.Generator, canvas: NDArray[np.float64]) -> None:
     canvas[np.hypot(x - across, y - down) < radius] = colour
 
 
-def _shape(
-    label: int, size: tuple[int, int], centre: tuple[float, float], radius: float, angle: float
-) -> NDArray[np.float64]:
+def _shape(label: int, size: tuple[int, int], centre: tuple[float, float], radius: float, angle: float) -> Floats:
     """How much of each pixel the turned shape covers, [height, width] on 0..1, from two by two samples a pixel."""
     height, width = size
     y, x = np.ogrid[: 2 * height, : 2 * width]
     across, down = ((x + 0.5) / 2 - centre[0]) / radius, ((y + 0.5) / 2 - centre[1]) / radius
     turned = np.cos(angle) * across + np.sin(angle) * down, np.cos(angle) * down - np.sin(angle) * across
     inside = SHAPES[label](*turned)
-    covered: NDArray[np.float64] = inside.reshape(height, 2, width, 2).mean(axis=(1, 3))
+    covered: Floats = inside.reshape(height, 2, width, 2).mean(axis=(1, 3))
     return covered
 
 
-def _hidden(
-    rng: np.random.Generator, size: tuple[int, int], centre: tuple[float, float], radius: float
-) -> NDArray[np.float64]:
+def _hidden(rng: np.random.Generator, size: tuple[int, int], centre: tuple[float, float], radius: float) -> Floats:
     """0 where something passes in front of the shape, 1 elsewhere, [height, width]: a band at any angle."""
     y, x = np.ogrid[: size[0], : size[1]]
     angle, offset, breadth = rng.uniform(0, np.pi), rng.uniform(-0.9, 0.9), rng.uniform(0.05, 0.15)
     along = (np.cos(angle) * (x - centre[0]) + np.sin(angle) * (y - centre[1])) / radius
-    seen: NDArray[np.float64] = (np.abs(along - offset) > breadth).astype(np.float64)
+    seen: Floats = (np.abs(along - offset) > breadth).astype(np.float64)
     return seen

@@ -8,10 +8,11 @@ thumbnail gives the class away.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from benchmarks.arrays import Bools, Floats
+
+Plane = Floats
+Mask = Bools
 
 
 def disc(x: Plane, y: Plane) -> Mask:

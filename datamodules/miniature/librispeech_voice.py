@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import istft, stft
 
-Floats = NDArray[np.float64]
+from benchmarks.arrays import Floats
 
 RATE = 16_000
 FRAME, HOP = 512, 128  # samples

@@ -4,15 +4,14 @@ from html import escape
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats, Integers
 from datamodules.layouts.coco import Split, open_split
 from datamodules.layouts.images import decode
 from datamodules.sheets.page import fitting, page
 from datamodules.sheets.thumbnails import small_address
 from results.scoring.average_precision import Objects, right
 from results.scoring.detection import Predictions
-from results.statistics import Floats
 
 SHOWN = 24
 SIDE = 240  # pixels
@@ -51,7 +50,7 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
     )  # fmt: skip
 
 
-def _mistakes(images: Split, detections: Objects, is_right: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _mistakes(images: Split, detections: Objects, is_right: Bools) -> Integers:
     """How many an image has, [n]."""
     objects, confident = images.truth.objects, detections.scores >= CONFIDENT
     wrong, found, there = (
@@ -65,9 +64,7 @@ def _mistakes(images: Split, detections: Objects, is_right: NDArray[np.bool_]) -
     return np.asarray(wrong + there - found, np.int64)
 
 
-def _example(
-    images: Split, detections: Objects, is_right: NDArray[np.bool_], index: int, mistakes: int
-) -> dict[str, object]:
+def _example(images: Split, detections: Objects, is_right: Bools, index: int, mistakes: int) -> dict[str, object]:
     width, height = images.truth.sizes[index].tolist()
     annotated, detected = _annotated(images, index), _detected(images, detections, is_right, index)
     shown, drawn = (fitting(list(map(_size, boxes)), LARGEST_BOXES) for boxes in (annotated, detected))
@@ -92,7 +89,7 @@ def _annotated(images: Split, index: int) -> list[Box]:
     ]
 
 
-def _detected(images: Split, detections: Objects, is_right: NDArray[np.bool_], index: int) -> list[Box]:
+def _detected(images: Split, detections: Objects, is_right: Bools, index: int) -> list[Box]:
     """The wrong ones first, so that they are shown where there is no room for all."""
     seen = np.flatnonzero((detections.image == index) & (detections.scores >= CONFIDENT))
     boxes = []

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
+from benchmarks.arrays import Bools, Floats, Integers
 from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews
 from datamodules.sheets.page import page, printable
@@ -21,8 +21,6 @@ AROUND = 12  # words on either side of a strong one, where a review is shortened
 LISTED = 5  # words on either side of the balance
 SHADES = 5
 MARKUP = len('<mark class="f1"></mark>')
-
-Floats = NDArray[np.float64]
 
 
 def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
@@ -92,7 +90,7 @@ def _parts(words: Sequence[str], changes: Floats) -> list[tuple[int, str | int]]
     return parts
 
 
-def _kept(strengths: Floats, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _kept(strengths: Floats, sizes: Integers) -> Bools:
     """Which words of a text are shown: all if they fit, else what is around the strongest; the earlier of two alike."""
     kept = np.zeros(len(sizes), bool)
     if sizes.sum() <= LARGEST_TEXT:

@@ -6,9 +6,9 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from benchmarks.arrays import Floats
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.limbs import Limb, limbs, pose, seen, torso
-from datamodules.environments.tasks import Floats
 from datamodules.sheets.page import page
 from results.scoring.control import LONGEST, Predictions
 from results.scoring.film import Film

@@ -6,9 +6,9 @@ from html import escape
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
+from benchmarks.arrays import Bools
 from datamodules.layouts.wmt import truth
 from datamodules.sheets.page import fitting, page, printable, shortened
 from results.scoring.attention import Attention
@@ -24,7 +24,6 @@ LEGIBLE = 0.1  # what has less weight gets a shade and no number
 
 PIECE = re.compile(r"\s*(?:\w+|[^\w\s])")  # a word or a mark, with the space before it
 
-Flags = NDArray[np.bool_]
 Run = tuple[str, bool, str]
 """The space before it, whether it is marked, and the words."""
 
@@ -78,7 +77,7 @@ def _words(text: str) -> list[str]:
     return [piece.strip() for piece in _pieces(text)]
 
 
-def _marks(reference: list[str], hypothesis: list[str]) -> tuple[Flags, Flags]:
+def _marks(reference: list[str], hypothesis: list[str]) -> tuple[Bools, Bools]:
     """Which words of either have no counterpart in the other, where as many as possible have one in the same order."""
     lacking, added = np.zeros(len(reference), bool), np.zeros(len(hypothesis), bool)
     for edit in Indel.opcodes(*([piece.strip() for piece in pieces] for pieces in (reference, hypothesis))):
@@ -88,7 +87,7 @@ def _marks(reference: list[str], hypothesis: list[str]) -> tuple[Flags, Flags]:
     return lacking, added
 
 
-def _text(pieces: list[str], marked: Flags) -> tuple[list[Run], int]:
+def _text(pieces: list[str], marked: Bools) -> tuple[list[Run], int]:
     """What fits on the page, and how many words are left out."""
     shown = [_short(piece) for piece in pieces]
     begins = marked & np.diff(marked, prepend=False)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from benchmarks.arrays import Integers
 from datamodules.coco import CocoData
 from datamodules.example_data import Examples
 from datamodules.resizing import Resizing
@@ -25,7 +25,7 @@ CATEGORIES, OBJECTS = 80, 7  # in all, and on an image: 860,001 objects on 118,2
 class Noise(Dataset[dict[str, Any]]):
     """(epoch, position) -> image uint8 [3, H, W], boxes float32 [n, 4] as corners, labels [n]."""
 
-    def __init__(self, wide: NDArray[np.int64], resizing: Resizing) -> None:
+    def __init__(self, wide: Integers, resizing: Resizing) -> None:
         self.wide, self.resizing = wide, resizing
         self.picture = torch.randint(256, (3, *SIDES), dtype=torch.uint8)
 
@@ -53,7 +53,7 @@ class SyntheticData(Unread, CocoData):
         return Truth((), np.empty((0, 2), np.int64), categories, tuple(map(str, categories)), objects)
 
     @cached_property
-    def training_groups(self) -> NDArray[np.int64]:
+    def training_groups(self) -> Integers:
         """Whether each image is wider than high, 1 or 0."""
         return np.asarray(np.arange(USABLE) % UPRIGHT > 0, np.int64)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks.arrays import Integers
 from datamodules.example_data import Examples
 from datamodules.imagenet import ImageNetData
 from datamodules.imagenet_examples import resolution_at
@@ -46,7 +46,7 @@ class SyntheticData(Unread, ImageNetData):
         self.workers = 0
 
     @property
-    def training_groups(self) -> NDArray[np.int64]:
+    def training_groups(self) -> Integers:
         """One, of as many images as there are."""
         return np.zeros(OFFICIAL["train"], np.int64)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.bucketing import Floats
+from benchmarks.arrays import Floats
 from datamodules.example_data import Loader
 from datamodules.imdb import ImdbData
 from datamodules.imdb_examples import LabelledReviews, MaskedReviews, TrainingReviews, collate_labelled, collate_masked

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from datamodules.bucketing import Floats
+from benchmarks.arrays import Floats
 from datamodules.example_data import Loader
 from datamodules.layouts.audio import SAMPLE_RATE
 from datamodules.layouts.librispeech import OFFICIAL

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from datamodules.bucketing import Floats
+from benchmarks.arrays import Floats
 from datamodules.example_data import Loader
 from datamodules.sampling import Key
 from datamodules.subwords import BEGIN, END

@@ -14,14 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from results.statistics import Floats
+from benchmarks.arrays import Bools, Floats, Integers
 
 if TYPE_CHECKING:
     from results.scoring.matching import Matched
 
-Integers = NDArray[np.int64]
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Intersection over union from which a detection may be a match."""
@@ -47,7 +45,7 @@ class Objects:
     category: Integers
     boxes: Floats
     areas: Floats
-    crowd: NDArray[np.bool_]
+    crowd: Bools
     scores: Floats
 
     def taken(self, order: Integers) -> Objects:
@@ -62,7 +60,7 @@ class Objects:
         """Where each (category, image) begins among objects in that order, [categories * images + 1]."""
         return np.searchsorted(self.keys(num_images), np.arange(num_categories * num_images + 1))
 
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Bools:
         """Whether the size of each is in each area, [areas, n]."""
         return (self.areas >= AREAS[:, :1]) & (self.areas <= AREAS[:, 1:])
 

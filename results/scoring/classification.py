@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
 from results.scoring.words import Words, read_words, write_words
-from results.statistics import Floats, mean_error
+from results.statistics import mean_error
 
 METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
 """`accuracy` is what top-1 is called where there are two classes only, as in sentiment data."""
@@ -38,7 +38,7 @@ class Truth:
     """The test examples: distinct ids (the path below the split, no suffix) and labels [n] in 0..num_classes-1."""
 
     ids: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: Integers
     num_classes: int
 
 
@@ -50,13 +50,13 @@ class Predictions:
     their scores.
     """
 
-    classes: NDArray[np.int64]
+    classes: Integers
     scores: Floats
     scored: int
     unique: int
     words: Mapping[str, Words] = field(default_factory=dict)
 
-    def mistakes(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    def mistakes(self, labels: Integers) -> Integers:
         """Where the best class is not the label [n], the most probable of these first."""
         wrong = np.flatnonzero(self.classes[:, 0] != labels)
         return wrong[np.argsort(-self.scores[wrong, 0], kind="stable")]
@@ -133,10 +133,10 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
     return {metric: 100 * count / len(truth.ids) for metric, count in counts.items()}
 
 
-def _right(predictions: Predictions, truth: Truth, metric: str) -> NDArray[np.bool_]:
+def _right(predictions: Predictions, truth: Truth, metric: str) -> Bools:
     """Return [n]: whether the label is among the metric's first predictions."""
     first = predictions.classes[:, : _DEPTHS[metric]]
-    found: NDArray[np.bool_] = (first == truth.labels[:, None]).any(axis=1)
+    found: Bools = (first == truth.labels[:, None]).any(axis=1)
     return found
 
 

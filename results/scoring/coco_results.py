@@ -10,10 +10,10 @@ from typing import Annotated, NoReturn, TypeVar
 import msgspec
 import numpy as np
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.errors import UserError
-from results.scoring.average_precision import Integers, Objects
+from results.scoring.average_precision import Objects
 from results.scoring.rows import read_bytes, refuse_other_forms
-from results.statistics import Floats
 
 FORM = 'a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}'
 SHOWN = 3

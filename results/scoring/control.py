@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.film import Film, read_film, write_film
 from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
-from results.statistics import Floats, mean_error
+from results.statistics import mean_error
 
 METRICS: dict[str, str] = {"return": "reward"}
 
@@ -54,7 +54,7 @@ class Predictions:
 
     seeds: tuple[int, ...]
     returns: Floats
-    lengths: NDArray[np.int64]
+    lengths: Integers
     scored: int
     unique: int
     film: Film | None = None

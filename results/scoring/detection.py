@@ -16,11 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.files import write_atomically
-from results.scoring.average_precision import Integers, Objects, match, precisions, weighted_precisions
+from results.scoring.average_precision import Objects, match, precisions, weighted_precisions
 from results.scoring.coco_results import read_results
 from results.scoring.rows import locate
-from results.statistics import Floats, draws
+from results.statistics import draws
 
 if TYPE_CHECKING:
     from results.scoring.matching import Matched

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import paths
+from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
-from results.statistics import Floats, mean_error
+from results.statistics import mean_error
 
 METRICS: dict[str, str] = {
     "crash_above_idm": "points", "return_above_idm": "reward", "crash": "%", "return": "reward", "length": "steps",
@@ -62,8 +62,8 @@ class DriverEpisodes:
     """One driver's episodes by number: return [n], length [n], and whether it crashed [n]."""
 
     returns: Floats
-    lengths: NDArray[np.int64]
-    crashed: NDArray[np.bool_]
+    lengths: Integers
+    crashed: Bools
 
     def measures(self) -> dict[str, Floats]:
         """What each episode counts for in every metric of one driver, [n]."""

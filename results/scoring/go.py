@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
 from benchmarks.files import cannot_write, write_atomically
 from results.scoring import sgf
 from results.scoring.contest import COLOURS, Contest, ids
 from results.scoring.replays import margin_of, opponent_of, replayed
 from results.scoring.rows import NAME_IT
-from results.statistics import Floats, ratio_error
+from results.statistics import ratio_error
 
 METRICS: dict[str, str] = {"score": "%"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools
 from results.scoring.go_rules import BLACK, WHITE, find_groups, find_legal, find_owners, keys, neighbours, put
 
 COLUMNS = "ABCDEFGHJKLMNOPQRST"  # as GTP names them: without I
@@ -41,7 +42,7 @@ class Game:
         """Whether both have passed in turn, or the game has lasted the longest."""
         return self.moves[-2:] == [self.passing] * 2 or len(self.moves) >= self.longest
 
-    def legal(self) -> NDArray[np.bool_]:
+    def legal(self) -> Bools:
         """Which moves [n + 1] the rules allow who is to move; to pass always."""
         n, beside, table = self.passing, neighbours(self.size), keys(self.size)
         labels, liberties, sums = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n, np.uint64)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import Bools, Integers
 from benchmarks.jit import jit
-from results.scoring.average_precision import Integers
 
 _EPSILON = float(np.spacing(1))
 _IGNORED, _FALSE, _TRUE = 0, 1, 2
@@ -32,10 +32,10 @@ class Matched(NamedTuple):
     place: Integers
     image: Integers
     rank: Integers
-    inside: NDArray[np.bool_]
+    inside: Bools
     starts: Integers
     object_image: Integers
-    object_counts: NDArray[np.bool_]
+    object_counts: Bools
     object_starts: Integers
     event: Integers
     kind: NDArray[np.uint8]

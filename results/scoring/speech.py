@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import locate, read_text, shown
@@ -33,8 +33,6 @@ RESAMPLES = 1000
 # The last parentheses hold the id. Greedy and without a class for white space, so that no line takes quadratic time.
 FORM = re.compile(r"(?P<words>.*)\((?P<id>[^()\s]+)\)")
 SHOWN = 3
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.schema import References
 from results.scoring.attention import Attended, Attention, read_attention, write_attention
 from results.scoring.references import checked, one_spaced
 from results.scoring.rows import locate, read_text, shown
-from results.statistics import Floats, draws, standard_error
+from results.statistics import draws, standard_error
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -57,8 +57,6 @@ OFTENER = 10  # times as many lines as of the references, some of which may end 
 
 _NOT_IN_A_LINE = str.maketrans("\n\0", "  ")
 _BYTE_ORDER_MARK = "\ufeff"
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
