@@ -39,6 +39,9 @@ PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at e
 subprocess_script._launch_process_observer = watch
 
 
+PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+
+
 class _Parser(LightningCLI):
     """LightningCLI that parses a mapping and leaves the building of the Trainer to the run."""
 
@@ -111,7 +114,8 @@ class Assembly:
         # Torch's first choice on an H100. It plans every new length anew, and its gradients under a mask are NaN at
         # some lengths (pytorch/pytorch#196678, since 2.11).
         torch.backends.cuda.enable_cudnn_sdp(False)
-        torch.backends.cudnn.allow_tf32 = False  # or convolutions and LSTMs of `32-true` would compute in ten bits
+        # Or `32-true` would compute in ten bits: cuDNN by default, cuBLAS with TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         torch.set_num_threads(self.threads)
         os.environ["OMP_NUM_THREADS"] = str(self.threads)  # or Lightning shares the cores out among its processes
         try:
@@ -146,6 +150,11 @@ class Assembly:
         only, asked = self.module.only_precision, str(self._trainer["precision"] or "32-true")
         if only is not None and asked not in (only, only.partition("-")[0]):
             raise UserError(f"trainer.precision is {asked}, but this benchmark computes in {only}. Leave it out.")
+        if asked not in PRECISIONS:  # as bf16-true, in which an update of a weight of 1 is rounded to none
+            raise UserError(
+                f"trainer.precision is {asked}, but weights and their updates are kept in float32. Choose 32-true, "
+                "bf16-mixed or 16-mixed."
+            )
 
     def portable(self) -> Settings:
         """The resolved settings as records keep them: paths relative to the repository."""

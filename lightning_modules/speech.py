@@ -1,5 +1,7 @@
 """Speech recognition: CTC over subwords, decoded greedily, scored by torchmetrics' word error rate.
 
+Recordings are recognised in float32, whatever training computed in.
+
 The recipe of a run is in its configuration: an optimizer, and a schedule of its learning rate.
 """
 
@@ -127,11 +129,12 @@ class SpeechRecognizer(StepModule):
     def _recognise(self, batch: dict[str, Any], name: str, beam: CTCBeamSearch | None) -> list[str]:
         if not batch["counts"]:  # a rank without recordings in this round
             return []
-        logits, lengths = self.network(batch["samples"], batch["counts"])
+        with torch.autocast(self.device.type, enabled=False):
+            logits, lengths = self.network(batch["samples"], batch["counts"])
         found = (
             [self.subwords.decode(ids) for ids in greedy(logits, lengths)]
             if beam is None
-            else beam.decoded(logits.float().log_softmax(dim=2), lengths)
+            else beam.decoded(logits.log_softmax(dim=2), lengths)
         )
         self.errors[name].update(_compared(found), _compared(batch["transcripts"]))
         return found

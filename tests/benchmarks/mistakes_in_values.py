@@ -35,6 +35,10 @@ CASES = [
         "half precision for robots", ROBOT + " --args=--trainer.precision=16-mixed",
         "trainer.precision is 16-mixed, but this benchmark computes in 32-true", "Look at", "ARGS",
     ),
+    refused(
+        "weights in half precision", TRAIN + " --args=--trainer.precision=bf16-true",
+        "trainer.precision is bf16-true, but weights and their updates are kept in float32. Choose 32-true, bf16-mixed",
+    ),
     refused("no test", TRAIN + " --args=--trainer.limit_test_batches=0", "limit_test_batches leaves out a part of"),
     refused("half a test", TRAIN + " --args=--trainer.limit_test_batches=0.5", "trainer.limit_test_batches leaves out"),
     refused("a development run", TRAIN + " --args=--trainer.fast_dev_run=true", "fast_dev_run leaves out a part of"),

@@ -55,8 +55,9 @@ def test_attention_is_not_cudnns():
 
 
 def test_float32_is_no_tf32(monkeypatch):
-    """Of which convolutions on a GPU would keep ten bits, in runs whose record says `32-true`."""
+    """Convolutions on a GPU would keep ten bits of it, in runs whose record says `32-true`; matrix products may."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    torch.backends.cuda.matmul.allow_tf32 = True  # as TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 does
     assembled().trainer([], enable_progress_bar=False, enable_model_summary=False)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

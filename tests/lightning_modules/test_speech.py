@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 from torchaudio.functional import preemphasis
 from torchaudio.transforms import MelSpectrogram
+from torchmetrics.text import WordErrorRate
 
 from benchmarks.errors import Failure
 from datamodules.subwords import BLANK
@@ -279,3 +280,19 @@ def test_no_step_after_a_resume_reads_numbers_from_a_gpu():
         module.on_train_start()
         places = {name: value.device.type for name, value in optimizer.state[weight].items()}
     assert places == {"step": "cpu", "mu_product": "cpu", "exp_avg": "cuda", "exp_avg_sq": "cuda"}
+
+
+@torch.no_grad()
+def test_recordings_are_recognised_in_float32_whatever_is_asked_for():
+    module = SpeechRecognizer(lambda _: Fixed(), torch.optim.SGD, Cosine(0.1), SpecAugment(0, 0, 0, 0.0))
+    module.network = network().eval()
+    module.subwords = SimpleNamespace(decode=str)
+    module.errors["val"] = WordErrorRate()
+    seen = []
+    module.network.register_forward_hook(lambda _, given, found: seen.append(found[0]))
+    batch = {"samples": recordings([9_000, 16_000]), "counts": [9_000, 16_000], "transcripts": ["A", "B"]}
+    module.validation_step(batch, 0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        module.validation_step(batch, 0)
+    assert seen[1].dtype == torch.float32
+    assert torch.equal(*seen)
