@@ -24,7 +24,7 @@ TRAINING = $(COMMON) SEEDS FRESH REHEARSE
 PLANNING = $(COMMON) SEEDS
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-all check
+.PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-slow test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
@@ -42,7 +42,8 @@ help:
 	@echo "make tables                   results/tables/ from the records alone"
 	@echo "make report                   results/report.html: one page with plots, from records and their sheets"
 	@echo "make verify                   scores every record again from stored files, also with third-party tools"
-	@echo "make test | check | test-all  the tests | lint, types and tests, as CI | the long tests too"
+	@echo "make test | test-slow         the tests | the long ones; make test-all for both"
+	@echo "make check                    lint, types and make test"
 	@echo "make peers                    installs what speeds are compared with, and rliable for make verify; no run needs it"
 	@echo "make lock                     writes both lock files, from pyproject.toml and requirements-peers.in (UPGRADE=1: newest)"
 	@echo "benchmarks: $(notdir $(patsubst %/claim.yaml,%,$(wildcard benchmarks/*/claim.yaml)))"
@@ -120,8 +121,12 @@ verify: install
 test: install
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-all: peers
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test-slow: peers
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+
+test-all:
+	$(MAKE) test
+	$(MAKE) test-slow
 
 check: install
 	.venv/bin/ruff check .
