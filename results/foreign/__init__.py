@@ -5,7 +5,6 @@ Each module has `TOOL`, the name of its program's distribution (None for Python'
 name that our `write` gives it; `root` is where the data lie, if they are here, and `split` the test set: `detection`
 reads COCO's annotations there, the others find all that they need beside the file. It raises FileNotFoundError where a
 file that the program needs, such as references, is not here, and ModuleNotFoundError where the program is missing.
-`SHARES` may say that all its metrics are shares of independent examples, from which the widths of intervals follow.
 
 `runs` scores no predictions: it asks rliable about what several runs measured.
 """

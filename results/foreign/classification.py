@@ -6,7 +6,6 @@ from pathlib import Path
 from results.scoring.rows import locate
 
 TOOL = "scikit-learn"
-SHARES = True
 
 
 def score(path: Path, root: str | None, split: str) -> dict[str, float]:

@@ -15,6 +15,7 @@ Some have more, where there is something to say:
 
     DRAWN_TOGETHER                          examples that the bootstrap takes as one, as an opening's games; else 1
     truth(split, examples)                  -> Truth, of a data set that makes its examples; of others DATA says it
+    stored_truth(path)                      the Truth that `write` left beside or in predictions; None without one
     split_of(path, truths)                  which of several test sets, split -> Truth, a file is about
     references(truth, split)                what vouches for a truth that people wrote -> schema.References
     evaluation_seeds(seed, count)           what a run's own episodes begin from, as Predictions' `seeds` say

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from results.scoring.rows import csv_of, decimal, locate, read_rows, shown, whole_number
+from results.scoring.rows import LARGEST, csv_of, decimal, locate, read_rows, read_text, shown, whole_number
 from results.scoring.words import Words, read_words, write_words
 from results.statistics import mean_error
 
@@ -75,7 +75,7 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
         ValueError: a prediction too many or too few, for the test set or for an example; or its words are none.
         UserError: the disk is full, or the folder may not be written to.
     """
-    columns = _columns(truth)
+    columns = _columns(_depth(truth))
     rows: list[list[Any]] = [columns]
     for example, label, prediction in zip(truth.ids, truth.labels, predictions, strict=True):
         scores = [f"{float(score):.7g}" for score in prediction["scores"]]
@@ -106,7 +106,7 @@ def read(path: Path, truth: Truth) -> Predictions:
     scores = np.empty((len(truth.ids), depth), np.float64)
     places = {example: place for place, example in enumerate(truth.ids)}
     lines = [0] * len(truth.ids)  # where each example was found; 0 is nowhere yet
-    for line, (example, label, *guesses) in read_rows(file, _columns(truth)):
+    for line, (example, label, *guesses) in read_rows(file, _columns(depth)):
         try:
             place = _place(example, places, lines)
             _check_label(label, int(truth.labels[place]), truth.num_classes)
@@ -118,6 +118,26 @@ def read(path: Path, truth: Truth) -> Predictions:
     _refuse_missing(file, truth, lines)
     words = read_words(file.parent, places) if file.name == FILE_NAME else {}
     return Predictions(classes, scores, scored=len(lines), unique=len(places), words=words)
+
+
+def stored_truth(path: Path) -> Truth:
+    """The examples of `predictions.csv` in its order, with the labels that it names.
+
+    How many classes there are it tells below five only; from there on an index may be as large as numbers get here.
+
+    Raises:
+        UserError: the file is missing or malformed; the message names file and line.
+    """
+    file = locate(path, FILE_NAME)
+    depth = min(read_text(file).partition("\n")[0].count("pred"), _MOST_PREDICTIONS)
+    num_classes = depth if depth < _MOST_PREDICTIONS else int(LARGEST)
+    labels = {}
+    for line, (example, label, *_) in read_rows(file, _columns(depth)):
+        try:
+            labels[example] = _index("label", label, num_classes)
+        except ValueError as error:
+            raise UserError(f"{file}, line {line}: {error}") from None
+    return Truth(tuple(labels), np.array([*labels.values()], np.int64), num_classes)
 
 
 def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[str]) -> dict[str, float]:
@@ -144,8 +164,8 @@ def _depth(truth: Truth) -> int:
     return min(_MOST_PREDICTIONS, truth.num_classes)
 
 
-def _columns(truth: Truth) -> list[str]:
-    ranks = range(1, _depth(truth) + 1)
+def _columns(depth: int) -> list[str]:
+    ranks = range(1, depth + 1)
     return ["id", "label", *(f"pred{rank}" for rank in ranks), *(f"score{rank}" for rank in ranks)]
 
 

@@ -97,6 +97,19 @@ def read(path: Path, truth: Truth) -> Predictions:
     return compared([found[each] for each in truth.ids], truth)
 
 
+def stored_truth(path: Path) -> Truth | None:
+    """The utterances of the `ref.trn` beside `hyp.trn`, in its order; None where there is none.
+
+    Raises:
+        UserError: it is malformed; the message names file and line.
+    """
+    file = locate(path, HYPOTHESES).with_name(REFERENCES)
+    if not file.is_file():
+        return None
+    said = dict(_lines(file))
+    return Truth(tuple(said), tuple(said.values()))
+
+
 def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
     """Hypotheses in truth order, held against the transcripts."""
     pairs = [(normalised(said), normalised(heard)) for said, heard in zip(truth.transcripts, hypotheses, strict=True)]

@@ -171,6 +171,19 @@ def read(path: Path, truth: Truth) -> Predictions:
     return replace(compared(hypotheses, truth), attention=read_attention(file.parent, truth.ids))
 
 
+def stored_truth(path: Path) -> Truth | None:
+    """The sentences of the `ref.txt` beside `hyp.txt`; None where there is none. Sources, which score nothing, are "".
+
+    Raises:
+        UserError: it is no UTF-8; the message names file and line.
+    """
+    file = locate(path, HYPOTHESES).with_name(REFERENCES)
+    if not file.is_file():
+        return None
+    found = _lines(file)
+    return Truth(tuple(str(number) for number in range(1, len(found) + 1)), ("",) * len(found), tuple(found))
+
+
 def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
     """Hypotheses in truth order, held against the references.
 

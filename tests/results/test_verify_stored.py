@@ -4,15 +4,19 @@ import json
 import shutil
 from dataclasses import astuple, replace
 
+import numpy as np
 import pytest
 
-from benchmarks.measure import stored
-from benchmarks.schema import Examples
+from benchmarks.measure import HeldOut, measure, stored
+from benchmarks.modules import scoring
+from benchmarks.schema import Examples, StoredFile
 from benchmarks.strict import load_claim, load_record
-from results.scoring import go
+from results.scoring import classification, go, speech, translation
 from results.verify import check, verdict
 from tests.conftest import ROOT
+from tests.results import translations
 from tests.results.records import copy_committed, record, sealed
+from tests.results.translations import GOOD, REFERENCES
 
 RUN = ROOT / "results/records/locomotion_walk/full-hopper-ppo-s2-de3eff10c1ff"
 AGREES = "1 of 1 files as recorded; Hopper-v5/return 3372.67 by Python; Hopper-v5/return 3372.67 by our own scoring"
@@ -107,6 +111,84 @@ def test_one_test_set_of_two_is_not_enough():
     assert (verdict(found), verdict(found[:-1])) == ("unchecked", "ok")
 
 
+# What is stored of the truth, where the data are not here.
+
+COUNT = 40
+
+
+def of_transcripts(rng):
+    truth = speech.Truth(tuple(f"1-1-{number:04d}" for number in range(COUNT)), ("SO IT WAS (SHE SAID)", "YES") * 20)
+    return truth, ["so it is", *truth.transcripts[1:]]
+
+
+def of_sentences(rng):
+    return translations.numbered(REFERENCES * 10), GOOD * 10
+
+
+def of_labels(classes):
+    def made(rng):
+        truth = classification.Truth(tuple(map(str, range(COUNT))), rng.integers(0, classes, COUNT), classes)
+        scores = [0.5, 0.2, 0.1, 0.05, 0.01][:classes]
+        return truth, [{"classes": rng.permutation(classes)[:5], "scores": scores} for _ in range(COUNT)]
+
+    return made
+
+
+@pytest.fixture(
+    params=[
+        ("librispeech", speech, "test_clean", "test-clean", of_transcripts),
+        ("wmt_transformer", translation, "newstest2014", "newstest2014.en-de", of_sentences),
+        ("imagenet", classification, "test", "val", of_labels(9)),
+        ("imdb", classification, "test", "test", of_labels(2)),
+    ],
+    ids=lambda param: param[0],
+)
+def elsewhere(request, tmp_path):
+    """The record of a run whose data are not here, and its claim: predictions as runs store them."""
+    benchmark, task, prefix, split, make = request.param
+    truth, predictions = make(np.random.default_rng(5))
+    claim = load_claim(benchmark)
+    files = task.write(tmp_path, predictions, truth)
+    scored = measure(HeldOut(claim, None, prefix, split, "", truth), tmp_path, {}, files)
+    return claim, record(
+        benchmark=benchmark, mode="validate", run_id="full-validate-abcabcabcabc", metrics=scored.metrics,
+        examples=scored.examples, predictions=scored.predictions, config_hash=None, claim_hash=claim.hash,
+        official=False, checkpoint=StoredFile("results/runs/x/last.ckpt", "0" * 64),
+    )  # fmt: skip
+
+
+def test_intervals_are_computed_again_from_the_references_stored(elsewhere):
+    claim, honest = elsewhere
+    found = [*check(claim, honest)]
+    assert verdict(found) == "ok", found
+    assert sum(words.endswith("by our own scoring with the references stored") for _, words in found) == 1
+    for key, value in honest.metrics.items():
+        low, high = value.ci95
+        forged = replace(value, ci95=(low + 1e-6, high - 1e-6))
+        found = [*check(claim, replace(honest, metrics=honest.metrics | {key: forged}))]
+        assert verdict(found) == "FAILED"
+        assert [words.split(" is ")[0] for kind, words in found if kind == "contradicts"] == [f"the interval of {key}"]
+
+
+def test_an_interval_that_nothing_computes_again_is_not_ok(elsewhere, monkeypatch):
+    claim, honest = elsewhere
+    monkeypatch.delattr(scoring(claim), "stored_truth")
+    found = [*check(claim, honest)]
+    assert "agrees" in dict(found)  # a foreign tool finds the values
+    assert verdict(found) == "unchecked"
+    (prefix,) = {key.partition("/")[0] for key in honest.metrics}
+    said = f"our own scoring needs the data for the intervals of {prefix}: give them"
+    assert [kind for kind, words in found if words.startswith(said)] == ["unscored"]
+
+
+def test_labels_that_are_none_are_no_truth(images):
+    file = ROOT / images.predictions[0].path
+    file.write_text(file.read_text().replace("3,7,", "3,seven,", 1))
+    refused = [each for each in contradictions(images) if each.startswith("our own scoring refuses the predictions")]
+    assert len(refused) == 1
+    assert "predictions.csv, line 5: label is 'seven'; expected an index" in refused[0]
+
+
 CORRECT, ALL = 80, 100  # of the images, by their first and by all five predictions
 
 
@@ -134,8 +216,12 @@ def test_a_metric_that_a_foreign_tool_finds_is_in_the_record(images):
     assert not [each for each in contradictions(images) if "alone" in each]
 
 
-@pytest.mark.parametrize(("half", "fits"), [(7.84, True), (5.0, True), (15.0, True), (0.0, False), (3.0, False)])
-def test_an_interval_of_a_share_is_as_wide_as_shares_have_it(images, half, fits):
+@pytest.mark.parametrize(
+    ("half", "fits"),
+    [(7.84, True), (7.4, True), (8.3, True), (5.0, False), (15.0, False), (0.0, False), (3.0, False)],
+)
+def test_an_interval_of_predictions_by_others_is_as_wide_as_theirs_in_any_order(images, half, fits):
+    """1.96 times the root of 80 x 20 / 100, which a bootstrap knows to some hundredths."""
     metrics = {key: replace(each, ci95=(each.value - half, each.value + half)) for key, each in images.metrics.items()}
     said = [each for each in contradictions(replace(images, metrics=metrics)) if "the interval of test/top1" in each]
     assert len(said) == (0 if fits else 1)
