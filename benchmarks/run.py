@@ -45,8 +45,9 @@ from benchmarks.strict import load_record, write_record
 from benchmarks.tracking import publish, tracking
 from benchmarks.training import Trained, ended_stages, require_own_checkpoints, train_and_test
 from datamodules.layouts.official import lacking
-from results.collect import differing, verdicts
+from results.collect import verdicts
 from results.render import summary
+from results.wording import differing
 
 
 def run(order: Order) -> None:

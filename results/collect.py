@@ -10,7 +10,7 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
 from benchmarks.paths import records_folder
-from benchmarks.schema import DIGEST, Measurement, Profile, Record, Signature
+from benchmarks.schema import DIGEST, Measurement, Profile, Record
 from benchmarks.strict import load_claim, load_record
 from results.statistics import (
     NORMAL_QUANTILE,
@@ -23,6 +23,7 @@ from results.statistics import (
     verdict,
     wilson,
 )
+from results.wording import bounds, differing, listed
 
 SHARES = ("%", "points")  # of examples, or differences of two
 
@@ -182,22 +183,28 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
 
     They are not those that the claim fixed, or there are official records beside those that are counted.
     """
-    chosen, fixed = sorted(row.seeds), sorted(row.claim.seeds)
     counted = {(record.seed, record.claim_hash) for record in row.records}
     again = sum((each.seed, each.claim_hash) in counted for each in records) - len(row.records)
     others = len(records) - len(row.records) - again
     return _noted(
         row,
-        f"seeds {_listed(chosen)} instead of the claim's {_listed(fixed)}" if chosen != fixed else "",
+        _other_seeds(row),
         f"{again} earlier run(s) of the same seeds are replaced" if again else "",
         f"{others} more official run(s), of other seeds, settings, data or claims, are not counted" if others else "",
     )
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    """Numbers in order as a reader takes them in: `0 to 4`, or one by one where some between are missing."""
-    whole = len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
-    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))
+def _other_seeds(row: Row) -> str:
+    """How a row's seeds differ from those that the claim fixed, and what these alone give where they are among them."""
+    chosen, fixed = sorted(row.seeds), sorted(row.claim.seeds)
+    if chosen == fixed:
+        return ""
+    words = f"seeds {listed(chosen)} instead of the claim's {listed(fixed)}"
+    if not set(fixed) < set(chosen):
+        return words
+    alone = judge(row.claim, row.reading, [record for record in row.records if record.seed in fixed])
+    assert alone.interval is not None
+    return f"{words} (these alone: {alone.verdict}, {bounds(alone.interval, row.reading)})"
 
 
 def _noted(row: Row, *words: str) -> Row:
@@ -290,11 +297,3 @@ def _why_not_comparable(claim: Claim, reading: Reading, record: Record) -> str:
     if measured.signature != reading.signature:
         return f"the protocol differs: {differing(measured.signature, reading.signature)}"
     return f"the claim has changed since ({record.claim_hash} -> {claim.hash})"
-
-
-def differing(follows: Signature, asked: Signature) -> str:
-    """Where a protocol is not the one that is asked for: `resize 232 instead of 256`."""
-    keys = sorted(follows.keys() | asked.keys())
-    return ", ".join(
-        f"{key} {follows.get(key)} instead of {asked.get(key)}" for key in keys if follows.get(key) != asked.get(key)
-    )

@@ -10,7 +10,7 @@ from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
 from results.robust import interquartile_interval, interquartile_mean
 from results.scoring.rows import csv_of
-from results.statistics import Interval, passing
+from results.wording import bounds, number
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
@@ -22,31 +22,7 @@ FIELDS = (
 
 SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "worst", "each run")
 
-MOST_DIGITS = 12
-
 MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A value as tables show it; records keep it unrounded."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
-
-
-def bounds(found: Interval, reading: Reading) -> str:
-    """An interval, in as many digits as show on which side of what decides the verdict its ends are."""
-    bars = [
-        passing(reading.target, sign * reading.margin.value, sign * reading.rounding, reading.higher_is_better)
-        for sign in (1, -1)
-    ]
-
-    def sides(end: float) -> list[tuple[bool, bool]]:
-        return [(end > bar, end < bar) for bar in bars]
-
-    def tells(digits: int) -> bool:
-        return all(sides(round(end, digits)) == sides(end) for end in (found.low, found.high))
-
-    digits = next(filter(tells, range(2, MOST_DIGITS)), 2)
-    return f"{number(found.low, digits)} to {number(found.high, digits)}"
 
 
 def titled(reading: Reading) -> str:

@@ -29,7 +29,8 @@ from benchmarks.strict import load_claim
 from results.collect import Row, measured_by, records_of, rows_of
 from results.consistency import Finding, consistent, twins
 from results.foreign import runs
-from results.render import middle_of, number, several
+from results.render import middle_of, several
+from results.wording import number
 
 TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 ANOTHER_ORDER = 0.1  # of a bootstrap's error, where others' files have another order than DATA: some 4 deviations of it

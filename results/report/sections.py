@@ -10,10 +10,11 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
 from results.collect import Row, judge, scored
-from results.render import bounds, titled
+from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
 from results.statistics import Verdict, passing
+from results.wording import bounds
 
 SYMBOLS: dict[Verdict, str] = {
     "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "~",

@@ -30,13 +30,26 @@ def test_seeds_that_were_run_again_are_counted():
     [
         ((0, 1, 2), ""),
         ((2, 0, 1), ""),
-        ((0, 1, 2, 3, 4), "seeds 0 to 4 instead of the claim's 0 to 2"),
+        ((0, 1, 2, 3, 4), "seeds 0 to 4 instead of the claim's 0 to 2 (these alone: reproduced, 91.30 to 91.70)"),
+        ((0, 1, 3, 4), "seeds 0, 1, 3, 4 instead of the claim's 0 to 2"),
         ((0, 1), "seeds 0 to 1 instead of the claim's 0 to 2"),
         ((3, 5, 7), "seeds 3, 5, 7 instead of the claim's 0 to 2"),
     ],
 )
 def test_seeds_that_the_claim_did_not_fix_are_named(ran, noted):
     assert row(*(record(seed, 91.5) for seed in ran)).note == noted
+
+
+def test_what_the_claims_own_seeds_give_is_told_beside_more_of_them():
+    """Alone s^2 / 3 = 0.04 / 3, e^2 = 0.0001, 2.03 degrees of freedom: 91.2 +- 4.242 sqrt(0.01343)."""
+    few = [record(seed, value, error=0.01) for seed, value in enumerate((91.0, 91.2, 91.4))]
+    more = [record(seed, 91.2, error=0.01) for seed in range(3, 10)]
+    assert row(*few).verdict == "inconclusive"
+    found = row(*few, *more)
+    assert (found.verdict, found.interval.seeds) == ("reproduced", 10)
+    assert found.note == ("seeds 0 to 9 instead of the claim's 0 to 2 (these alone: inconclusive, 90.71 to 91.69)"), (
+        found.interval
+    )
 
 
 def test_runs_that_were_no_evidence_are_not_counted():

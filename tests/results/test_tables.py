@@ -20,8 +20,9 @@ from benchmarks.paths import benchmarks
 from benchmarks.strict import load_claim
 from results import tables
 from results.collect import Row, judge, rows_of
-from results.render import COLUMNS, MINIATURE_WARNING, bounds, comma_separated, markdown, summary, table
+from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary, table
 from results.statistics import Interval
+from results.wording import bounds
 from tests.results.records import measurement, miniature_record, put, record, sealed
 
 CHECKOUT = Path(__file__).parents[2]
