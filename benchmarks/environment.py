@@ -54,6 +54,14 @@ def commit() -> str:
     return _git("rev-parse", "HEAD")
 
 
+def content(commit: str, path: str) -> str | None:
+    """What a file of the repository held at a commit; None where git does not have either, or is not here."""
+    try:
+        return _git("show", "--end-of-options", f"{commit}:{path}")
+    except UserError:
+        return None
+
+
 def changes() -> list[str]:
     """The files that differ from the commit that is checked out.
 

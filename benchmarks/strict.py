@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.claim import Claim, Reading
 from benchmarks.config import NO_YAML
+from benchmarks.environment import content
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically, write_new
 from benchmarks.forecast import Costs, Published
@@ -94,6 +95,19 @@ def load_claim(benchmark: str) -> Claim:
     for problem in _problems(claim):
         raise UserError(f"{relative(path)}: {problem}")
     return claim
+
+
+@lru_cache
+def seeds_then(benchmark: str, commit: str | None) -> tuple[int, ...] | None:
+    """The seeds that the claim fixed at a commit; None where git does not know, or it fixed none.
+
+    Nothing else of that claim is read, whose form may have been another one.
+    """
+    text = commit and content(commit, f"benchmarks/{benchmark}/claim.yaml")
+    try:
+        return tuple(yaml.safe_load(text)["seeds"]) if text else None
+    except (TypeError, *NO_YAML):
+        return None
 
 
 def _problems(claim: Claim) -> list[str]:

@@ -15,7 +15,9 @@ from benchmarks.measure import is_official
 from benchmarks.modules import layouts, needs_data
 from benchmarks.runs import base_of
 from benchmarks.schema import Record
+from benchmarks.strict import seeds_then
 from datamodules.layouts.official import lacking
+from results.wording import listed
 
 Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "outdated", "noted"]
 Finding = tuple[Kind, str]
@@ -38,13 +40,14 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
         yield "contradicts", f"it is {words}, which its deviations, its code and its examples say otherwise"
     if record.official:
         yield from _for_an_official_one(claim, record)
-    yield from _of_its_mode(record)
+    yield from _of_its_mode(claim, record)
 
 
-def _of_its_mode(record: Record) -> Iterator[Finding]:
+def _of_its_mode(claim: Claim, record: Record) -> Iterator[Finding]:
     """What only training, or only a validation, has."""
     if record.mode == "train":
         yield from _of_training(record)
+        yield from _of_fixed_seeds(claim, record)
     elif "-validate-" not in record.run_id:
         yield "contradicts", f"it is a validation, and {record.run_id} is the id of a run that trains"
     if not record.deviations and (record.mode == "train" or _tells_its_recipe(record)):
@@ -101,6 +104,18 @@ def _of_training(record: Record) -> Iterator[Finding]:
     seeds = {stage.get("data", {}).get("init_args", {}).get("seed") for stage in stages(record.config or {}).values()}
     if record.config is not None and seeds != {record.seed}:
         yield "contradicts", f"its seed is {record.seed}, in its configuration {', '.join(map(str, seeds))}"
+
+
+def _of_fixed_seeds(claim: Claim, record: Record) -> Iterator[Finding]:
+    """Whether the claim fixes the seeds that it fixed when a run began, as far as git knows.
+
+    No hash covers them, so that whoever has seen the seeds that were run could call them those of the claim. It
+    contradicts no record: a claim may ask for more seeds in future.
+    """
+    then = seeds_then(record.benchmark, record.environment.commit)
+    if then is not None and sorted(then) != sorted(claim.seeds):
+        now, before = listed(sorted(claim.seeds)), listed(sorted(then))
+        yield "outdated", f"the claim fixes the seeds {now}, and fixed {before} at the commit of the run"
 
 
 def _by_the_recipe(record: Record) -> Iterator[Finding]:

@@ -73,6 +73,16 @@ def test_what_makes_a_record_unofficial(repository, name, dirty):
     assert bool(code.remarks) is dirty
 
 
+def test_what_a_file_held_at_a_commit(repository):
+    known = environment.commit()
+    (repository / "README.md").write_text("other claims\n")
+    assert environment.content(known, "README.md") == "claims"
+    assert environment.content(known, "absent.md") is None
+    assert environment.content("c" * 40, "README.md") is None
+    assert environment.content("--output=x", "README.md") is None
+    assert not [*repository.glob("x*")]
+
+
 def test_without_a_commit_nothing_is_official(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     code = environment.code()

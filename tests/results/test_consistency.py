@@ -1,6 +1,7 @@
 """A record that contradicts itself, its recipe or another record is found; honest ones are left alone."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -130,6 +131,42 @@ def test_an_official_record_is_of_the_official_data(split):
     claim = load_claim("imagenet")
     assert ("contradicts", said) in found(record(data=OFFICIAL | {split: 10}), claim)
     assert not [words for _, words in found(record(data=dict(OFFICIAL)), claim) if "it is official, and" in words]
+
+
+# The seeds that the claim fixed.
+
+
+def test_seeds_that_were_fixed_after_the_run_are_told_of(workshop):
+    """Or ten seeds, five of which were added until the claim was met, would be those that it fixed."""
+    folder = copy_committed(workshop, "locomotion_walk", RUN)
+
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        return subprocess.check_output(["git", *who, *words], cwd=workshop.root, text=True).strip()
+
+    def run_at(commit):
+        content = json.loads((folder / f"{RUN}.json").read_text())
+        content["environment"]["commit"] = commit
+        (folder / f"{RUN}.json").write_text(sealed(content))
+
+    def verified():
+        code, out, err = workshop.call("verify")
+        assert (code, err) == (0, "")
+        return out.splitlines()[0]
+
+    claim = workshop.root / "benchmarks/locomotion_walk/claim.yaml"
+    for words in (("init", "-q"), ("add", str(claim)), ("commit", "-q", "-m", "before the run")):
+        git(*words)
+    run_at(git("rev-parse", "HEAD"))
+    assert verified().startswith("ok ")
+    text = claim.read_text()
+    assert "seeds: [0, 1, 2, 3, 4]\n" in text
+    claim.write_text(text.replace("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"))
+    line = verified()
+    assert line.startswith("unchecked ")
+    assert "the claim fixes the seeds 0 to 9, and fixed 0 to 4 at the commit of the run" in line
+    run_at("c" * 40)
+    assert verified().startswith("ok "), "git does not know"
 
 
 # Copies.
