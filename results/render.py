@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from benchmarks.claim import DEFAULT, Claim, Reading
+from benchmarks.modules import scoring
 from benchmarks.schema import Record
 from results.collect import Row, judge, measured_by
-from results.robust import interquartile_interval, interquartile_mean
+from results.robust import ENOUGH, interquartile_interval, interquartile_mean
 from results.scoring.rows import csv_of
 from results.wording import bounds, number
 
@@ -20,7 +21,10 @@ FIELDS = (
 )  # fmt: skip
 """Those that came later stand at the end, as programs may count columns."""
 
-SEED_COLUMNS = ("benchmark", "reading", "mean", "interquartile mean (95 % bootstrap over runs)", "worst", "each run")
+SEED_COLUMNS = (
+    "benchmark", "reading", "mean",
+    f"interquartile mean (95 % bootstrap over {ENOUGH} or more runs; no verdict rests on it)", "worst", "each run",
+)  # fmt: skip
 
 MINIATURE_WARNING = "A miniature tests the pipeline. Its numbers are no evidence for any claim."
 
@@ -118,9 +122,10 @@ def middle_of(row: Row) -> float:
 
 
 def _seed_cells(row: Row) -> tuple[str, ...]:
-    values = np.array(row.values)
-    low, high = interquartile_interval(values)
-    middle = f"{number(middle_of(row))} ({number(low)} to {number(high)})"
+    values, middle = np.array(row.values), number(middle_of(row))
+    if len(values) >= ENOUGH and not scoring(row.claim).SHARED:
+        low, high = interquartile_interval(values)
+        middle += f" ({number(low)} to {number(high)})"
     worst = (min if row.reading.higher_is_better else max)(row.values)
     each = ", ".join(map(number, row.values))
     return (row.benchmark, row.reading.name, number(float(values.mean())), middle, number(worst), each)

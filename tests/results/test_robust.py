@@ -6,8 +6,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from benchmarks.strict import load_claim
+from results.collect import judge
 from results.foreign.runs import PEERS, interquartile_means
+from results.render import seeds_markdown
 from results.robust import interquartile_interval, interquartile_mean
+from tests.results.records import measurement, record
 
 # From the runs of each name to the ends of their intervals.
 INTERVALS = """
@@ -29,6 +33,25 @@ def test_the_middle_half_by_hand():
 
 def test_the_interval_of_equal_runs_is_a_point():
     assert interquartile_interval(np.full(5, 7.0)) == (7, 7)
+
+
+@pytest.mark.parametrize(("count", "share"), [(3, 0.77), (5, 0.89), (10, 0.95)])
+def test_the_interval_of_few_runs_covers_too_little(count, share):
+    """As the module says, of runs that share nothing; the truth is 0."""
+    drawn = np.random.default_rng(1).standard_normal((400, count))
+    intervals = [interquartile_interval(runs) for runs in drawn]
+    assert np.mean([low <= 0 <= high for low, high in intervals]) == pytest.approx(share, abs=0.04)
+
+
+def test_the_table_shows_no_interval_that_covers_too_little():
+    """Ten runs of robots, each with its own episodes, have one; five have none, nor ten on one test set."""
+    ten = [record(seed, metrics={"Walker2d-v5/return": measurement(3000.0 + seed)}) for seed in range(10)]
+    walk, images = load_claim("locomotion_walk"), load_claim("imagenet")
+    rows = [judge(walk, walk.testable[0], records) for records in (ten, ten[:5])]
+    rows.append(judge(images, images.testable[0], [record(seed, 90.0 + seed / 10) for seed in range(10)]))
+    middles = [line.split(" | ")[3] for line in seeds_markdown(rows).splitlines()[2:]]
+    assert [middle.partition(" ")[0] for middle in middles] == ["3004.50", "3002.00", "90.45"]
+    assert [" to " in middle for middle in middles] == [True, False, False]
 
 
 @pytest.mark.slow
