@@ -27,7 +27,6 @@ from results.wording import bounds, differing, listed
 
 SHARES = ("%", "points")  # of examples, or differences of two
 
-
 Origin = Literal["trained", "re-evaluated", "miniature"]
 
 
@@ -85,15 +84,17 @@ def _record_at(path: Path, benchmark: str, profile: Profile) -> Record:
 
 
 def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> float:
-    """The bootstrap's standard error, of which `ci95` is made.
+    """The bootstrap's standard error, of which `ci95` is made; of a share at least that of none among its examples.
 
-    Where all examples of a share agree it sees no error, and Wilson's interval of none among them says how large one
-    may be: no crash in 500 drives is no proof that there are none. Those that it draws together count as one.
+    Where all examples agree the bootstrap sees no error, and Wilson's interval of none among them says how large one
+    may be: no crash in 500 drives is no proof that there are none, and one crash makes nothing more certain. Examples
+    that it draws together count as one.
     """
     low, high = measurement.ci95
-    if low == high and measurement.unit in SHARES:
-        low, high = (sign * 100 * wilson(0, measurement.n // drawn_together)[1] for sign in (-1, 1))
-    return (high - low) / (2 * NORMAL_QUANTILE)
+    half = (high - low) / 2
+    if measurement.unit in SHARES:
+        half = max(half, 100 * wilson(0, measurement.n // drawn_together)[1])
+    return half / NORMAL_QUANTILE
 
 
 def _within(found: Interval, reading: Reading) -> Interval:

@@ -183,6 +183,14 @@ def test_a_difference_of_shares_has_a_width_too_and_a_return_has_none():
     assert standard_error_of(reward) == 0.0
 
 
+@pytest.mark.parametrize(("crashes", "upper"), [(0, 0.7624), (1, 0.2 + 0.7624), (5, 1.0 + 0.8721), (250, 54.383)])
+def test_an_event_that_was_seen_is_no_more_certain_than_one_that_never_was(crashes, upper):
+    """Of 500 drives: 1.96 sqrt(p (1 - p) / 500), or Wilson's of none, 0.7624, where that is more."""
+    value, half = crashes / 5, 196 * (crashes / 500 * (1 - crashes / 500) / 500) ** 0.5
+    found = Measurement(value, "points", (value - half, value + half), 500, FULL)
+    assert value + 1.96 * standard_error_of(found) == pytest.approx(upper, abs=1e-3)
+
+
 def test_games_of_one_opening_are_no_two_examples():
     """No win in 200 games of 100 openings: Wilson's 3.70 of none in 100, not the 1.88 of none in 200."""
     games = Measurement(0.0, "%", (0.0, 0.0), 200, FULL)
