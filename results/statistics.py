@@ -5,10 +5,12 @@ variance s^2 / S + e^2, with s the standard deviation between seeds and e the st
 examples leaves in every run. Averaging over more seeds shrinks the first term only.
 
 In simulations (tests/results/test_statistics.py) the 95 % interval of five seeds covers the truth 93 to 98 times in
-100: more often where runs disagree at random, which counts in both terms. With three seeds it falls to 92, with two to
-87, where seeds differ much more than test sets do. Seeds that are added one by one until there is a verdict make one
-come by chance more often: where the truth lies on the edge and e is 0, from three seeds to ten, 17 times in 100 instead
-of 5, and one in favour of the claim 8 times instead of 2.5.
+100 where an example is about as hard for every run. What differs at random between runs on one example counts in both
+terms, so that the interval is too wide where that is much of e: in committed drives it is 69 to 85 % of e^2, and with
+such noise, s being up to twice e, the truth is covered 97 to nearly 100 times. With three seeds it falls to 92, with
+two to 87, where seeds differ much more than test sets do. Seeds that are added one by one until there is a verdict make
+one come by chance more often: where the truth lies on the edge and e is 0, from three seeds to ten, 17 times in 100
+instead of 5, and one in favour of the claim 8 times instead of 2.5.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from scipy.special import ndtri, stdtrit
 from benchmarks.arrays import Floats, Integers
 
 BOOTSTRAP_SEED = 20_250_101
-"""Constant, so that one set of predictions has one standard error, on every machine and for ever."""
+"""Constant, so that one set of predictions has one standard error on every machine and for ever, in one order of the
+examples: in another one it differs by 1 or 2 %."""
 
 RESAMPLES = 2000
 """Of a bootstrap, where a task does not choose fewer."""
@@ -51,7 +54,10 @@ Verdict = Literal[
 
 
 class Unsettled(StrEnum):
-    """Why no number of seeds can be named, in the words of the tables."""
+    """Why no number of seeds can be named, in the words of the tables.
+
+    The test set is too small at this e. As far as e is noise that differs by seed, more seeds average it too.
+    """
 
     TOO_FEW_SEEDS = "at least 3 seeds are needed to say how many"
     TEST_SET_TOO_SMALL = "the test set is too small"
@@ -191,7 +197,8 @@ def seeds_needed(
 ) -> int | Unsettled:
     """Return the least number of seeds whose half-width, at this s and e, is at most the mean's distance from passing.
 
-    Too few seeds come first: the mean of one or two says too little about the distance to blame the test set.
+    Too few seeds come first: the mean of one or two says too little about the distance to blame the test set. That is
+    blamed at this e, as if all of it stayed with more seeds.
     """
     if interval.seed_spread is None or interval.seeds < 3:
         return Unsettled.TOO_FEW_SEEDS

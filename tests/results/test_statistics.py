@@ -1,6 +1,8 @@
 """Intervals and the bootstrap against numbers worked by hand and against a simulation."""
 
+import csv
 import tracemalloc
+from itertools import product
 from math import sqrt
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from scipy.special import ndtr
 
 from results.statistics import Interval, bootstrap, interval, ratio_error, standard_error, verdict, wilson
+from tests.conftest import ROOT
 
 
 def quotient(sums):
@@ -149,18 +152,21 @@ def test_intervals_of_nothing_are_refused(values, errors, message):
         interval(values, errors)
 
 
-def simulated_runs(seeds: int, shift: float, repetitions: int = 3_000, examples: int = 1_000) -> np.ndarray:
+def simulated_runs(
+    seeds: int, shift: float, shared: float = 9.0, repetitions: int = 3_000, examples: int = 1_000
+) -> np.ndarray:
     """Draw accuracies [repetitions, seeds] of runs that share a test set.
 
-    A run is right on an example where 0.7 + difficulty + shift + noise > 0: the difficulty (deviation 3) belongs to the
-    example and is shared by all runs, the shift to the seed and is shared by all examples, the noise (1) to the pair.
+    A run is right on an example where 0.7 + difficulty + shift + noise > 0: the difficulty (variance `shared`) belongs
+    to the example and is shared by all runs, the shift to the seed and is shared by all examples, the noise (variance
+    10 - `shared`) to the pair.
     """
     generator = np.random.Generator(np.random.PCG64(7))
     accuracies = np.empty((repetitions, seeds))
     for repetition in range(repetitions):
-        difficulties = 3 * generator.standard_normal((1, examples), dtype=np.float32)
+        difficulties = sqrt(shared) * generator.standard_normal((1, examples), dtype=np.float32)
         shifts = shift * generator.standard_normal((seeds, 1), dtype=np.float32)
-        noise = generator.standard_normal((seeds, examples), dtype=np.float32)
+        noise = sqrt(10 - shared) * generator.standard_normal((seeds, examples), dtype=np.float32)
         accuracies[repetition] = (0.7 + difficulties + shifts + noise > 0).mean(axis=1)
     return accuracies
 
@@ -168,7 +174,7 @@ def simulated_runs(seeds: int, shift: float, repetitions: int = 3_000, examples:
 def covered(accuracies: np.ndarray, shift: float, examples: int = 1_000) -> float:
     """Return the share of repetitions whose interval holds the mean over all examples and all seeds.
 
-    That mean is known: the sum of the three parts is normal with the variance 9 + shift^2 + 1. The errors are what the
+    That mean is known: the sum of the three parts is normal with the variance 10 + shift^2. The errors are what the
     bootstrap tends to, sqrt(p (1 - p) / n).
     """
     truth = ndtr(0.7 / sqrt(10 + shift * shift))
@@ -182,6 +188,38 @@ def test_five_seeds_cover_and_one_does_not(shift):
     accuracies = simulated_runs(seeds=5, shift=shift)
     assert 0.93 <= covered(accuracies, shift) <= 0.98
     assert covered(accuracies[:, :1], shift) < 0.85
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.15, 0.3])
+def test_where_runs_disagree_at_random_the_interval_is_too_wide(shift):
+    """Four fifths of e^2 is noise of pairs, as in committed drives: answers of two runs correlate by 0.18."""
+    assert covered(simulated_runs(seeds=5, shift=shift, shared=3.0), shift) >= 0.97
+
+
+def drives(variant, column, scale):
+    """What lies between the agent and IDM in each episode of the committed runs, [seeds, episodes]."""
+    paths = sorted((ROOT / "results/records/driving").glob(f"full-{variant}s?-*/episodes.csv"))
+    of_runs = []
+    for path in paths:
+        with path.open(newline="") as file:
+            rows = sorted(csv.DictReader(file), key=lambda row: int(row["episode"]))
+        agent, idm = ([scale * float(row[column]) for row in rows if row["driver"] == who] for who in ("agent", "idm"))
+        of_runs.append(np.subtract(agent, idm))
+    return np.array(of_runs)
+
+
+def test_of_committed_drives_most_of_e_is_noise_that_differs_by_seed():
+    """By the mean squares of an analysis of variance, seeds x episodes; the share stands in the module."""
+    noise = []
+    for variant, (column, scale) in product(("", "long-"), (("crashed", 100), ("return", 1))):
+        values = drives(variant, column, scale)
+        seeds, episodes = values.shape
+        assert (seeds, episodes) == (5, 500)
+        of_episodes = seeds * values.mean(axis=0).var(ddof=1)
+        rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+        of_pairs = np.square(rest).sum() / ((seeds - 1) * (episodes - 1))
+        noise.append(1 - (of_episodes - of_pairs) / seeds / values.var(axis=1).mean())
+    assert [round(100 * share) for share in sorted(noise)] == [69, 76, 85, 85]
 
 
 def test_three_seeds_cover_a_little_less():
