@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.claim import Claim, Reading
-from benchmarks.config import NO_YAML
+from benchmarks.config import NO_YAML, parse_yaml, read_yaml
 from benchmarks.environment import content
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically, write_new
@@ -44,15 +43,7 @@ def _parse(kind: type[T], text: str | bytes, path: Path) -> T:
 
 
 def _parse_yaml(kind: type[T], path: Path) -> T:
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
-    except FileNotFoundError:
-        raise UserError(
-            f"there is no {relative(path)}; README.md lists under `Adding a benchmark` what each benchmark has."
-        ) from None
-    except (OSError, *NO_YAML) as error:
-        raise UserError(f"{relative(path)} cannot be read as YAML: {error}") from None
-    return _parse(kind, json.dumps(raw, default=str), path)
+    return _parse(kind, json.dumps(read_yaml(path), default=str), path)
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:
@@ -105,7 +96,7 @@ def seeds_then(benchmark: str, commit: str | None) -> tuple[int, ...] | None:
     """
     text = commit and content(commit, f"benchmarks/{benchmark}/claim.yaml")
     try:
-        return tuple(yaml.safe_load(text)["seeds"]) if text else None
+        return tuple(parse_yaml(text)["seeds"]) if text else None
     except (TypeError, *NO_YAML):
         return None
 

@@ -167,6 +167,15 @@ def test_a_claim_that_breaks_the_schema_is_refused(changed, change, words):
     assert [part for part in words if part not in message] == []
 
 
+def test_numbers_of_a_claim_are_read_as_those_of_a_config(changed, tmp_path):
+    """`913e-1`, which PyYAML alone takes for a string."""
+    changed(lambda claim: None)
+    path = tmp_path / "claim.yaml"
+    path.write_text(path.read_text().replace("target: 91.3", "target: 913e-1").replace("crop: 224", "crop: 1e6"))
+    first = load_claim("imagenet").readings[0]
+    assert (first.target, first.signature["crop"]) == (91.3, 1e6)
+
+
 def test_a_list_instead_of_a_claim(changed, tmp_path):
     changed(lambda claim: None)
     (tmp_path / "claim.yaml").write_text("- 1\n")
