@@ -183,7 +183,7 @@ def validate(options: argparse.Namespace) -> int:
 
 def watch(options: argparse.Namespace) -> int:
     """`watch`: an animation of a checkpoint's policy."""
-    from benchmarks.watch import watch
+    from benchmarks.show.watch import watch
 
     known_benchmark(options.benchmark)
     watch(options)
@@ -192,7 +192,7 @@ def watch(options: argparse.Namespace) -> int:
 
 def play(options: argparse.Namespace) -> int:
     """`play`: a checkpoint's player over GTP."""
-    from benchmarks.play import play
+    from benchmarks.show.play import play
 
     known_benchmark(options.benchmark)
     play(options)

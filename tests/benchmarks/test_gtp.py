@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import cli
 from benchmarks.errors import Failure
-from benchmarks.gtp import Session, serve
+from benchmarks.show.gtp import Session, serve
 from datamodules.baselines.go import at_random
 from datamodules.environments.gnugo import GnuGo
 from results.scoring.go_game import Game
@@ -123,7 +123,7 @@ def test_an_illegal_choice_is_a_failure():
 def test_a_game_against_gnu_go():
     """Both over GTP, the server as a process; GNU Go allows every move, and counts the same in the end."""
     script = (
-        "import sys; from benchmarks.gtp import serve; from datamodules.baselines.go import at_random; "
+        "import sys; from benchmarks.show.gtp import serve; from datamodules.baselines.go import at_random; "
         "serve(lambda games: [*map(at_random, games)], 'random', 5, 4.5, sys.stdin, sys.stdout)"
     )
     command = [sys.executable, "-c", script]

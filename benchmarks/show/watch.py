@@ -4,11 +4,11 @@ import importlib
 from argparse import Namespace
 from typing import Any
 
-from benchmarks.animation import Animation
 from benchmarks.errors import UserError
 from benchmarks.files import replacing
 from benchmarks.loaded import load
 from benchmarks.paths import relative, run_folder
+from benchmarks.show.animation import Animation
 from benchmarks.strict import load_claim
 
 MOVING = {"control": "gait", "driving": "drive"}
@@ -27,7 +27,7 @@ def watch(options: Namespace) -> None:
     if task not in MOVING:
         raise UserError(f"{options.benchmark} has nothing that moves; the sheet.html of a run shows what went wrong.")
     loaded = load(options)
-    moving: Any = importlib.import_module(f"benchmarks.{MOVING[task]}")  # which imports torch
+    moving: Any = importlib.import_module(f"benchmarks.show.{MOVING[task]}")  # which imports torch
     shown: Animation = moving.animate(loaded)
     path = run_folder(options.benchmark, loaded.run.run_id) / shown.name
     first, *rest = shown.pictures

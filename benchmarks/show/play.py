@@ -23,7 +23,7 @@ def play(options: Namespace) -> None:
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # there is to be nothing on stdout but answers
         loaded = load(options)
-        from benchmarks.gtp import serve
+        from benchmarks.show.gtp import serve
 
         player, data = revived(loaded)
         name = f"{options.benchmark} {loaded.run.run_id}"

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.animation import Animation
 from benchmarks.loaded import Loaded, revived
+from benchmarks.show.animation import Animation
 from datamodules.environments.highway import Car
 from datamodules.environments.road_pictures import Moment, moment, picture
 from results.scoring.driving import fixed_seeds

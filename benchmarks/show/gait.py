@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.animation import Animation
 from benchmarks.arrays import Floats
 from benchmarks.loaded import Loaded, revived
+from benchmarks.show.animation import Animation
 from datamodules.environments.episodes import Episodes, Played, play
 from datamodules.environments.film import Filmed
 from datamodules.environments.pictures import painter
