@@ -25,7 +25,7 @@ from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
 from benchmarks.paths import relative
-from benchmarks.ranks import watch
+from benchmarks.ranks import end_once_one_fails
 from benchmarks.runs import launched_processes
 from benchmarks.slurm import JobStep, require_spread
 from benchmarks.step_bar import StepBar
@@ -36,7 +36,7 @@ from lightning_modules.interface import BenchmarkModule
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
 
-subprocess_script._launch_process_observer = watch
+subprocess_script._launch_process_observer = end_once_one_fails
 
 
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")

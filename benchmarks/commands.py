@@ -85,16 +85,16 @@ def _reproduce(name: str, options: argparse.Namespace) -> int:
 def _train_side_by_side(asked: Request, chosen: Sequence[int], data: str | None, options: argparse.Namespace) -> int:
     """A process a variant and seed, the variants that have a machine to themselves last; the worst exit code."""
     variants = asked.variants[:1] if options.rehearse else asked.variants
-    rooms = {each: slots(asked.benchmark, asked.profile, each, asked.overrides) for each in variants}
+    at_once = {each: slots(asked.benchmark, asked.profile, each, asked.overrides) for each in variants}
     jobs = [
-        (rooms[variant], Job(("run", asked.benchmark, *passed_on(options, asked, variant, data)), seed))
+        (at_once[variant], Job(("run", asked.benchmark, *passed_on(options, asked, variant, data)), seed))
         for seed in (chosen[:1] if options.rehearse else chosen)
         for variant in variants  # all of a seed, so that long and short runs alternate and no core waits for the last
     ]
     return worst(
         [
-            Children([job for its, job in jobs if its == room], room).run()
-            for room in sorted(set(rooms.values()), reverse=True)
+            Children([job for its, job in jobs if its == count], count).run()
+            for count in sorted(set(at_once.values()), reverse=True)
         ]
     )
 
@@ -229,7 +229,7 @@ def doctor(options: argparse.Namespace) -> int:
     data = {} if options.data is None else roots(options.data, options.benchmark, [*claims])
     found = unread + examine(claims, data, devices)
     print("\n".join(map(str, found)))
-    return MISTAKE if any(each.verdict == "WRONG" for each in found) else 0
+    return MISTAKE if any(each.level == "WRONG" for each in found) else 0
 
 
 def plan(options: argparse.Namespace) -> int:

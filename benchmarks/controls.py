@@ -12,7 +12,7 @@ from benchmarks.claim import DEFAULT
 from benchmarks.config import leaves
 from benchmarks.errors import UserError
 from benchmarks.launch import start
-from benchmarks.order import Order, Plan, work_out
+from benchmarks.order import Order, PlannedRun, work_out
 from benchmarks.paths import record_file
 from benchmarks.processes import MISTAKE
 from benchmarks.runs import announce, externally_launched
@@ -27,7 +27,7 @@ class Controls:
         plan: of the run.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PlannedRun) -> None:
         self.plan = plan
         order = replace(plan.order, fresh=False, overrides=plan.order.overrides | {"controls": []})
         self.orders = {name: replace(order, variant=name) for name in plan.settings.get("controls", [])}
@@ -95,7 +95,7 @@ class Child:
         return (UserError if code == MISTAKE else RuntimeError)(f"the control {name} ended with code {code}: {said}")
 
 
-def require_launcher(plan: Plan) -> None:
+def require_launcher(plan: PlannedRun) -> None:
     """Refuses controls under torchrun or SLURM, as a control would take itself to be one of their processes.
 
     Raises:

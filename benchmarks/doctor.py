@@ -32,19 +32,19 @@ SHARED = 20 * GIGABYTE
 FILES = 4096  # open at once by the loaders of eight GPUs
 BF16 = (8, 0)  # the compute capability from which on a GPU computes in it
 
-Verdict = Literal["ok", "note", "WRONG"]
+Level = Literal["ok", "note", "WRONG"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """What was looked at and found; WRONG where something that was asked for cannot work."""
 
-    verdict: Verdict
+    level: Level
     what: str
     words: str
 
     def __str__(self) -> str:
-        return f"{self.verdict:6}{self.what:17}{self.words}"
+        return f"{self.level:6}{self.what:17}{self.words}"
 
 
 def claimed(names: Iterable[str]) -> tuple[dict[str, Claim], list[Finding]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.order import Plan, Stage
+from benchmarks.order import PlannedRun, Stage
 from benchmarks.runs import announce
 from benchmarks.tracking import begin, described, mode, steps_before, warn
 
@@ -22,7 +22,7 @@ class Live:
         plan: of the run.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PlannedRun) -> None:
         self.plan = plan
         self.run: Any = None
         self.off = False
@@ -69,7 +69,7 @@ class Live:
 
 
 @contextmanager
-def live(plan: Plan) -> Iterator[Live]:
+def live(plan: PlannedRun) -> Iterator[Live]:
     """A run's, which ends with what is done meanwhile."""
     shown = Live(plan)
     try:

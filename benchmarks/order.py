@@ -56,7 +56,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedRun:
     """An order worked out: what is assembled, stage by stage, and where it goes."""
 
     order: Order
@@ -131,7 +131,7 @@ class Plan:
         return {"stages": dict(zip(self.assemblies, of_stages, strict=True))} if self.earlier else of_stages[0]
 
 
-def work_out(order: Order) -> Plan:
+def work_out(order: Order) -> PlannedRun:
     """Parses the configuration and finds the run that it means.
 
     Raises:
@@ -151,7 +151,7 @@ def work_out(order: Order) -> Plan:
     run_id = choose_run(order.benchmark, base, order.fresh)
     folder = run_folder(order.benchmark, run_id)
     claim = load_claim(order.benchmark).within(order.profile)
-    return Plan(order, claim, settings, assemblies, hashed, run_id, folder)
+    return PlannedRun(order, claim, settings, assemblies, hashed, run_id, folder)
 
 
 def _require_one_beginning(assemblies: dict[str, Assembly]) -> None:

@@ -112,7 +112,7 @@ def die_with_parent() -> None:
         _die_with(int(parent))
 
 
-def serve(worker: int) -> None:
+def prepare_worker(worker: int) -> None:
     """Prepares a worker of a data loader: it ends with its parent, and by no other signal.
 
     Ctrl-C in a terminal and a scheduler's signals reach every process of a run; a worker that died of them would take

@@ -16,7 +16,7 @@ GRACE = 5.0  # for a process that may be ending for the same reason, with words 
 started: list["Popen[bytes]"] = []
 
 
-def watch(child_processes: Sequence["Popen[bytes]"]) -> None:
+def end_once_one_fails(child_processes: Sequence["Popen[bytes]"]) -> None:
     """Ends this process, rank zero, once one of these has failed: it may be waiting for that one for ever.
 
     In place of Lightning's observer (lightning:fabric/strategies/launchers/subprocess_script.py), which kills rank

@@ -23,7 +23,7 @@ from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.config import Settings, merge
 from benchmarks.evaluation import quiet
 from benchmarks.forecast import Forecast, write_forecasts
-from benchmarks.order import Order, Plan, Stage, work_out
+from benchmarks.order import Order, PlannedRun, Stage, work_out
 from benchmarks.paths import run_folder
 from benchmarks.processes import Stopped
 from benchmarks.runs import first_process
@@ -75,7 +75,7 @@ def rehearse(order: Order, forecast: Path | None = None) -> None:
             write_forecasts(forecasts, forecast)
 
 
-def _rehearse(plan: Plan, stage: Stage, weights: Path | None) -> Forecast | None:
+def _rehearse(plan: PlannedRun, stage: Stage, weights: Path | None) -> Forecast | None:
     """One stage, which begins with the weights of the one before."""
     torch.manual_seed(plan.order.seed)
     if torch.cuda.is_available():
@@ -105,7 +105,9 @@ def _hardest(stage: Stage, weights: Path | None) -> Stage:
     return replace(stage, assembly=assembly)
 
 
-def _fit(plan: Plan, stage: Stage, stop_at: int | None, beside: list[Callback]) -> tuple[Trainer, ThroughputMeter]:
+def _fit(
+    plan: PlannedRun, stage: Stage, stop_at: int | None, beside: list[Callback]
+) -> tuple[Trainer, ThroughputMeter]:
     meter, last = ThroughputMeter(), stage.folder / LAST
     chain = [*callbacks(plan, stage, meter), *beside]
     if stop_at is not None:

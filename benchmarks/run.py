@@ -26,7 +26,7 @@ from benchmarks.evaluation import (
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
 from benchmarks.modules import layouts, needs_data
-from benchmarks.order import Order, Plan, work_out
+from benchmarks.order import Order, PlannedRun, work_out
 from benchmarks.paths import record_file, relative
 from benchmarks.runs import (
     FOLLOWED_RUN,
@@ -78,7 +78,7 @@ def run(order: Order) -> None:
             finish(plan, record_path)
 
 
-def show_finished_meanwhile(plan: Plan, record_path: Path) -> None:
+def show_finished_meanwhile(plan: PlannedRun, record_path: Path) -> None:
     """The record that another process wrote while this one waited for the folder.
 
     Raises:
@@ -91,7 +91,7 @@ def show_finished_meanwhile(plan: Plan, record_path: Path) -> None:
     show(plan, record_path)
 
 
-def show(plan: Plan, record_path: Path) -> None:
+def show(plan: PlannedRun, record_path: Path) -> None:
     """The record of a finished run.
 
     Raises:
@@ -103,7 +103,7 @@ def show(plan: Plan, record_path: Path) -> None:
     announce(f"{summary(plan.claim, record)}\nrecord     {relative(record_path)}")
 
 
-def _and_then(plan: Plan, record: Record) -> str:
+def _and_then(plan: PlannedRun, record: Record) -> str:
     """How another run is started, and why where this one is no evidence."""
     if record.official or record.profile == "mini":
         return "; FRESH=1 would start another."
@@ -112,7 +112,7 @@ def _and_then(plan: Plan, record: Record) -> str:
     return f", but unofficial{why}; once that is mended, FRESH=1 SEEDS={record.seed}{which} makes an official one."
 
 
-def finish(plan: Plan, record_path: Path) -> None:
+def finish(plan: PlannedRun, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
     beginning = begin(plan, environment.code())
     remarks = remarks_on(plan, beginning.code)
@@ -131,7 +131,7 @@ def finish(plan: Plan, record_path: Path) -> None:
     publish(record, plan.folder, verdicts(plan.claim, record))
 
 
-def begin(plan: Plan, code: environment.Code) -> Beginning:
+def begin(plan: PlannedRun, code: environment.Code) -> Beginning:
     """Looks at everything that can be wrong before anything long begins, and writes down how the run began.
 
     Raises:
@@ -159,7 +159,7 @@ def begin(plan: Plan, code: environment.Code) -> Beginning:
     return beginning
 
 
-def require_steps(plan: Plan) -> None:
+def require_steps(plan: PlannedRun) -> None:
     """Refuses a system without a step that it will be asked for, the last of them once all is trained.
 
     Raises:
@@ -174,7 +174,7 @@ def require_steps(plan: Plan) -> None:
             )
 
 
-def require_what_is_claimed(plan: Plan) -> None:
+def require_what_is_claimed(plan: PlannedRun) -> None:
     """Refuses a recipe that could never settle its claim, which would show only once all is trained.
 
     Raises:
@@ -200,7 +200,7 @@ def require_what_is_claimed(plan: Plan) -> None:
             )
 
 
-def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
+def remarks_on(plan: PlannedRun, code: environment.Code) -> tuple[str, ...]:
     """Why no run of this code, begun as it was and on these data, can be official, where a full one could be."""
     if plan.order.profile != "full":
         return ()
@@ -209,7 +209,7 @@ def remarks_on(plan: Plan, code: environment.Code) -> tuple[str, ...]:
     return code.remarks + torch_remarks(plan.folder) + tuple(dict.fromkeys(missing))
 
 
-def require_one_network(plan: Plan) -> None:
+def require_one_network(plan: PlannedRun) -> None:
     """Refuses a stage whose network the weights of the stage before do not fit, before these are trained.
 
     Raises:
@@ -226,7 +226,7 @@ def require_one_network(plan: Plan) -> None:
                 )
 
 
-def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
+def curves_of(plan: PlannedRun) -> dict[str, tuple[tuple[float, float], ...]]:
     """Those of the last stage by their names, those of the others behind the stage's name."""
     return {
         stage.prefix + name: points for stage in plan.stages for name, points in curves(stage.folder / METRICS).items()
@@ -234,7 +234,7 @@ def curves_of(plan: Plan) -> dict[str, tuple[tuple[float, float], ...]]:
 
 
 def make_record(
-    plan: Plan, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
+    plan: PlannedRun, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
     beginning: Beginning,
 ) -> Record:  # fmt: skip
     """The record of a finished training run."""

@@ -109,7 +109,7 @@ def _measured(stage: Stage, seed: int) -> Forecast | None:
 def _timed(part: Assembly, seed: int) -> tuple[Stopwatch, Trainer]:
     if part.on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    watch, batches = Stopwatch(), Stopwatch.WARM_UP + (BATCHES if part.on_gpu else BATCHES_ON_CPU)
+    watch, batches = Stopwatch(), Stopwatch.SKIPPED + (BATCHES if part.on_gpu else BATCHES_ON_CPU)
     trainer = part.trainer([StepSeeds(seed), watch], max_steps=batches, limit_val_batches=0, **quiet())
     trainer.fit(part.module, datamodule=part.datamodule)
     return watch, trainer

@@ -145,7 +145,7 @@ class EvaluationMeter(Callback):
 class Stopwatch(Callback):
     """Times parts of steps: what they hold and take, and what an optimizer's update takes."""
 
-    WARM_UP = 2  # of them are not measured
+    SKIPPED = 2  # parts at the start, which are not measured
 
     def __init__(self) -> None:
         self.batches = 0
@@ -163,7 +163,7 @@ class Stopwatch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.batches += 1
-        if self.batches > self.WARM_UP:
+        if self.batches > self.SKIPPED:
             self.held += trainer.datamodule.held(batch)  # type: ignore[attr-defined]
             self.parts.append((self.started, self.computed, _now(trainer)))
 

@@ -16,7 +16,7 @@ from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet, shards, test
 from benchmarks.live import Send, live
 from benchmarks.measure import Scored, stored
-from benchmarks.order import Plan, Stage
+from benchmarks.order import PlannedRun, Stage
 from benchmarks.paths import relative, run_folder
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
@@ -37,7 +37,7 @@ class Trained:
 
 
 def callbacks(
-    plan: Plan, stage: Stage, meter: ThroughputMeter, send: Send | None = None, remarks: Sequence[str] = ()
+    plan: PlannedRun, stage: Stage, meter: ThroughputMeter, send: Send | None = None, remarks: Sequence[str] = ()
 ) -> list[Callback]:
     """In the order they must run: a step's row is on disk before its checkpoint."""
     identity = plan.identity(stage) | {"remarks": [*remarks]}
@@ -85,7 +85,7 @@ def _instead(path: Path, stage: Stage) -> str:
     return f"The newest whole one of this run is {own.name}: `{put_back}` has it go on from there. Or: {anew}"
 
 
-def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
+def train_and_test(plan: PlannedRun, remarks: Sequence[str] = ()) -> Trained:
     """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds.
 
     Args:
@@ -105,7 +105,7 @@ def train_and_test(plan: Plan, remarks: Sequence[str] = ()) -> Trained:
     return Trained(trainer, meter, scored)
 
 
-def fit(plan: Plan, stage: Stage, send: Send, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
+def fit(plan: PlannedRun, stage: Stage, send: Send, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
     """Fits a stage from where it stands and writes the weights that are tested or handed on.
 
     The first Trainer of several processes starts the other ranks; the next ones find them there.
@@ -135,6 +135,6 @@ def end_stage(stage: Stage, trainer: Trainer, meter: ThroughputMeter) -> None:
         write_stage(StageRecord(stored(stage.folder / WEIGHTS), meter.elapsed, speed), stage.folder / ENDED)
 
 
-def ended_stages(plan: Plan) -> dict[str, StageRecord]:
+def ended_stages(plan: PlannedRun) -> dict[str, StageRecord]:
     """What each stage before the last came to."""
     return {stage.name: load_stage(stage.folder / ENDED) for stage in plan.earlier}

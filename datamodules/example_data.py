@@ -9,7 +9,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmarks.processes import serve
+from benchmarks.processes import prepare_worker
 from datamodules.batch_memory import BatchMemory
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import EvaluationBatches, Key
@@ -22,9 +22,9 @@ PREFETCHED = 2
 """Batches that are on their way from each process."""
 
 
-def serve_behind(worker: int) -> None:
-    """As `serve`, for a GPU: where cores are few, the process that asks it for kernels goes before those that read."""
-    serve(worker)
+def prepare_worker_behind(worker: int) -> None:
+    """As `prepare_worker`, for a GPU: where cores are few, the process that asks it for kernels goes before readers."""
+    prepare_worker(worker)
     os.nice(10)
 
 
@@ -60,7 +60,7 @@ class ExampleData(BenchmarkData):
             batch_sampler=batches,
             num_workers=self.workers,
             collate_fn=collate,
-            worker_init_fn=serve_behind if self.on_gpu else serve,
+            worker_init_fn=prepare_worker_behind if self.on_gpu else prepare_worker,
             prefetch_factor=PREFETCHED if self.workers else None,
             pin_memory=self.on_gpu,
             persistent_workers=self.workers > 0,

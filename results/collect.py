@@ -110,7 +110,7 @@ def rows_of(benchmark: str) -> list[Row]:
     records = records_of(benchmark, "full")
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
     for *others, record in _validations(records):
-        words = ["of " + scored(record), f"{len(others)} other record(s) of it" if others else ""]
+        words = ["of " + what_was_scored(record), f"{len(others)} other record(s) of it" if others else ""]
         rows += [_noted(judge(claim, reading, [record]), *words) for reading in measured_by(claim, record)]
     return rows
 
@@ -129,7 +129,7 @@ def _validations(records: Iterable[Record]) -> list[list[Record]]:
     return sorted(groups.values(), key=lambda its: (its[-1].finished, its[-1].run_id))
 
 
-def scored(record: Record) -> str:
+def what_was_scored(record: Record) -> str:
     """The checkpoint or the predictions that a validation scored, by the first file; of one elsewhere, its name."""
     first, *others = record.predictions if record.checkpoint is None else (record.checkpoint,)
     path = Path(first.path)

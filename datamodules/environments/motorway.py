@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import Bools, Floats, Floats32
-from benchmarks.processes import serve
+from benchmarks.processes import prepare_worker
 from datamodules.environments.highway import ACTIONS, FEATURES, Cars, Scene
 
 
@@ -65,7 +65,7 @@ class There:
 
 def _attend(connection: Connection, arguments: tuple[Any, ...]) -> None:
     """The life of such a process: does what it is asked for until nobody asks any more."""
-    serve(0)
+    prepare_worker(0)
     cars = Cars(*arguments)
     while True:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
-from results.collect import Row, judge, scored
+from results.collect import Row, judge, what_was_scored
 from results.render import titled
 from results.report.plots import Claimed, Mark, Plot, learning_curves, number_line
 from results.report.sheets import Sheet, sheets_of
@@ -97,7 +97,9 @@ def _curves(row: Row) -> Plot | None:
 
 def title(row: Row) -> str:
     """A reading with its variant, and which model or predictions were scored where nothing was trained."""
-    return titled(row.reading) + (f", {scored(row.records[0])} re-evaluated" if row.origin == "re-evaluated" else "")
+    return titled(row.reading) + (
+        f", {what_was_scored(row.records[0])} re-evaluated" if row.origin == "re-evaluated" else ""
+    )
 
 
 def alone(row: Row, record: Record) -> str:

@@ -39,7 +39,7 @@ def test_a_machine_that_can_run_miniatures(here):
     assert found["code"][0] == "note"
     assert "its commit is not known, so no record is official: fatal: not a git repository" in found["code"][1]
     assert {"Python", "disk", "shared memory", "open files", "W&B", "processor", "GPU"} <= found.keys()
-    assert {verdict for verdict, _ in found.values()} <= {"ok", "note"}
+    assert {level for level, _ in found.values()} <= {"ok", "note"}
     for robots in ("locomotion_walk", "locomotion_run"):
         assert found[robots][0] == "note"
         assert "no C++ compiler" in found[robots][1]
@@ -101,13 +101,13 @@ def test_what_is_asked_for_and_cannot_work(here, tmp_path):
 def test_data_of_one_benchmark(tmp_path):
     claim = load_claim("imdb")
     (found,) = doctor._data("imdb", claim, str(tmp_path / "gone"))
-    assert (found.verdict, found.what) == ("WRONG", "imdb")
+    assert (found.level, found.what) == ("WRONG", "imdb")
     (found,) = doctor._data("locomotion_walk", load_claim("locomotion_walk"), "anywhere")
     assert str(found) == "ok    locomotion_walk  needs no data"
 
 
 @pytest.mark.parametrize(
-    ("lock", "verdict", "words"),
+    ("lock", "level", "words"),
     [
         ("torch==2.11.0 \\\n    --hash=sha256:0\n", "ok", "all 1 as in requirements.lock"),
         ("torch==2.13.0 \\\n", "WRONG", "torch 2.11.0 instead of 2.13.0; remove .venv and run `make install`"),
@@ -115,11 +115,11 @@ def test_data_of_one_benchmark(tmp_path):
         ("no-such-package==1.0 ; sys_platform == 'win32' \\\ntorch==2.11.0\n", "ok", "all 1 as in"),
     ],
 )
-def test_packages_are_held_against_the_lock(tmp_path, monkeypatch, lock, verdict, words):
+def test_packages_are_held_against_the_lock(tmp_path, monkeypatch, lock, level, words):
     (tmp_path / "requirements.lock").write_text(lock)
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     found = doctor._packages()
-    assert (found.verdict, words in found.words) == (verdict, True), found
+    assert (found.level, words in found.words) == (level, True), found
 
 
 def test_little_room(monkeypatch):
@@ -129,15 +129,15 @@ def test_little_room(monkeypatch):
     assert which_of(doctor._shared_memory()) == ("note", "0.1 GB")
     assert which_of(doctor._open_files()) == ("note", "1024 at once")
     monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert doctor._open_files().verdict == "ok"
+    assert doctor._open_files().level == "ok"
 
 
-@pytest.mark.parametrize(("total", "verdict"), [(2e9, "note"), (24e9, "ok")])
-def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeypatch, total, verdict):
+@pytest.mark.parametrize(("total", "level"), [(2e9, "note"), (24e9, "ok")])
+def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeypatch, total, level):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(total, 0, total))
     found = doctor._shared_memory()
-    assert found.verdict == verdict
-    assert ("on one to eight GPUs ImageNet's loaders fill 20 GB" in found.words) == (verdict == "note")
+    assert found.level == level
+    assert ("on one to eight GPUs ImageNet's loaders fill 20 GB" in found.words) == (level == "note")
     data = resolve_settings("imagenet", "full", None, {})["data"]["init_args"]
     training = data["global_batch_size"] * 3 * data["largest"] ** 2
     testing = 8 * data["evaluation_batch_size"] * 3 * data["crop"] ** 2
@@ -145,9 +145,9 @@ def test_shared_memory_is_held_against_what_the_loaders_of_imagenet_take(monkeyp
     assert held < doctor.SHARED < 1.1 * held
 
 
-@pytest.mark.parametrize(("free", "verdict"), [(149e9, "note"), (151e9, "ok")])
+@pytest.mark.parametrize(("free", "level"), [(149e9, "note"), (151e9, "ok")])
 @pytest.mark.parametrize("folder", [".", "data"])
-def test_the_copy_of_parquet_is_held_against_the_disk_of_hf_home(tmp_path, monkeypatch, free, verdict, folder):
+def test_the_copy_of_parquet_is_held_against_the_disk_of_hf_home(tmp_path, monkeypatch, free, level, folder):
     (tmp_path / folder).mkdir(exist_ok=True)
     with (tmp_path / folder / "train-00000-of-00001.parquet").open("wb") as shard:
         shard.truncate(150 * 10**9)  # which takes no room
@@ -155,21 +155,21 @@ def test_the_copy_of_parquet_is_held_against_the_disk_of_hf_home(tmp_path, monke
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hf" / "datasets")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: asked.append(path) or Usage(free, 0, free))
     found, *_ = doctor._data("imagenet", load_claim("imagenet"), str(tmp_path))
-    assert which_of(found) == (verdict, f"`datasets` keeps a copy, 150 GB or more, in {tmp_path}/hf/datasets, "
+    assert which_of(found) == (level, f"`datasets` keeps a copy, 150 GB or more, in {tmp_path}/hf/datasets, "
                                f"where {free / 1e9:.0f} GB are free")  # fmt: skip
-    assert ("set HF_HOME" in found.words) == (verdict == "note")
+    assert ("set HF_HOME" in found.words) == (level == "note")
     assert asked == [tmp_path]
 
 
 def test_a_shard_that_is_a_broken_link_is_said_to_be_that(tmp_path):
     """As in a cache of the hub that was cleared in part."""
     (tmp_path / "train-00000-of-00001.parquet").symlink_to("/nowhere")
-    assert [found.verdict for found in doctor._data("imdb", load_claim("imdb"), str(tmp_path))] == ["ok", "WRONG"]
+    assert [found.level for found in doctor._data("imdb", load_claim("imdb"), str(tmp_path))] == ["ok", "WRONG"]
 
 
 def test_a_copy_of_the_hub_is_told_of_and_one_of_other_forms_is_not(tmp_path):
     (found,) = doctor._copy("imagenet", "hf:ILSVRC/imagenet-1k")
-    assert (found.verdict, "as large as the data" in found.words, "HF_HOME" in found.words) == ("note", True, True)
+    assert (found.level, "as large as the data" in found.words, "HF_HOME" in found.words) == ("note", True, True)
     put(tmp_path, reviews())
     assert list(doctor._copy("imdb", str(tmp_path))) == []
 
@@ -182,13 +182,13 @@ def test_what_makes_the_crops(without, monkeypatch):
         monkeypatch.setattr(crops, "compiled", lambda: None)
         monkeypatch.setenv("CXX", "/nowhere/c++")
     found = doctor._crops("imagenet")
-    assert found.verdict == ("note" if without else "ok")
+    assert found.level == ("note" if without else "ok")
     why = "at 0.6 of the speed: /nowhere/c++ does not compile crop.cpp: [Errno 2] No such file"
     assert (why in found.words) == without
 
 
 def which_of(found):
-    return found.verdict, found.words.partition(";")[0]
+    return found.level, found.words.partition(";")[0]
 
 
 def test_processes_that_do_not_meet(monkeypatch):
@@ -197,7 +197,7 @@ def test_processes_that_do_not_meet(monkeypatch):
 
     monkeypatch.setattr(doctor_ranks, "add_up", fail)
     found = doctor._processes_meet(None)
-    assert (found.verdict, found.words) == (
+    assert (found.level, found.words) == (
         "WRONG", "gloo: connection refused; look at the firewall and NCCL_DEBUG=INFO",
     )  # fmt: skip
 
@@ -220,7 +220,7 @@ def test_three_processes_add_up():
 def test_weights_and_biases(monkeypatch, mode):
     monkeypatch.setattr(tracking, "mode", lambda: mode)
     found = doctor._tracking()
-    assert found.verdict == "ok"
+    assert found.level == "ok"
     assert ("wandb login" in found.words) == (mode == "offline")
 
 
@@ -234,7 +234,7 @@ def test_the_compiler_of_updates(monkeypatch):
     assert str(doctor._compiler("locomotion_run")).startswith(words)
     monkeypatch.setattr(flat, "compiler", lambda: None)
     found = doctor._compiler("locomotion_run")
-    assert (found.verdict, "`apt install g++`" in found.words) == ("note", True)
+    assert (found.level, "`apt install g++`" in found.words) == ("note", True)
 
 
 def test_the_opponent_in_games_of_go(tmp_path, monkeypatch):
@@ -242,14 +242,14 @@ def test_the_opponent_in_games_of_go(tmp_path, monkeypatch):
     assert str(doctor._gnugo("go", asked_for=True)) == f"ok    go               GNU Go 3.8 at {path}"
     gnugo.fake(tmp_path / "3.6", monkeypatch, version="3.6")
     found = doctor._gnugo("go", asked_for=True)
-    assert (found.verdict, "the claim is about 3.8, so its games will be `not comparable`" in found.words) == (
+    assert (found.level, "the claim is about 3.8, so its games will be `not comparable`" in found.words) == (
         "note",
         True,
     )
     gnugo.remove(monkeypatch, tmp_path)
     found = doctor._gnugo("go", asked_for=True)
-    assert (found.verdict, "`apt install gnugo`" in found.words) == ("WRONG", True)
-    assert doctor._gnugo("go", asked_for=False).verdict == "note"
+    assert (found.level, "`apt install gnugo`" in found.words) == ("WRONG", True)
+    assert doctor._gnugo("go", asked_for=False).level == "note"
 
 
 def test_a_benchmark_that_is_half_written_keeps_no_other_from_being_looked_at(here):

@@ -136,7 +136,7 @@ def test_a_checkout_is_used_without_git_too(repository, failing_git, monkeypatch
     assert environment.code() == environment.Code(None, True)
     found = doctor._code()
     words = "fatal: sha1 file 'index.lock'" if path else "git cannot be started: No such file or directory. It takes"
-    assert found.verdict == "note"
+    assert found.level == "note"
     assert f"its commit is not known, so no record is official: {words}" in found.words
 
 
@@ -149,7 +149,7 @@ def test_the_doctor_says_whether_the_code_is_that_of_a_commit(repository, failin
     assert str(doctor._code()).startswith(f"note  code             {names}: not as in the commit {known}, so no record")
     monkeypatch.setenv("PATH", failing_git("read-tree"))
     found = doctor._code()
-    assert (found.verdict, "Out of diskspace" in found.words) == ("WRONG", True)
+    assert (found.level, "Out of diskspace" in found.words) == ("WRONG", True)
 
 
 def edit(repository, name="results/statistics.py"):

@@ -64,17 +64,17 @@ def test_float32_is_no_tf32(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("capability", "verdict"),
+    ("capability", "level"),
     [((7, 0), "WRONG"), ((7, 5), "note"), ((8, 6), "ok"), ((9, 0), "ok"), ((10, 0), "WRONG"), ((13, 1), "ok")],
 )
-def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, verdict):
+def test_a_gpu_that_torch_has_no_kernels_for_is_named_at_once(gpu, capability, level):
     gpu(capability)
     assembly = assembled()
     assembly._trainer["accelerator"] = "gpu"
     (found,) = [each for each in _processors(None) if each.what == "GPU 0"]
-    assert found.verdict == verdict
-    assert ("--trainer.precision 32-true" in found.words) == (verdict == "note")
-    if verdict != "WRONG":
+    assert found.level == level
+    assert ("--trainer.precision 32-true" in found.words) == (level == "note")
+    if level != "WRONG":
         assembly.require_devices()
     else:
         with pytest.raises(UserError, match=r"no kernels for GPU 0, Made-up cuda:0, but for sm_75, sm_80, sm_90"):
@@ -132,7 +132,7 @@ def test_steps_of_one_job_meet_apart():
 def test_a_machine_that_cannot_compile_kernels_is_told(gpu, monkeypatch, compiler):
     gpu((9, 0), count=2)
     monkeypatch.setattr(compiling, "kernel_compiler", lambda: compiler)
-    notes = [each.words for each in _processors(2) if each.verdict == "note"]
+    notes = [each.words for each in _processors(2) if each.level == "note"]
     assert [words.partition(":")[0] for words in notes] == (
         [] if compiler else ["no C compiler, or no headers of Python"]
     )

@@ -64,7 +64,7 @@ import sys, time
 from subprocess import Popen
 from benchmarks import ranks
 ranks.GRACE = 0.2
-ranks.watch([Popen(["sleep", "60"]), Popen(["sh", "-c", sys.argv[1]])])
+ranks.end_once_one_fails([Popen(["sleep", "60"]), Popen(["sh", "-c", sys.argv[1]])])
 print("beginning")
 time.sleep(60)
 """
