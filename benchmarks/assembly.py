@@ -231,12 +231,12 @@ class Assembly:
 
     @property
     def processes(self) -> int:
-        """Devices times nodes."""
+        """Processes of the whole run: devices times nodes."""
         return self.devices * int(self._trainer["num_nodes"])
 
 
 def _require_optimizer(module: BenchmarkModule) -> None:
-    """Has the system's optimizer look at its settings before there are weights, if they name one.
+    """Makes the optimizer that the settings name, if any, for one weight: it refuses wrong settings before training.
 
     Raises:
         ValueError: a rate is negative or no number, or the like.

@@ -141,7 +141,7 @@ def recount(checkpoint: dict[str, Any], accumulate: int) -> None:
 
 
 class EndTogether(Callback):
-    """Where a signal reached rank zero alone, it ends the ranks that it started, which may be waiting for it."""
+    """Ends the ranks that rank zero started where a signal reached rank zero alone; they may be waiting for it."""
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         raise_on_signal()  # Lightning's own handler first waits for the other ranks to hear of it

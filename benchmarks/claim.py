@@ -52,7 +52,7 @@ class Miniature(Strict):
     spared: tuple[str, ...] = ()
 
     def against(self, baselines: dict[str, float]) -> dict[str, float]:
-        """Those baselines, by their names such as `random/accuracy`, that it must be better than."""
+        """The baselines, by names such as `random/accuracy`, that a miniature run must be better than."""
         return {name: value for name, value in baselines.items() if name.partition("/")[0] not in self.spared}
 
 
@@ -158,7 +158,7 @@ class Claim(Strict):
 
     @cached_property
     def hash(self) -> str:
-        """Of what decides the verdict, so that a typo mended in the audit voids no record."""
+        """A hash of what decides the verdict; a typo mended in the audit voids no record."""
         keys = (
             "name", "metric", "target", "rounding", "unit", "higher_is_better", "split", "examples", "signature",
             "variant",

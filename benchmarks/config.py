@@ -114,7 +114,7 @@ def stages(settings: Settings) -> dict[str, Settings]:
 
 
 def last_stage(settings: Settings) -> Settings:
-    """Of the stage that is tested."""
+    """The settings of the stage that is tested."""
     return [*stages(settings).values()][-1]
 
 

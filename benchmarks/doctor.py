@@ -84,7 +84,7 @@ def examine(claims: dict[str, Claim], roots: dict[str, str], devices: int | None
 
 
 def _packages() -> Finding:
-    """Those of the lock against those that are installed."""
+    """Compares the installed packages with those of the lock."""
     locked = {
         each["name"]: each["version"]
         for each in LOCKED.finditer((ROOT / "requirements.lock").read_text(encoding="utf-8"))
@@ -197,7 +197,7 @@ def _copy(name: str, root: str) -> Iterator[Finding]:
 
 
 def _gnugo(name: str, asked_for: bool) -> Finding:
-    """The opponent in games of Go."""
+    """Whether GNU Go, the opponent in games of Go, is here in the version that the claim is about."""
     from datamodules.environments.gnugo import VERSION, find, version
 
     try:
@@ -245,7 +245,7 @@ def _processors(devices: int | None) -> Iterator[Finding]:
 
 
 def _compiler(name: str) -> Finding:
-    """Of C++, for the updates of agents that move robots; it is tried on Walker2d's."""
+    """Whether a C++ compiler is here for the updates of agents that move robots; tried on the sizes of Walker2d."""
     from lightning_modules.flat import compiler
     from lightning_modules.ppo_epoch import native_epoch
 

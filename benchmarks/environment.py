@@ -97,7 +97,7 @@ class Code:
     dirty: bool
 
     def then(self, later: Code) -> Code:
-        """Of a run that was begun by this code and continued by another."""
+        """The code of a run that was begun by this code and continued by `later`."""
         changed = later.commit != self.commit and not _same(self.commit, later.commit)
         return Code(self.commit, self.dirty or later.dirty or changed)
 

@@ -16,7 +16,7 @@ from benchmarks.schema import Strict, Throughput
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of one stage: seconds, and GiB of the memory of a GPU or else of the process, and of checkpoints on disk."""
+    """What one stage will take: seconds, and GiB of memory (of a GPU, or else of the process) and of checkpoints."""
 
     stage: str  # empty where it is the whole run
     steps: int
@@ -28,15 +28,15 @@ class Forecast:
     disk: float
     processes: int
     parts: int = 1
-    """That steps were measured in; memory is of one of them."""
+    """How many parts each step was measured in; `memory` is that of one part."""
 
     @property
     def seconds(self) -> float:
-        """From the first step to the end of the test."""
+        """Seconds from the first step to the end of the test."""
         return self.training + self.evaluation
 
     def told(self) -> str:
-        """As a rehearsal ends."""
+        """The lines that a rehearsal prints at its end."""
         end = datetime.now().astimezone() + timedelta(seconds=self.seconds)
         speed = self.speed
         lines = (
@@ -56,7 +56,7 @@ class Published(Strict):
     gpu_hours: float
     source: str
     examples: int | None = None
-    """That training reads, all epochs together."""
+    """Examples that training reads, all epochs together."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Costs(Strict):
 
 
 def write_forecasts(forecasts: Sequence[Forecast], path: Path) -> None:
-    """Of a run's stages, for `load_forecasts`."""
+    """Writes the forecasts of a run's stages as JSON."""
     write_atomically(path, json.dumps([asdict(each) for each in forecasts]).encode())
 
 
 def load_forecasts(path: Path) -> tuple[Forecast, ...]:
-    """Of a run's stages, in order."""
+    """The forecasts of a run's stages, in order."""
     return TypeAdapter(tuple[Forecast, ...]).validate_json(path.read_bytes())

@@ -51,7 +51,7 @@ class Live:
             self.off = True
 
     def _begun(self) -> Any:
-        """It, begun or continued; None where nothing is sent before the end."""
+        """The W&B run, begun or continued; None where nothing is sent before the end."""
         if mode() != "online":
             return None
         plan, order = self.plan, self.plan.order
@@ -70,7 +70,7 @@ class Live:
 
 @contextmanager
 def live(plan: PlannedRun) -> Iterator[Live]:
-    """A run's, which ends with what is done meanwhile."""
+    """Context: the W&B run of a training, finished when the block ends."""
     shown = Live(plan)
     try:
         yield shown

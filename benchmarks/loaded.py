@@ -149,7 +149,7 @@ def _foreign_to_a_trainer(trainer: Settings, recipe: Settings) -> Iterator[tuple
 
 
 def _foreign_below(where: str, value: Any, recipe: Any) -> Iterator[tuple[str, Any]]:
-    """Of what stands below a model or data: classes of other packages, and strings that are more than a word."""
+    """Keys and values below a model or data: classes of other packages, and strings of more than a word."""
     if isinstance(value, Mapping):
         of_recipe = recipe if isinstance(recipe, Mapping) else {}
         for key, each in value.items():

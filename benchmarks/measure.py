@@ -69,12 +69,12 @@ class Scored:
 
 
 def stored(path: Path) -> StoredFile:
-    """A file as records name it."""
+    """A file as records name it: path and SHA-256."""
     return StoredFile(relative(path), sha256(path))
 
 
 def together(parts: Iterable[Scored]) -> Scored:
-    """What several test sets came to."""
+    """The scores of several test sets as one."""
     metrics: dict[str, Measurement] = {}
     files: list[StoredFile] = []
     references: dict[str, References] = {}
@@ -165,5 +165,5 @@ def _require_claimed(tested: HeldOut, values: Collection[str]) -> None:
 
 
 def _as_they_are(files: Sequence[Path]) -> tuple[StoredFile, ...]:
-    """Those that anyone can read again; what is missing or malformed, the reading of the predictions says."""
+    """Those of the files that are there; reading the predictions says which is missing or malformed."""
     return tuple(stored(file) for file in files if file.is_file())

@@ -13,7 +13,7 @@ PATIENCE = 120
 """Seconds; a compiler takes one or two."""
 
 NATIVE = "-march=native"
-"""For this very processor. Some of Apple's compilers do not know it."""
+"""Compiles for this very processor. Some of Apple's compilers do not know it."""
 
 
 def library(compiler: str, source: Path, flags: Sequence[str]) -> CDLL:

@@ -80,7 +80,7 @@ class PlannedRun:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """All, in order."""
+        """All stages, in order."""
         return (*self.earlier, self.last)
 
     @cached_property
@@ -123,7 +123,7 @@ class PlannedRun:
         }  # fmt: skip
 
     def name_of(self, stage: Stage) -> str:
-        """As a user reads it: the run's id, and what is below its folder."""
+        """The run's id and the folder of the stage below it, as a user reads them."""
         return stage.folder.relative_to(run_folder(self.order.benchmark, "")).as_posix()
 
     def together(self, of_stages: list[Settings]) -> Settings:

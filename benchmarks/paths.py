@@ -17,7 +17,7 @@ def benchmark_folder(benchmark: str) -> Path:
 
 
 def miniature_folder(benchmark: str) -> Path:
-    """Where the embedded data of a benchmark lie once they are written."""
+    """The folder of a benchmark's miniature data, once they are written."""
     return ROOT / "data" / "miniature" / benchmark
 
 

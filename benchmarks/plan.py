@@ -37,7 +37,7 @@ SECONDS_AN_HOUR = 3600
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is to run: on GPUs of a kind, None where they are this machine's, at a price an hour of one."""
+    """The GPUs of a plan: their kind, None for those of this machine, and the price of one an hour."""
 
     gpu: str | None
     price: float | None
@@ -45,7 +45,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one variant; None where nobody knows. Hours are of one seed on all devices together, GiB of disk too."""
+    """What one seed of a variant takes; None where nobody knows. Hours and GiB of disk are of all devices together."""
 
     hours: float | None
     by: str
@@ -113,7 +113,7 @@ def _cost(asked: Request, variant: str | None, machine: Machine, options: Namesp
 
 
 def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> Cost:
-    """Where nothing could be measured: by what others published, if the run is one of theirs."""
+    """The cost where nothing could be measured: what others published, if the run is like one of theirs."""
     with suppress(UserError):
         others = _published(asked, variant, None)
         if unread and others.hours is not None:
@@ -124,7 +124,7 @@ def _otherwise(asked: Request, variant: str | None, why: str, unread: bool) -> C
 def _forecasts(
     command: str, asked: Request, variant: str | None, data: str | None, options: Namespace
 ) -> tuple[Forecast, ...] | str:  # fmt: skip
-    """Of the stages, by a process of its own; or why there are none."""
+    """The forecasts of the stages, made by another process; or why there are none."""
     announce(f"{asked.benchmark}{f' {variant}' if variant else ''}: rehearsing")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "forecast.json"
@@ -156,7 +156,7 @@ def _made_up(asked: Request, stages: tuple[Forecast, ...]) -> str:
 
 
 def _published(asked: Request, variant: str | None, gpu: str | None) -> Cost:
-    """By what others published; on their own GPU where none is named."""
+    """The cost by what others published, scaled from their GPU to `gpu`; on theirs where none is named."""
     found = next((each for each in load_published(asked.benchmark) if each.variant == variant), None)
     if found is None:
         return Cost(None, "nobody has published it: give DATA, or leave GPU out")

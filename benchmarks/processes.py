@@ -72,7 +72,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _disregard(number: int, frame: FrameType | None) -> None:
-    """Not SIG_IGN: Python complains of a signal that has arrived by the time that it is to be ignored."""
+    """Handles a signal by doing nothing; with SIG_IGN, Python complains of one that has already arrived."""
 
 
 def _handle(handler: "signal._HANDLER") -> None:

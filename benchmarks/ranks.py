@@ -82,7 +82,7 @@ def code_of_failed(within: float) -> int | None:
 
 
 def _failed() -> list[int]:
-    """Their exit codes; a signal that one has handled itself, without a word, is as one that it has not."""
+    """The exit codes of ranks that failed; one that handled a signal without a word counts as killed by it."""
     codes = [code for code in (rank.poll() for rank in started) if code]
     return [128 - code if code - 128 in SIGNALS else code for code in codes]
 

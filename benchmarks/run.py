@@ -227,7 +227,7 @@ def require_one_network(plan: PlannedRun) -> None:
 
 
 def curves_of(plan: PlannedRun) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Those of the last stage by their names, those of the others behind the stage's name."""
+    """The curves of all stages: the last one's by their names, the others' behind the name of the stage."""
     return {
         stage.prefix + name: points for stage in plan.stages for name, points in curves(stage.folder / METRICS).items()
     }

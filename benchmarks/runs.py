@@ -60,7 +60,7 @@ def externally_launched() -> bool:
 
 
 def _tasks() -> int:
-    """Of this SLURM step: a shell that salloc gives is one of its own, within a job of many."""
+    """Number of tasks in this SLURM step: a shell of salloc is a step of one, within a job of many."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", os.environ.get("SLURM_NTASKS", "1")))
 
 
@@ -130,7 +130,7 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Beginning:
-    """When a run was first started, on which data, the weights that it began with, and the code of all its starts."""
+    """How a run began: when, on which data, with which weights; and the code of all its starts."""
 
     started: str
     data: dict[str, Any]

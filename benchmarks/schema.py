@@ -106,7 +106,7 @@ class Throughput(Strict):
 
 @dataclass(frozen=True)
 class Tracking(Strict):
-    """The Weights & Biases run."""
+    """The run on Weights & Biases: its id and mode."""
 
     id: str | None
     mode: str

@@ -30,18 +30,18 @@ class JobStep(SLURMEnvironment):
 
     @property
     def main_port(self) -> int:
-        """From 15,000 to 24,999, by job and step, or MASTER_PORT."""
+        """The port: MASTER_PORT, or one from 15,000 to 24,999 that follows from job and step."""
         if "MASTER_PORT" not in os.environ:
             job, step = int(os.environ["SLURM_JOB_ID"]), int(os.environ["SLURM_STEP_ID"])
             os.environ["MASTER_PORT"] = str(15_000 + (job + 1_009 * step) % 10_000)
         return int(super().main_port)
 
     def validate_settings(self, num_devices: int, num_nodes: int) -> None:
-        """Nothing: `require_spread` has, by the step and before data were read, where Lightning goes by the job."""
+        """Checks nothing: `require_spread` has, by the step and before data are read; Lightning goes by the job."""
 
     @staticmethod
     def _validate_srun_variables() -> None:
-        """The same."""
+        """Checks nothing, as above."""
 
 
 def require_spread(devices: int, nodes: int) -> None:

@@ -26,14 +26,14 @@ class Way(Strict):
 
     name: str
     processes: int
-    """That load side by side; 0 where the one that measures does all on one core."""
+    """Processes that load side by side; 0 where the measuring process does all on one core."""
     speed: Spread
     ratio: Spread
 
 
 @dataclass(frozen=True)
 class Speeds(Strict):
-    """Of a benchmark's ways, in `unit`, on a machine."""
+    """Measured speeds of a benchmark's input pipelines on one machine, in `unit`."""
 
     unit: str
     cpu: str
@@ -48,12 +48,12 @@ class Speeds(Strict):
 
 
 def speeds_file(benchmark: str) -> Path:
-    """Where they lie."""
+    """The file of a benchmark's measured speeds."""
     return ROOT / "results" / "speed" / f"{benchmark}.json"
 
 
 def write_speeds(benchmark: str, speeds: Speeds) -> Path:
-    """For `load_speeds`; returns where."""
+    """Writes the speeds; returns the path."""
     path = speeds_file(benchmark)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(asdict(speeds), indent=1) + "\n").encode())

@@ -51,7 +51,7 @@ class NotedStart(Callback):
             write_atomically(path, json.dumps(known | {"states": [*before, state]}).encode())
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Also of a start that only tests: all was trained before it, and `on_train_start` was not called."""
+        """Does the same for a start that only tests: all was trained before it, so `on_train_start` was not called."""
         self.on_train_start(trainer, pl_module)
 
 

@@ -7,11 +7,11 @@ from lightning_modules.interface import BenchmarkModule
 
 
 class StepBar(TQDMProgressBar):
-    """It shows what a step logged once that is there."""
+    """A progress bar that shows what the last step logged, once a GPU has computed it."""
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Lightning's own, and the step's."""
+        """Lightning's metrics, and those that the step logged."""
         assert isinstance(pl_module, BenchmarkModule)
         return super().get_metrics(trainer, pl_module) | {n: float(each.get()) for n, each in pl_module.shown.items()}

@@ -179,7 +179,7 @@ def load_record(path: Path) -> Record:
 
 
 def digest(contents: dict[str, Any]) -> str:
-    """Of what a record's file says beside its own digest: not of `Record`, whose keys may become more."""
+    """A hash of a record's file without its digest: of the file, not of `Record`, which may gain keys."""
     return short_hash({key: value for key, value in contents.items() if key != "digest"})
 
 

@@ -24,7 +24,7 @@ def _now(trainer: Trainer) -> Moment:
 
 
 def _seconds(first: Moment, last: Moment) -> float:
-    """Between two moments; waits for the last one."""
+    """Seconds between two moments; waits for the last one."""
     if isinstance(first, float) or isinstance(last, float):
         return last - first  # type: ignore[operator]
     last.synchronize()
@@ -134,7 +134,7 @@ class EvaluationMeter(Callback):
         self.stretch[kind] = trainer.datamodule.stretch(outputs)  # type: ignore[attr-defined]
 
     def seconds(self, kind: str, batches: int) -> float:
-        """That many batches will take; 0 where none was seen."""
+        """Estimated seconds for so many batches; 0 if none was timed."""
         if len(self.ends[kind]) < 2 or batches == 0:
             return 0.0
         began, first, *_, last = [*self.ends[kind], self.ends[kind][-1]]
@@ -151,7 +151,7 @@ class Stopwatch(Callback):
         self.batches = 0
         self.held = 0.0
         self.parts: list[tuple[Moment, Moment, Moment]] = []
-        """Of each one measured, when it began, when its gradients were there, and when it had ended."""
+        """For each part measured: when it began, when its gradients were there, and when it had ended."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.started = _now(trainer)
@@ -168,14 +168,14 @@ class Stopwatch(Callback):
             self.parts.append((self.started, self.computed, _now(trainer)))
 
     def seconds(self, held: float, steps: int) -> float:
-        """That so many steps take, which hold so much together on this rank."""
+        """Estimated seconds for `steps` steps that hold `held` in all on this rank."""
         computing = self.seconds_a_part * len(self.parts)
         updating = sum(_seconds(computed, ended) for _, computed, ended in self.parts)
         return held * computing / self.held + steps * updating / len(self.parts)
 
     @property
     def seconds_a_part(self) -> float:
-        """That a part took on the average, without the update."""
+        """Mean seconds per part, without the optimizer's update."""
         return sum(_seconds(started, computed) for started, computed, _ in self.parts) / len(self.parts)
 
 

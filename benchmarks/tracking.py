@@ -136,7 +136,7 @@ def described(
 
 
 def _recipe(config: Mapping[str, Any]) -> str:
-    """Such as `imagenet full 878a65383054`, whatever the seed."""
+    """What the seeds of a recipe have in common, such as `imagenet full 878a65383054`."""
     return " ".join(str(config[key]) for key in ("benchmark", "variant", "profile", "config_hash") if config[key])
 
 
@@ -171,7 +171,7 @@ def _log(run: Any, folder: Path, record: Record, verdicts: Mapping[str, str]) ->
 
 
 def _predictions(folder: Path, record: Record) -> dict[str, Path]:
-    """By the same names, whether they lie below the run's folder or are kept beside its record."""
+    """Name -> file of predictions; names are the same below the run's folder and beside its record."""
     kept = record_file(record.benchmark, record.run_id).with_suffix("").resolve()
     made = (folder / "predictions").resolve()
     paths = [(ROOT / stored.path).resolve() for stored in record.predictions]

@@ -39,7 +39,7 @@ class Trained:
 def callbacks(
     plan: PlannedRun, stage: Stage, meter: ThroughputMeter, send: Send | None = None, remarks: Sequence[str] = ()
 ) -> list[Callback]:
-    """In the order they must run: a step's row is on disk before its checkpoint."""
+    """The callbacks of a stage, in the order in which they must run: a step's row is on disk before its checkpoint."""
     identity = plan.identity(stage) | {"remarks": [*remarks]}
     best_on = plan.claim.best_on if stage.tested else None
     every = stage.assembly.checkpoint_every_n_steps

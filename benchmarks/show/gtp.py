@@ -51,7 +51,7 @@ def serve(
 
 
 def _words(line: str) -> list[str]:
-    """Without the comment; a tab is a blank and other control characters are nothing, as the protocol has it."""
+    """The words of a line without its comment; a tab counts as a blank, other control characters as nothing (GTP 2)."""
     plain = "".join(each for each in line.replace("\t", " ") if each.isprintable())
     return plain.partition("#")[0].split()
 
@@ -102,31 +102,31 @@ class Session:
 
     @classmethod
     def commands(cls) -> list[str]:
-        """All that are known."""
+        """The names of all commands."""
         return sorted(name.removeprefix("do_") for name in dir(cls) if name.startswith("do_"))
 
     def do_protocol_version(self) -> str:
-        """Of GTP."""
+        """The version of GTP."""
         return "2"
 
     def do_name(self) -> str:
-        """Of the player."""
+        """The name of the player."""
         return self.name
 
     def do_version(self) -> str:
-        """Of this program."""
+        """The version of this program."""
         return VERSION
 
     def do_known_command(self, command: str) -> str:
-        """Whether it is."""
+        """Whether there is such a command: `true` or `false`."""
         return "true" if command in self.commands() else "false"
 
     def do_list_commands(self) -> str:
-        """A line each."""
+        """All commands, a line each."""
         return "\n".join(self.commands())
 
     def do_quit(self) -> None:
-        """`serve` ends after it."""
+        """Does nothing; `serve` ends after it."""
 
     def do_boardsize(self, size: str) -> None:
         """Begins a game on the one board that the player knows."""
@@ -135,11 +135,11 @@ class Session:
         self.do_clear_board()
 
     def do_clear_board(self) -> None:
-        """Begins a game."""
+        """Begins a new game."""
         self.game, self.counts = Game(self.game.size, self.game.komi), []
 
     def do_komi(self, komi: str) -> None:
-        """Sets it, whatever has been played."""
+        """Sets the komi, whatever has been played."""
         try:
             points = float(komi)
         except ValueError:

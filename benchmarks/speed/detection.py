@@ -64,7 +64,7 @@ def _boxes(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def ours(root: Path) -> Timed:
-    """This suite's path."""
+    """Reads and scores the files as this suite does."""
     started = time.perf_counter()
     truth = truth_of(str(root), SPLIT)
     detections = read_results(root / RESULTS, truth.ids, truth.categories, truth.sizes)
@@ -86,7 +86,7 @@ def _official(root: Path, dataset: Any, evaluator: Any) -> Timed:
 
 
 def pycocotools(root: Path) -> Timed:
-    """The official tool."""
+    """Reads and scores the files by pycocotools, the official tool."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -94,14 +94,14 @@ def pycocotools(root: Path) -> Timed:
 
 
 def faster_coco_eval(root: Path) -> Timed:
-    """The same in C++."""
+    """Reads and scores the files by faster-coco-eval, pycocotools in C++."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     return _official(root, COCO, COCOeval_faster)
 
 
 def torchmetrics(root: Path) -> Timed:
-    """Torchmetrics with its default backend."""
+    """Reads and scores the files by torchmetrics with its default backend."""
     from torchmetrics.detection import MeanAveragePrecision
 
     started = time.perf_counter()
@@ -131,7 +131,7 @@ def _by_image(images: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[
 
 
 def bootstrap_seconds(root: Path) -> float:
-    """Of the 95 % interval of all metrics."""
+    """Seconds that the 95 % intervals of all metrics take."""
     truth = truth_of(str(root), SPLIT)
     predictions = detection.read(root / RESULTS, truth)
     started = time.perf_counter()

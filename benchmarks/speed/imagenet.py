@@ -115,7 +115,7 @@ def _drawn(root: Path) -> Callable[[int], None]:
 
 
 def _not_here() -> None:
-    """As what looks for a library that is not here."""
+    """Stands in for a function that looks for a library: it finds none."""
 
 
 def _without(libraries: list[tuple[ModuleType, str]], draw: Callable[[int], None]) -> float:
@@ -167,7 +167,7 @@ def _our_loader(root: Path, processes: int) -> Iterable[Any]:
 
 
 def _dali(root: Path, threads: int) -> Iterable[Any]:
-    """Its pipeline of the same steps, in threads of this process."""
+    """DALI's pipeline of the same steps, in threads of this process."""
     from nvidia.dali import fn, pipeline_def
 
     @pipeline_def(batch_size=BATCH, num_threads=threads, device_id=None)
@@ -183,7 +183,7 @@ def _dali(root: Path, threads: int) -> Iterable[Any]:
 
 
 def speed_of_each(do: Callable[[int], Any]) -> float:
-    """Images a second."""
+    """Images a second, one after another."""
     began = time.perf_counter()
     for index in range(PHOTOGRAPHS):
         do(index)
@@ -233,14 +233,14 @@ def measure(root: Path, small: Path, rounds: int) -> Iterator[Way]:
 
 
 def line(way: Way) -> tuple[str, ...]:
-    """Of the table."""
+    """The cells of one way in the table."""
     least, middle, most = way.ratio
     processes = str(way.processes or "one core")
     return processes, way.name, f"{way.speed[1]:.0f}", f"{middle:.2f}", f"{least:.2f} to {most:.2f}"
 
 
 def measured(data: str | None, rounds: int) -> Speeds:
-    """Of all ways, on images of `data` or on photographs.
+    """The speeds of all ways, on images of `data` or on photographs.
 
     Raises:
         UserError: as `sample`.

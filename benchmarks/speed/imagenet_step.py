@@ -48,7 +48,7 @@ class Resident(SyntheticData):
     """One made-up batch, which stays where it is needed."""
 
     def train_dataloader(self) -> Loader:
-        """It, again and again."""
+        """The batch on its device, again and again."""
         assert self.trainer is not None
         keys = [(0, index) for index in range(self.global_batch_size)]
         batch: Any = self.training_images().__getitems__(keys)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of a way: images a second, the share of the time that the GPU waited, and bytes of its memory."""
+    """What one way came to: images a second, the share of time that the GPU waited, and bytes of its memory."""
 
     way: Way
     speed: float
@@ -107,7 +107,7 @@ def ways(batches: Sequence[int], processes: Sequence[int]) -> Iterator[Way]:
 
 
 def lines(found: Sequence[Measured]) -> Iterator[tuple[str, ...]]:
-    """Of the table."""
+    """The cells of the table, a line for each way."""
     alone = {(each.way.side, each.way.batch): each.speed for each in found if not each.way.processes}
     for each in found:
         way = each.way

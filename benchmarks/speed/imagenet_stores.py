@@ -43,7 +43,7 @@ def tree(root: Path) -> Split:
 
 
 def packed(images: Split, root: Path, store: Path) -> Read:
-    """As `make data-imagenet PACK=` has it."""
+    """The store that `make data-imagenet PACK=` writes: Arrow, mapped."""
     with redirect_stdout(stderr):
         pack(str(root), str(store), SHARD_BYTES)
     assert images.read(IMAGES - 1) == open_split(str(store), "val").read(IMAGES - 1)
@@ -74,7 +74,7 @@ def parquet(images: Split, path: Path) -> Read:
 
 
 def litdata(images: Split, folder: Path) -> Read:
-    """Chunks of 64 MB, by position."""
+    """The store of litdata: chunks of 64 MB, read by position."""
     from litdata import StreamingDataset
     from litdata.streaming.writer import BinaryWriter
 
@@ -95,7 +95,7 @@ def in_order(path: Path) -> Callable[[Sequence[int]], None]:
 
 
 def at_random(read: Read, order: Sequence[int]) -> None:
-    """One image after another."""
+    """Reads one image after another, in this order."""
     for index in order:
         read(index)
 

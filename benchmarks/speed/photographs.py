@@ -28,7 +28,7 @@ def photographs(count: int) -> Iterator[bytes]:
 
 
 def encoded(image: Image.Image, quality: int) -> bytes:
-    """A JPEG."""
+    """An image as the bytes of a JPEG."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return file.getvalue()

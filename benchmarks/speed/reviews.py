@@ -34,7 +34,7 @@ def at_random(lengths: Floats, steps: int) -> list[Integers]:
 
 
 class Trained:
-    """A network that takes steps."""
+    """A classifier of reviews that takes training steps."""
 
     def __init__(self, width: int, layers: int) -> None:
         torch.manual_seed(0)
@@ -44,7 +44,7 @@ class Trained:
         self.optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
 
     def step(self, texts: list[list[int]]) -> None:
-        """On reviews whose labels say nothing."""
+        """Makes one training step, with labels that say nothing."""
         counts = [len(text) for text in texts]
         logits = self.head(pooled(self.network(padded(texts), counts), counts))
         functional.cross_entropy(logits, torch.arange(len(texts)) % 2).backward()
@@ -61,7 +61,7 @@ def speed(system: Trained, lengths: Floats, batches: list[Integers]) -> float:
 
 
 def padding(lengths: Floats, batches: list[Integers], ranks: int) -> float:
-    """Share of what all ranks compute."""
+    """The share of padding in what all ranks compute."""
     shares = [lengths[batch[rank::ranks]] for batch in batches for rank in range(ranks)]
     return float(1 - lengths.sum() / sum(len(share) * share.max() for share in shares))
 

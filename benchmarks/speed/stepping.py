@@ -104,7 +104,7 @@ def bare_loop(recording: Recording, threads: int) -> Meter:
 
 
 def bare_batch(recording: Recording, threads: int) -> Meter:
-    """MuJoCo's own threads."""
+    """Steps by MuJoCo's own threads."""
     batch = Batch(recording.model, NUM_ENVS, threads)
 
     def load(states: Floats) -> None:

@@ -38,7 +38,7 @@ Decode = Callable[[Network, Batch, BeamSearch, int], list[list[int]]]
 
 
 def ours(network: Network, batch: Batch, settings: BeamSearch, tokens: int) -> list[list[int]]:
-    """As testing does."""
+    """The hypotheses by beam search as testing makes them."""
     source, counts = batch
     memory: Any = network.encode(source, counts)
     padding = torch.arange(source.shape[1]) >= torch.tensor(counts)[:, None]
