@@ -189,12 +189,12 @@ class CocoData(ImageData):
         return np.asarray(width > height, np.int64)
 
     def training_images(self) -> Examples:
-        """Scaled and mirrored at random."""
+        """The training images, scaled and mirrored at random."""
         assert self.train is not None
         return TrainingImages(self.train, self.usable, self.seed, self.resizing)
 
     def evaluation_images(self) -> Examples:
-        """Whole images."""
+        """The evaluation images, whole."""
         assert self.val is not None
         return EvaluationImages(self.val)
 

@@ -59,7 +59,7 @@ class Corpus:
     """
 
     names: ClassVar[tuple[str, ...]]
-    """Of the columns."""
+    """The names of the columns."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class Corpus:
         self.columns = [Column(folder, name, len(self.subwords.pieces)) for name in self.names]
 
     def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
-        """By its folder, which a worker maps anew."""
+        """Pickles the folder alone, which a worker maps anew."""
         return type(self), (self.folder,)
 
     def __len__(self) -> int:

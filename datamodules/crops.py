@@ -36,7 +36,7 @@ def draw(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> None:
 
 
 def _drawn(encoded: Encoded, box: Box, mirrored: bool, image: Tensor) -> bool:
-    """By the C++, unless that is not here or refuses the file."""
+    """Draws a crop by the C++ and says whether it did: not where there is none, or where it refuses the file."""
     native = compiled()
     if native is None or encoded.colours not in {"YCbCr", "Gray"} or not encoded.ends:
         return False

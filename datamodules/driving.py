@@ -19,11 +19,11 @@ from results.scoring.driving import fixed_seeds
 VALIDATION = 1_000_000  # the numbers of validation episodes begin here, those of test episodes at 0
 
 MOST_CARS, MOST_EPISODES = 2**10, 2**32
-"""Of a run and of a car in it, for which seeds are set apart."""
+"""The most cars of a run, and the most episodes of a car, for which seeds are set apart."""
 
 
 def training_seeds(seed: int, count: int) -> list[int]:
-    """Of the first resets of the cars that a run trains in; the seeds of a car's later episodes follow each of these.
+    """The seeds of the first resets of a run's cars in training; those of a car's later episodes follow each of these.
 
     The k-th episode of a car is seeded with its first seed plus `APART` k, which follows from run, car and k alone.
     """

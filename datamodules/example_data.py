@@ -23,7 +23,7 @@ PREFETCHED = 2
 
 
 def prepare_worker_behind(worker: int) -> None:
-    """As `prepare_worker`, for a GPU: where cores are few, the process that asks it for kernels goes before readers."""
+    """Prepares a worker beside a GPU: where cores are few, the process that feeds the GPU goes before it."""
     prepare_worker(worker)
     os.nice(10)
 
@@ -45,12 +45,12 @@ class ExampleData(BenchmarkData):
         self.copies: torch.cuda.Stream | None = None
 
     def dealt(self, batches: Sequence[Sequence[int]]) -> EvaluationBatches:
-        """This rank's of the batches of a test set."""
+        """This rank's share of the batches of a test set."""
         assert self.trainer is not None
         return EvaluationBatches(batches, self.trainer.global_rank, self.trainer.world_size)
 
     def memory(self) -> BatchMemory:
-        """For the batches of one loader: taken again where they are pinned for a GPU."""
+        """Memory for the batches of one loader; it is taken again where batches are pinned for a GPU."""
         return BatchMemory(PREFETCHED if self.on_gpu else 0)
 
     def loader(self, examples: Examples, batches: Sampler[list[Key]], collate: Collate) -> Loader:
@@ -67,7 +67,7 @@ class ExampleData(BenchmarkData):
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """To a GPU beside what it is computing, which still is the step before."""
+        """Copies a batch to a GPU while that still computes the step before."""
         if device.type != "cuda":
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         self.copies = self.copies or torch.cuda.Stream(device)

@@ -93,7 +93,7 @@ class Experience:
         self.running[ended] = 0
 
     def returns(self) -> list[float]:
-        """Of the episodes that ended since the last call."""
+        """The returns of the episodes that ended since the last call."""
         returns, self.finished = self.finished, []
         return returns
 
@@ -170,13 +170,13 @@ class ExperienceData(BenchmarkData):
 
     @property
     def agent(self) -> Any:
-        """Who learns, or is tested."""
+        """The agent that learns, or is tested."""
         assert self.trainer is not None
         return self.trainer.lightning_module
 
     @property
     def trained_on(self) -> dict[str, int]:
-        """No data."""
+        """Nothing, as no data are read: the agent makes its own."""
         return {}
 
     @property
@@ -226,7 +226,7 @@ class EnvironmentData(ExperienceData):
 
     @abstractmethod
     def environments(self) -> tuple[Environments, list[int]]:
-        """Those to train in, and the seeds of their first resets.
+        """The environments to train in, and the seeds of their first resets.
 
         Raises:
             UserError: there is no such task.

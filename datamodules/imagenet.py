@@ -108,11 +108,11 @@ class ImageNetData(ImageData):
         return np.zeros(len(self.train), np.int64)
 
     def training_images(self) -> Examples:
-        """Random crops."""
+        """Random crops of the training images."""
         assert self.train is not None
         return TrainingImages(self.train, self.memory(), self.seed, self.smallest_area, self.growth)
 
     def evaluation_images(self) -> Examples:
-        """Centre crops."""
+        """Centre crops of the evaluation images."""
         assert self.val is not None
         return EvaluationImages(self.val, self.memory(), self.resize, self.crop, self.interpolation)

@@ -61,7 +61,7 @@ class Batches(Dataset[dict[str, Tensor]]):
 
     @abstractmethod
     def side(self, epoch: int) -> int:
-        """R, in pixels."""
+        """The side R of the images at this epoch, in pixels."""
 
     @abstractmethod
     def draw(self, key: Key, image: Tensor) -> None:
@@ -91,7 +91,7 @@ class TrainingImages(Batches):
         crops.compiled()  # before there are processes that would each do it
 
     def side(self, epoch: int) -> int:
-        """It grows."""
+        """The training resolution at this epoch."""
         return resolution_at(epoch, *self.growth)
 
     def draw(self, key: Key, image: Tensor) -> None:
@@ -111,11 +111,11 @@ class EvaluationImages(Batches):
         self.interpolation = InterpolationMode(interpolation)
 
     def side(self, epoch: int) -> int:
-        """The same in every epoch."""
+        """The side of the crop, the same in every epoch."""
         return self.crop
 
     def draw(self, key: Key, image: Tensor) -> None:
-        """The reference's pixels."""
+        """Writes the centre crop, with the pixels of torchvision's transforms."""
         index = key[1]
         whole = decode(self.split.read(index), self.split.where(index))
         scaled = transforms.resize(whole, [self.resize], self.interpolation)

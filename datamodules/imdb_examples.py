@@ -38,7 +38,7 @@ class TrainingReviews(Dataset[dict[str, Any]]):
         self.text, self.places, self.longest = text, places, longest
 
     def tokens(self, place: int) -> list[int]:
-        """Of the review at a place, as `encoded` has them."""
+        """The tokens of the review at a place, as `encoded` has them."""
         return cut([BEGIN, *self.text.reviews.text(place).tolist()], self.longest)
 
 

@@ -20,7 +20,7 @@ VALIDATION = 500  # the numbers of validation episodes begin here, those of test
 
 
 def training_seeds(seed: int, count: int) -> list[int]:
-    """Of the first resets of the environments that a run trains in."""
+    """The seeds of the first resets of the environments that a run trains in."""
     return [2 * (1000 * seed + number) for number in range(count)]
 
 

@@ -45,12 +45,12 @@ class Recordings:
 
     @property
     def paths(self) -> list[Path]:
-        """The audio of each."""
+        """The audio files of the recordings."""
         return [Path(file) for file in self.files]
 
     @property
     def seconds(self) -> Floats:
-        """Of each, [n]."""
+        """The seconds of each recording, [n]."""
         return self.samples / audio.SAMPLE_RATE
 
 

@@ -44,7 +44,7 @@ class ShortSide:
 
     @property
     def hardest(self) -> dict[str, Any]:
-        """Every image at the largest size."""
+        """Settings that scale every image to the largest size."""
         return {"init_args": {"sides": [max(self.sides)]}}
 
     def __call__(self, image: Tensor, boxes: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ class SequenceData(ExampleData):
     @property
     @abstractmethod
     def lengths(self) -> Floats:
-        """Of each training example, [n], or of its two sides, [n, 2]."""
+        """The length of each training example, [n], or of its two sides, [n, 2]."""
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -52,6 +52,6 @@ class SequenceData(ExampleData):
         return self.loader(examples, batches, collate)
 
     def evaluation_loader(self, examples: Examples, lengths: Floats, collate: Collate) -> Loader:
-        """This rank's share of all examples, by their lengths [n]."""
+        """Batches of this rank's share of all examples, by their lengths [n]."""
         batches = evaluation_batches(lengths, self.evaluation_batch_size)
         return self.loader(examples, self.dealt(batches), collate)

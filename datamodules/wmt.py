@@ -26,7 +26,7 @@ from datamodules.tokenised import Tokenised, tokenised
 from results.scoring.translation import Truth, signatures
 
 MOST_SHARED = 0.1
-"""Of a test set's pairs that may be trained on."""
+"""The largest share of a test set's pairs that may be in the training text."""
 
 
 @dataclass(frozen=True)

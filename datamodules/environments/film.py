@@ -52,7 +52,7 @@ class FilmedEpisodes(Episodes):
     environments: Filmed
 
     def predictions(self, played: Played) -> list[dict[str, Any]]:
-        """As `results/scoring/control.py` writes them, the first with the least return with a `film` of its end."""
+        """Episodes as `results/scoring/control.py` writes them; the first of least return has a `film` of its end."""
         rows, worst = super().predictions(played), int(played.returns.argmin())
         rows[worst]["film"] = self.environments.last_second(worst, int(played.lengths[worst]))
         return rows

@@ -37,7 +37,7 @@ class EngineError(RuntimeError):
 
 
 def find() -> str:
-    """Where GNU Go is: on PATH, or in a folder of games.
+    """The path of GNU Go, on PATH or in a folder of games.
 
     Raises:
         UserError: nowhere.
@@ -50,7 +50,7 @@ def find() -> str:
 
 @cache
 def version(path: str) -> str:
-    """Such as 3.8.
+    """The version of GNU Go, such as 3.8.
 
     Raises:
         UserError: the program is not GNU Go.
@@ -66,7 +66,7 @@ def version(path: str) -> str:
 
 
 def known() -> str:
-    """Its name and version as files of games and protocols have it, such as `GNU Go 3.8`.
+    """GNU Go's name and version as files of games and protocols have them, such as `GNU Go 3.8`.
 
     Raises:
         UserError: it is not installed.
@@ -125,11 +125,11 @@ class GnuGo:
         self.ask(f"play {colour} {vertex}")
 
     def genmove(self, colour: str) -> str:
-        """Its own move, which it then has made: GTP's name of a point, or PASS."""
+        """Has GNU Go make its own move, and returns it: GTP's name of a point, or PASS."""
         return self.ask(f"genmove {colour}")
 
     def ask(self, line: str) -> str:
-        """Its reply to a line of GTP, without the mark that begins it."""
+        """GNU Go's reply to a line of GTP, without the mark that begins it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{line}\n".encode())
@@ -141,7 +141,7 @@ class GnuGo:
         return reply[1:].strip()
 
     def _reply(self, line: str) -> str:
-        """All up to an empty line."""
+        """The reply up to an empty line."""
         stream, end = self._process.stdout, time.monotonic() + self.limit
         assert stream is not None
         while b"\n\n" not in self._rest:

@@ -128,7 +128,7 @@ class Cars:
         self.cars, self.again = [Car(scene) for _ in range(count)], again
 
     def begin(self, seeds: Sequence[int]) -> list[Floats32]:
-        """Starts an episode in each."""
+        """Starts an episode in each car; returns what each driver sees."""
         return [car.begin(seed) for car, seed in zip(self.cars, seeds, strict=True)]
 
     def step(self, actions: Sequence[int | None]) -> list[Stepped | None]:
@@ -146,6 +146,6 @@ class Cars:
         return [(car.seed, list(car.actions)) for car in self.cars]
 
     def go_on(self, state: Sequence[tuple[int, list[int]]]) -> None:
-        """Comes to a state."""
+        """Drives all cars to a state that `state` gave."""
         for car, (seed, actions) in zip(self.cars, state, strict=True):
             car.go_on(seed, actions)

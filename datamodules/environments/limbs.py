@@ -32,13 +32,13 @@ def pose(model: mujoco.MjModel, data: mujoco.MjData, positions: Floats) -> None:
 
 
 def torso(data: mujoco.MjData) -> Floats:
-    """Where a posed robot's torso is [3], in metres."""
+    """The place of a posed robot's torso [3], in metres."""
     place: Floats = np.array(data.xpos[TORSO])
     return place
 
 
 def limbs(model: mujoco.MjModel, data: mujoco.MjData) -> list[Limb]:
-    """Those of a posed robot, which are drawn in this order: far ones first, and of these the greater y."""
+    """The limbs of a posed robot in the order in which they are drawn: far ones first, and of these the greater y."""
     found = [_limb(model, data, geom) for geom in range(model.ngeom) if model.geom_bodyid[geom] > 0]
     return sorted(found, key=lambda limb: (not limb.far, -limb.ends[:, 1].mean()))
 

@@ -136,7 +136,7 @@ class _Table:
             raise self._failure(str(error)) from None
 
     def _failure(self, what: str) -> Failure:
-        """With the game so far in SGF, which is kept beside the checkpoints of a run."""
+        """A failure of this game, with its moves so far in SGF, which is kept beside the checkpoints of a run."""
         number, colour = len(self.game.moves) + 1, COLOURS[self.game.colour]
         text = written(self.contest.game(self.name, self.game.moves, self.known, "Void"))
         return Failure(f"game {self.name}, move {number} ({colour}): {what}. It counts for nobody", {"sgf": text})

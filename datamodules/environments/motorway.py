@@ -27,7 +27,7 @@ class Here:
         self.answer = getattr(self.cars, method)(*arguments)
 
     def hear(self) -> Any:
-        """What it returned."""
+        """What the method returned."""
         return self.answer
 
 
@@ -44,12 +44,12 @@ class There:
         weakref.finalize(self, _end, os.getpid(), self.process, self.connection)
 
     def ask(self, method: str, *arguments: Any) -> None:
-        """Has a method of the cars called, and does not wait for it."""
+        """Asks the process to call a method of the cars, and does not wait for it."""
         with suppress(ConnectionError):  # of which `hear` will tell
             self.connection.send((method, arguments))
 
     def hear(self) -> Any:
-        """What it returned.
+        """What the method returned.
 
         Raises:
             RuntimeError: the process is gone, or its simulator failed.

@@ -86,6 +86,6 @@ def _capsule(draw: ImageDraw.ImageDraw, limb: Limb, place: Floats) -> None:
 
 
 def _pixel(point: Floats, place: Floats) -> tuple[float, float]:
-    """Where a point of the world is; the robot, whose torso is at `place` [3], stays in the middle."""
+    """The pixel of a point of the world; the robot, whose torso is at `place` [3], stays in the middle."""
     across, up = seen(point, place[1])
     return (across - place[0]) * SCALE + SIZE[0] / 2, SIZE[1] - 60 - up * SCALE

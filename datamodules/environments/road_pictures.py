@@ -17,7 +17,7 @@ CAR, EGO, CRASHED = (110, 118, 130), (196, 98, 45), (190, 30, 30)
 
 @dataclass(frozen=True)
 class Moment:
-    """Where all cars are: middle, in metres along and across the road, and heading in radians; the ego's first."""
+    """The places of all cars: middle, in metres along and across the road, and heading in radians; the ego first."""
 
     cars: tuple[tuple[float, float, float], ...]
     lanes: int
@@ -26,7 +26,7 @@ class Moment:
 
 
 def moment(simulation: Any) -> Moment:
-    """The present one of a highway-env."""
+    """The present moment of a highway-env."""
     ego, road = simulation.vehicle, simulation.road
     cars = [ego, *(car for car in road.vehicles if car is not ego)]
     places = tuple((float(car.position[0]), float(car.position[1]), float(car.heading)) for car in cars)

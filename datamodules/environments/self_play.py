@@ -89,7 +89,7 @@ class SelfPlay:
         return Lived(*map(np.concatenate, zip(*lived, strict=True)))
 
     def _begin(self, rows: Iterable[int]) -> None:
-        """Sets up new games."""
+        """Sets up new games in these rows."""
         at, n = self.positions, self.size * self.size
         for row in rows:
             black, white = np.random.default_rng((self.seed, self.begun)).choice(n, 2, replace=False)

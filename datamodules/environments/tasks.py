@@ -102,7 +102,7 @@ class Upright(Task):
 
 
 class Walker2d(Upright):
-    """Two legs."""
+    """A robot of two legs."""
 
     def healthy(self, qpos: Floats, qvel: Floats) -> Bools:
         """Whether the torso is high and upright enough."""
@@ -112,7 +112,7 @@ class Walker2d(Upright):
 
 
 class Hopper(Upright):
-    """One leg."""
+    """A robot of one leg."""
 
     def healthy(self, qpos: Floats, qvel: Floats) -> Bools:
         """Whether the torso is high and upright enough, and nothing moves wildly."""
@@ -144,7 +144,7 @@ class Ant(Task):
         return {"x_position": qpos[:, 0].copy(), "y_position": qpos[:, 1].copy(), "distance_from_origin": distance}
 
     def costs(self, actions: NDArray[np.floating], forces: Floats) -> Mapping[str, NDArray[np.floating]]:
-        """Torques and contacts."""
+        """The costs of torques and of contacts, by their names in the infos."""
         squares = np.square(np.clip(forces, *LEAST_AND_MOST_FORCE)).reshape(len(forces), -1)
         return {**super().costs(actions, forces), "reward_contact": CONTACT_COST * squares.sum(axis=1)}
 

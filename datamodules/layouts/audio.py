@@ -92,7 +92,7 @@ def _fault(path: Path) -> str:
 
 
 def _tail_fault(path: Path) -> str:
-    """The same of its end alone."""
+    """What is wrong with the end of a file, the only part that is decoded."""
     try:
         with soundfile.SoundFile(path) as file:
             file.seek(max(0, file.frames - 1))

@@ -84,7 +84,7 @@ class Split:
 
     @cached_property
     def counted(self) -> dict[str, Any]:
-        """Its size, and a digest of all that is annotated."""
+        """The number of images, and a digest of all that is annotated."""
         return counted(self.name, self.truth)
 
     @property

@@ -28,7 +28,7 @@ DEVKIT = "ILSVRC2012_devkit_t12"
 TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 META = "data/meta.mat"
 NUMBER = re.compile(r"(\d+)(_n\d{8})?$")
-"""Of a validation image, at the end of its name, maybe before its wnid, as in the hub's archives."""
+"""The number of a validation image, at the end of its name, maybe before its wnid, as in the hub's archives."""
 PACKED = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
 FORMS = f"""ImageNet is expected in one of these forms:

@@ -97,7 +97,7 @@ class Packed:
         return f"{self.files[number]}, row {row} ({identity})"
 
     def paths(self, identities: Iterable[str]) -> Sequence[str]:
-        """The shards."""
+        """The files of all shards."""
         return self.files
 
     def open(self, identity: str, index: int) -> BinaryIO:

@@ -21,7 +21,7 @@ SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG", ".png", ".PNG")
 
 
 class Source(Protocol):
-    """Where the bytes of a split lie."""
+    """A store of the encoded images of a split."""
 
     def open(self, identity: str, index: int) -> BinaryIO:
         """The encoded image as a readable, seekable stream; OSError where there is none."""
@@ -30,7 +30,7 @@ class Source(Protocol):
         """The place to name in a message."""
 
     def paths(self, identities: Iterable[str]) -> Sequence[str]:
-        """Of the files that hold the images of these ids, all that there are."""
+        """The files that hold the images of these ids, all that there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Files:
         return f"{self.folder}/{identity}{SUFFIXES[self.suffixes[index]]}"
 
     def paths(self, identities: Iterable[str]) -> list[str]:
-        """One an image."""
+        """The files, one an image."""
         return [self.where(identity, index) for index, identity in enumerate(identities)]
 
     def open(self, identity: str, index: int) -> BinaryIO:
@@ -66,7 +66,7 @@ class Rows:
         return f"{self.origin}, row {index} of {self.split} ({identity})"
 
     def paths(self, identities: Iterable[str]) -> list[str]:
-        """The memory maps."""
+        """The files of the memory maps."""
         return [each["filename"] for each in self.dataset.cache_files]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -125,12 +125,12 @@ class Split:
 
     @property
     def paths(self) -> Sequence[str]:
-        """Of the files that hold the images; none where they lie in memory."""
+        """The files that hold the images; none where these lie in memory."""
         return self.source.paths(map(os.fsdecode, self.packed.tolist()))
 
     @cached_property
     def digest(self) -> str:
-        """Of ids and labels, as that of their `Truth`, for which no id is unpacked."""
+        """The digest of ids and labels that their `Truth` has, for which no id is unpacked."""
         return digest(self.packed, self.labels, len(self.classes))
 
     def identity(self, index: int) -> str:

@@ -25,11 +25,11 @@ class Split(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the split."""
+        """The name of the split."""
 
     @property
     def paths(self) -> Sequence[str]:
-        """Of the files that hold its images; none where they lie in memory."""
+        """The files that hold its images; none where these lie in memory."""
 
     def __len__(self) -> int: ...
 

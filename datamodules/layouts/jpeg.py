@@ -70,7 +70,7 @@ class Encoded:
             return np.array(decode(self.data, self.where))[top : top + height, left : left + width]
 
     def _decoded(self, box: Box) -> NDArray[np.uint8]:
-        """By the faster libraries; raises ValueError where it is Pillow's turn."""
+        """The pixels by the faster libraries; raises ValueError where it is Pillow's turn."""
         if self.colours in {"", "CMYK", "YCCK"} or not self.ends:
             raise ValueError("not for these")
         library = turbojpeg()

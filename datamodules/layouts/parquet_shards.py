@@ -20,7 +20,7 @@ SHARD = re.compile(r"(?P<split>[a-z]+)(-\d+-of-(?P<count>\d+))?(-[0-9a-f]+)?\.(p
 AGAIN = "Fetch the missing ones (or remove those of another download)."
 
 FULL = ("No space left on device", "Disk quota exceeded", "Not enough disk space")
-"""As Linux says it, whoever hands it on (Python, Arrow, or the hub's client as text alone), and as `datasets` does."""
+"""What Linux says of a full disk, whoever hands it on (the hub's client as text alone), and what `datasets` says."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Shards:
 
 
 def of_split(files: list[Path], names: tuple[str, ...]) -> list[Path]:
-    """Those of the files that are a split's, by their names."""
+    """The files of a split, by their names."""
     named = [(path, SHARD.fullmatch(path.name)) for path in files]
     return [path for path, match in named if match and match["split"] in names]
 

@@ -9,5 +9,5 @@ Item = TypeVar("Item")
 
 
 def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of them, each as likely."""
+    """One of the items, each as likely."""
     return items[int(rng.integers(len(items)))]

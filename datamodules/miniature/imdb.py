@@ -40,7 +40,7 @@ class Collection:
         self.seen: set[str] = set()
 
     def reviews(self, verdict: int, split: str, count: int) -> list[str]:
-        """So many; a verdict of 0 is any."""
+        """`count` new reviews; verdict 0 draws praise or blame at random."""
         return [self._review(verdict or pick(self.rng, (-1, 1)), OUTCOMES[split]) for _ in range(count)]
 
     def _review(self, verdict: int, outcomes: float) -> str:

@@ -33,7 +33,7 @@ BREAKS = (" ", " ", " ", " ", "<br /><br />")
 
 
 class Critic:
-    """Draws reviews."""
+    """Draws reviews from a grammar."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng

@@ -176,7 +176,7 @@ class Clause:
     kein: bool = False  # the German object carries the negation
 
     def german(self, order: str) -> str:
-        """In the order `plain`, `fronted` (the time first), `question`, or `final` (the verb last)."""
+        """The clause in German, ordered `plain`, `fronted` (the time first), `question` or `final` (the verb last)."""
         finite, end = self._german_verbs(order == "final")
         time = () if order == "fronted" else (self.time[0],)
         no = "nicht" if self.negated and not self.kein else ""
@@ -194,7 +194,7 @@ class Clause:
         return " ".join(word for word in ("um", *self.pronouns, *self.objects, self.place[0], verb) if word)
 
     def english(self, order: str = "plain") -> str:
-        """In the order `plain`, `fronted`, `question`, or `purpose` (`to` and no subject)."""
+        """The clause in English, ordered `plain`, `fronted`, `question` or `purpose` (`to` and no subject)."""
         subject = (self.english_subject or self.subject).english
         auxiliary, verb = self._english_verbs(order == "question")
         rest = (self.english_object, self.verb.particle, self.place[1])

@@ -93,7 +93,7 @@ def _plain_files(packed: zipfile.ZipFile, part: str, path: Path, url: str) -> li
 
 
 def _unpack_annotations(root: Path, part: str, packed: zipfile.ZipFile, files: list[zipfile.ZipInfo]) -> None:
-    """Only the objects' boxes; captions and key points belong to other tasks."""
+    """Unpacks the objects' boxes alone; captions and key points belong to other tasks."""
     for member in files:
         target = root / part / Path(member.filename).name
         if target.name in KEPT and not target.is_file():

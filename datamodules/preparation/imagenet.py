@@ -34,14 +34,14 @@ FACTS = {
     "val": (imagenet.PACKED["val"], "29b22e2961454d5413ddabcf34fc5622", "6.3 GB"),
     "train": (imagenet.PACKED["train"], "1d675b47d978889d74fa0da5fadfb00e", "138 GB"),
 }
-"""Of the archives, small ones first (MD5s as in torchvision)."""
+"""The name, MD5 and size of each archive, small ones first (MD5s as in torchvision)."""
 
 TITLES = {
     "devkit": "Development kit (Task 1 & 2)",
     "val": "Validation images (all tasks)",
     "train": "Training images (Task 1 & 2)",
 }
-"""Of the archives on the website."""
+"""The titles of the archives on the website."""
 
 RELEASE = Release(
     {part: Archive(name, WEBSITE, "md5", digest, size) for part, (name, digest, size) in FACTS.items()},
@@ -128,7 +128,7 @@ def _check_room(root: Path, present: dict[str, Path]) -> None:
 
 
 def _hidden(root: Path, part: str) -> Path:
-    """Where a part is unpacked; of train finished classes stay there."""
+    """The folder that a part is unpacked in; finished classes of train stay there."""
     return root / f".{part}.unpacking"
 
 

@@ -31,7 +31,7 @@ FACTS = {
     "train-clean-360": ("146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf", "23 GB"),
     "train-other-500": ("ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2", "30 GB"),
 }
-"""Of the archives, small ones first (SHA-256s as in pytorch/audio:src/torchaudio/datasets/librispeech.py)."""
+"""The SHA-256 and size of each archive, small ones first (pytorch/audio:src/torchaudio/datasets/librispeech.py)."""
 
 RELEASE = Release(
     {
@@ -86,7 +86,7 @@ def _refuse_obstacles(root: Path, release: Release) -> None:
 
 
 def _hidden(root: Path, subset: str) -> Path:
-    """In the folder that it is renamed in, which may be a link to another disk."""
+    """The folder that a subset is unpacked in: in that of its final place, which may be a link to another disk."""
     return root / TOP / f".{subset}.unpacking"
 
 

@@ -65,7 +65,7 @@ wmt14_translate.txt, 333639b); what is taken from each needs less room than the 
 
 
 def _of_test_set(name: str) -> Archive:
-    """With sacreBLEU's MD5, and named as in its folder, since WMT has several `test.tgz`; it has no sizes."""
+    """A test set's archive with sacreBLEU's MD5 and file name, as WMT has several `test.tgz`; it has no sizes."""
     official = DATASETS[SETS[name]]
     assert official.data
     assert official.md5
@@ -154,7 +154,7 @@ def _both_there(root: Path, part: str) -> bool:
 
 
 def _hidden(root: Path, corpus: str) -> Path:
-    """In the folder that it is renamed in, which may be a link to another disk."""
+    """The folder that a corpus is unpacked in: in that of its final place, which may be a link to another disk."""
     return root / TRAIN / f".{corpus}.unpacking"
 
 
@@ -167,7 +167,7 @@ def _unpack(root: Path, part: str, archive: Archive) -> None:
 
 
 def _unpack_test_set(root: Path, name: str, archive: Archive) -> None:
-    """By sacreBLEU, in both directions; the archive in its folder tells it that the members lie beside it."""
+    """Unpacks a test set both ways by sacreBLEU; the archive in its folder tells it that the members lie beside."""
     official = DATASETS[SETS[name]]
     raw = Path(official._rawdir)
     members = [member for each in layout.SOURCE_OF for member in official.langpairs[each]]

@@ -51,7 +51,7 @@ def sheet(title: str, root: str, split: str, predictions: Predictions) -> str:
 
 
 def _mistakes(images: Split, detections: Objects, is_right: Bools) -> Integers:
-    """How many an image has, [n]."""
+    """How many mistakes were made in each image, [n]."""
     objects, confident = images.truth.objects, detections.scores >= CONFIDENT
     wrong, found, there = (
         np.bincount(where, minlength=len(images))
@@ -101,7 +101,7 @@ def _detected(images: Split, detections: Objects, is_right: Bools, index: int) -
 
 
 def _outline(box: Floats) -> str:
-    """As a path of SVG."""
+    """A box as a path of SVG."""
     x, y, width, height = box.tolist()
     return f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
 

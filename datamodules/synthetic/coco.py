@@ -42,11 +42,11 @@ class Noise(Dataset[dict[str, Any]]):
 
 
 class SyntheticData(Unread, CocoData):
-    """Resized as the recipe has it."""
+    """Pictures of noise, resized as the recipe has it."""
 
     @property
     def truth(self) -> Truth:
-        """No image, but all categories."""
+        """The truth of no images, with all categories."""
         none = np.empty(0, np.int64)
         objects = Objects(none, none, np.empty((0, 4)), np.empty(0), np.empty(0, np.bool_), np.empty(0))
         categories = tuple(range(1, CATEGORIES + 1))
@@ -58,5 +58,5 @@ class SyntheticData(Unread, CocoData):
         return np.asarray(np.arange(USABLE) % UPRIGHT > 0, np.int64)
 
     def training_images(self) -> Examples:
-        """Noise."""
+        """Pictures of noise with boxes."""
         return Noise(self.training_groups, self.resizing)

@@ -42,14 +42,14 @@ class SyntheticData(Unread, ImageNetData):
     num_classes = CLASSES
 
     def setup(self, stage: str) -> None:
-        """Asks no worker for anything."""
+        """Sets up without workers."""
         self.workers = 0
 
     @property
     def training_groups(self) -> Integers:
-        """One, of as many images as there are."""
+        """One group, of as many images as there are."""
         return np.zeros(OFFICIAL["train"], np.int64)
 
     def training_images(self) -> Examples:
-        """Noise."""
+        """Pictures of noise with labels."""
         return Noise(self.growth)

@@ -32,12 +32,12 @@ class Babble(TrainingReviews):
         self.lengths, self.size, self.places = lengths, size, np.arange(len(lengths))
 
     def tokens(self, place: int) -> list[int]:
-        """Without sense."""
+        """Tokens without sense."""
         return random_ids((0, place), self.lengths[place], MASK + 1, self.size)
 
 
 class Masked(Babble, MaskedReviews):
-    """With words to be guessed."""
+    """Reviews without sense, in which words are to be guessed."""
 
     def __init__(self, lengths: Floats, size: int, masking: Masking) -> None:
         super().__init__(lengths, size)
@@ -45,7 +45,7 @@ class Masked(Babble, MaskedReviews):
 
 
 class Labelled(Babble, LabelledReviews):
-    """With labels that say nothing."""
+    """Reviews without sense, with labels that say nothing."""
 
     def __init__(self, lengths: Floats, size: int) -> None:
         super().__init__(lengths, size)
@@ -53,7 +53,7 @@ class Labelled(Babble, LabelledReviews):
 
 
 class SyntheticData(Unread, ImdbData):
-    """As many reviews as are trained on: all of both splits, or the labelled ones but for the held-out part."""
+    """Made-up reviews, as many as are trained on: all of both splits, or the labelled ones that are not held out."""
 
     subwords = NoSubwords()  # type: ignore[assignment]
 
@@ -71,5 +71,5 @@ class SyntheticData(Unread, ImdbData):
         return self.training_loader(Masked(self.lengths, self.num_subwords, self.masking), collate_masked)
 
     def held(self, batch: dict[str, Any]) -> float:
-        """Tokens."""
+        """The tokens of a batch."""
         return float(sum(batch["counts"]))

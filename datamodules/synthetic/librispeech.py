@@ -20,7 +20,7 @@ SUBWORDS_A_SECOND = 4
 
 
 def made_up_seconds(count: int) -> Floats:
-    """Of recordings, [count]: most between 12 and 16.7 s, one in a hundred longer.
+    """The lengths of made-up recordings in seconds, [count]: most from 12 to 16.7 s, one in a hundred longer.
 
     LibriSpeech's 281,241 have 960.9 hours, 12.3 seconds each on the average, and 99 % of them are below 16.7 s.
     """
@@ -48,7 +48,7 @@ class Noise(Dataset[dict[str, Any]]):
 
 
 class SyntheticData(Unread, LibriSpeechData):
-    """As many recordings as the training subsets have."""
+    """Made-up recordings, as many as the training subsets have."""
 
     subwords = NoSubwords()  # type: ignore[assignment]
 
@@ -62,5 +62,5 @@ class SyntheticData(Unread, LibriSpeechData):
         return self.training_loader(Noise(self.lengths, self.num_subwords), collate_training)
 
     def held(self, batch: dict[str, Any]) -> float:
-        """Seconds."""
+        """The seconds of a batch."""
         return float(sum(batch["counts"])) / SAMPLE_RATE

@@ -27,16 +27,16 @@ class Unread(BenchmarkData):
         return len(batch["index"])
 
     def val_dataloader(self) -> Any:
-        """None."""
+        """No batches."""
         return []
 
     def test_dataloader(self) -> Any:
-        """None."""
+        """No batches."""
         return []
 
 
 class NoSubwords:
-    """In the place of a vocabulary, where no text is written or read."""
+    """Stands in for a vocabulary where no text is written or read."""
 
     model = b"made up"
 

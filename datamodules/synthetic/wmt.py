@@ -35,7 +35,7 @@ class Babble(Dataset[dict[str, Any]]):
 
 
 class SyntheticData(Unread, WmtData):
-    """As many pairs as are left of the training text."""
+    """Made-up pairs, as many as are left of the training text."""
 
     subwords = NoSubwords()  # type: ignore[assignment]
 
@@ -50,5 +50,5 @@ class SyntheticData(Unread, WmtData):
         return self.training_loader(Babble(self.lengths, self.num_subwords), collate_training)
 
     def held(self, batch: dict[str, Any]) -> float:
-        """Tokens of both sides, each with its end."""
+        """The tokens of both sides of a batch, each with its end."""
         return float(sum(batch["counts"])) + float((batch["target"] > BEGIN).sum())
