@@ -50,7 +50,7 @@ class Learner(BenchmarkModule):
         return rate
 
     def between(self, first: float, last: float) -> float:
-        """Where a training step stands on the line from `first`, before training, to `last`, after it."""
+        """The value at this step of what goes in a line from `first`, before training, to `last`, after it."""
         return last + (first - last) * (1 - self.global_step / self.trainer.estimated_stepping_batches)
 
 

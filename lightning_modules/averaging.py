@@ -34,7 +34,7 @@ class MeanWeights:
 
     @torch.no_grad()
     def take(self, network: nn.Module) -> None:
-        """Takes the present weights."""
+        """Adds the present weights of a network to the mean."""
         self.count += 1
         for name, weight in network.state_dict().items():
             # A checkpoint is loaded before the network moves to its device.
@@ -42,7 +42,7 @@ class MeanWeights:
             self.weights[name] = mean + (weight - mean) / self.count
 
     def state(self) -> dict[str, Any]:
-        """As a checkpoint keeps it."""
+        """What a checkpoint keeps: how many weights were taken, and their mean."""
         return {"count": self.count, "weights": self.weights}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -183,7 +183,7 @@ def _of_parents(values: Tensor, parents: Tensor) -> Tensor:
 
 
 def _taken(tensors: Any, rows: Tensor) -> Any:
-    """Some rows of every tensor."""
+    """The given rows of every tensor."""
     return tree_map(lambda each: each.index_select(0, rows) if isinstance(each, Tensor) else each, tensors)
 
 

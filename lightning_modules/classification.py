@@ -72,7 +72,7 @@ class ImageClassifier(ClassifierScores):
         return PublishedClassifier(weights)
 
     def on_fit_start(self) -> None:
-        """Has the step compiled where a GPU gains by it; for each resolution anew, as only fixed sizes are fast."""
+        """Compiles the step where a GPU gains by it; for each resolution anew, as only fixed sizes are fast."""
         self.compiled = kernel_compiler() is not None if self.on_gpu else None
         self.learn = torch.compile(self.losses, dynamic=False) if self.compiled else self.losses
 

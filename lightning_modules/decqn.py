@@ -73,7 +73,7 @@ class DecQN(Agent):
         self.update = compiled(self._update)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
+        """Adam over all weights."""
         return StepAdam([self.vector], lr=self.learning_rate)
 
     def on_fit_start(self) -> None:

@@ -70,7 +70,7 @@ class DQN(Agent):
         self.replay = Replay(self.capacity, self.steps, self.discount)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
+        """Adam over the network's weights."""
         return StepAdam(self.network.parameters(), lr=self.learning_rate, fused=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -64,14 +64,14 @@ class GoPlayer(Learner):
 
     @abstractmethod
     def loss(self, rows: dict[str, Tensor]) -> Tensor:
-        """To be minimised on rows [B, ...]; it is logged by its parts."""
+        """The loss on rows [B, ...]; its parts are logged."""
 
     @abstractmethod
     def choose(self, games: list[Game]) -> list[int]:
         """The best move in each game, without chance."""
 
     def build(self, size: int) -> None:
-        """The network for a board."""
+        """Builds the network for a board."""
         self.network = GoNet(size, PLANES, self.blocks, self.channels, self.hidden)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -126,13 +126,13 @@ class GoPlayer(Learner):
         self.playing = [self.network.fused()]  # in a list, or it would be a part of the module
 
     def validation_step(self, batch: Matches, batch_idx: int) -> None:
-        """Logs the percentage of points."""
+        """Logs the percentage of points won against GNU Go."""
         margins = np.array([replayed(batch.contest, each["moves"]) for each in play_matches(batch, self.choose)])
         sides = [1 if opening_and_colour(name)[1] == "black" else -1 for name in batch.ids]
         self.log("val/score", 50 * (1 + np.sign(margins * sides).mean()), batch_size=len(sides), prog_bar=True)
 
     def test_step(self, batch: Matches, batch_idx: int) -> dict[str, Any]:
-        """The moves of every game."""
+        """The positions of games in the test, and the moves of each."""
         places = range(batch.first, batch.first + len(batch.ids))
         return {"index": [*places], "predictions": play_matches(batch, self.choose)}
 

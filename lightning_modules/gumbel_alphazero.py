@@ -69,7 +69,7 @@ class GumbelAlphaZero(GoPlayer):
         return {name: torch.from_numpy(values) for name, values in kept.items()}
 
     def loss(self, rows: dict[str, Tensor]) -> Tensor:
-        """Of policy, value and ownership, on boards turned at random."""
+        """The loss of policy, value and ownership, on boards turned at random."""
         maps = symmetries(self.network.size)[torch.randint(8, (len(rows["planes"]),))]
         points = maps[:, :-1]
         planes = turn(rows["planes"], points).to(self.device).float()

@@ -36,7 +36,7 @@ class BenchmarkModule(LightningModule, ABC):
     unlogged: Collection[str] = ()
     """Metrics of its task that only the predictions tell; all others that a claim is about, its test loop logs too."""
     init_from: str | None = None
-    """Where the first weights come from, if not from chance; a run sets it for a stage that follows another."""
+    """The source of the first weights, if not chance; a run sets it for a stage that follows another."""
     awaited: AwaitedLoss | None = None
     """The loss of a batch whose backward pass is under way."""
     shown: Mapping[str, Awaited] = MappingProxyType({})
@@ -68,7 +68,7 @@ class BenchmarkModule(LightningModule, ABC):
 
     @property
     def data_settings(self) -> dict[str, object]:
-        """Of published weights: the arguments of the datamodule that their preset decides."""
+        """Arguments of the datamodule that the preset of published weights decides; none where weights are our own."""
         return {}
 
     @staticmethod
@@ -81,7 +81,7 @@ class BenchmarkModule(LightningModule, ABC):
         raise UserError(f"WEIGHTS={weights}: nobody publishes weights of this system. Use CHECKPOINT or PREDICTIONS.")
 
     def require_finite(self, loss: Tensor, seen: Mapping[str, Any], name: Callable[[int], str] | None = None) -> None:
-        """Has a batch's loss looked at after the backward pass and before the update, `on_after_backward`.
+        """Keeps a batch's loss for `on_after_backward`, which checks it after the backward pass, before the update.
 
         Args:
             loss: a scalar, or one of each example [N].
@@ -127,7 +127,7 @@ class BenchmarkModule(LightningModule, ABC):
         """
 
     def shapes(self, datamodule: BenchmarkData) -> dict[str, list[int]]:
-        """Of all weights of the network for these data, which one stage hands on to the next.
+        """The shapes of all weights of the network for these data, which one stage hands on to the next.
 
         Raises:
             UserError: it hands on none, or the network's sizes do not fit each other.

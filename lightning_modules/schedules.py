@@ -42,7 +42,7 @@ class InverseSquareRoot:
         require_positive(warm_up=self.warm_up)
 
     def __call__(self, step: int, total: int) -> float:
-        """At a step from 0 on."""
+        """The share at a step, counted from 0; `total` does not matter."""
         return min((step + 1) / self.warm_up, (self.warm_up / (step + 1)) ** 0.5)
 
 
@@ -66,7 +66,7 @@ class Halvings:
         require_positive(warm_up=self.warm_up, times=self.times)
 
     def __call__(self, step: int, total: int) -> float:
-        """At a step, from 0 on, of `total`."""
+        """The share at a step of `total`, counted from 0."""
         if step <= self.warm_up:
             return float(0.01 ** (1 - step / self.warm_up))
         start = int(self.first * total)
@@ -91,7 +91,7 @@ class Cosine:
             raise ValueError(f"warm_up is {self.warm_up}; it is a share of all steps, at least 0 and less than 1")
 
     def __call__(self, step: int, total: int) -> float:
-        """At a step, from 0 on, of `total`."""
+        """The share at a step of `total`, counted from 0."""
         warm_up, risen = max(1, round(self.warm_up * total)), step + 1
         if risen < warm_up:
             return risen / warm_up
@@ -104,5 +104,5 @@ def at_every_step(optimizer: Optimizer, share: Callable[[int], float]) -> Optimi
 
 
 def chance(lived: int, exploration: float, least: float) -> float:
-    """Of a random action after so many steps: it falls linearly from 1 to `least` within `exploration` steps."""
+    """The chance of a random action after `lived` steps: it falls linearly from 1 to `least` in `exploration` steps."""
     return max(least, 1.0 - (1.0 - least) * lived / exploration)

@@ -14,7 +14,7 @@ from lightning_modules.vocabulary import SubwordModule
 
 
 class StepModule(SubwordModule):
-    """Its loss is a sum over targets, and its learning rate is set at every step.
+    """Base of systems whose loss is a sum over targets, and whose learning rate is set at every step.
 
     Args:
         network: makes the network for a number of subwords.
@@ -46,7 +46,7 @@ class StepModule(SubwordModule):
             self.subwords = datamodule.subwords
 
     def shapes(self, datamodule: Any) -> dict[str, list[int]]:
-        """Of all weights of the network for a datamodule's vocabulary, of which nothing is computed.
+        """The shapes of all weights of the network for a datamodule's vocabulary; nothing is computed.
 
         Raises:
             UserError: the network's sizes do not fit each other.

@@ -134,11 +134,11 @@ class TextClassifier(StepModule):
         return heapq.heappushpop(self.confident, confidence) < confidence
 
     def _probabilities(self, texts: Sequence[str], label: int) -> list[float]:
-        """Of one class."""
+        """The probability of one class for each text."""
         return self._logits(texts).softmax(dim=1)[:, label].tolist()
 
     def _logits(self, texts: Sequence[str]) -> Tensor:
-        """Of texts as they are written, in float32, so that their neighbours do not sway them."""
+        """The logits of texts as they are written, in float32, so that their neighbours do not sway them."""
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         ids = [datamodule.encoded(self.subwords, text) for text in texts]
         with torch.autocast(self.device.type, enabled=False):
@@ -151,7 +151,7 @@ class TextClassifier(StepModule):
         self.val_loss.reset()
 
     def on_test_start(self) -> None:
-        """No mistake has been seen."""
+        """Forgets the mistakes of an earlier test."""
         self.confident = []
 
     def on_test_epoch_end(self) -> None:

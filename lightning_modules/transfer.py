@@ -37,7 +37,7 @@ def own_file(init_from: str) -> Path:
 
 
 def of_network(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of a module's network alone, by their names in it."""
+    """The weights of a module's network alone, by their names in it."""
     return {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
 
 

@@ -72,7 +72,7 @@ class Translator(StepModule):
             self.add_module(f"{name}_scores", self.scores[name])  # so that it moves to the device
 
     def _test_names(self) -> list[str]:
-        """Without their direction, as metrics go by."""
+        """The names of test sets without their direction, as metrics go by."""
         return [name.partition(".")[0] for name in self.trainer.datamodule.tests]  # type: ignore[attr-defined]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ def consistent(claim: Claim, record: Record) -> Iterator[Finding]:
 
 
 def _of_its_mode(claim: Claim, record: Record) -> Iterator[Finding]:
-    """What only training, or only a validation, has."""
+    """What contradicts a record, or is to be told of it, in what only training, or only a validation, has."""
     if record.mode == "train":
         yield from _of_training(record)
         yield from _of_fixed_seeds(claim, record)
@@ -55,7 +55,7 @@ def _of_its_mode(claim: Claim, record: Record) -> Iterator[Finding]:
 
 
 def _of_results(record: Record) -> Iterator[Finding]:
-    """Its predictions, and whether each interval is one around its value."""
+    """Contradictions in the predictions, and intervals that do not hold their value."""
     if not record.predictions:
         yield "contradicts", "it names no predictions"
     if len({each.path for each in record.predictions}) < len(record.predictions):

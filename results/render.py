@@ -19,7 +19,7 @@ FIELDS = (
     "benchmark", "reading", "variant", "origin", "metric", "target", "margin", "unit", "mean", "low", "high", "seeds",
     "verdict", "note", "runs", "rounding", "higher_is_better", "stand_in", "seed_spread", "example_error",
 )  # fmt: skip
-"""Those that came later stand at the end, as programs may count columns."""
+"""The columns of CSV; later ones stand at the end, as programs may count columns."""
 
 SEED_COLUMNS = (
     "benchmark", "reading", "mean",
@@ -112,12 +112,12 @@ def seeds_comma_separated(rows: Sequence[Row]) -> str:
 
 
 def several(rows: Iterable[Row]) -> list[Row]:
-    """Those of trained readings that have two runs or more."""
+    """The rows of trained readings that have two runs or more."""
     return [row for row in rows if row.origin == "trained" and len(row.values) > 1]
 
 
 def middle_of(row: Row) -> float:
-    """The interquartile mean of its runs."""
+    """The interquartile mean of a row's runs."""
     return float(interquartile_mean(np.array(row.values)))
 
 

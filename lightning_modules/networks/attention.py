@@ -13,7 +13,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 def present(counts: Sequence[int], like: Tensor) -> Tensor | None:
-    """Where tokens or frames [N, S, ...] are no padding, bool [N, S]; None where none is; no device is waited for."""
+    """Which tokens or frames [N, S, ...] are no padding, bool [N, S]; None if all are. Waits for no device."""
     if min(counts) == like.shape[1]:
         return None
     ends = torch.tensor(counts).to(like.device, non_blocking=True)

@@ -53,7 +53,7 @@ class Encoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """D."""
+        """The width D of the vectors."""
         return self.embedding.embedding_dim
 
     def forward(self, tokens: Tensor, counts: Sequence[int]) -> Tensor:
@@ -151,12 +151,12 @@ def pooled(found: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def rates(width: int) -> Tensor:
-    """By how much each pair of a head's values is turned from one position to the next, in radians, [E / 2]."""
+    """The angles by which each pair of a head's values is turned from one position to the next, in radians, [E / 2]."""
     return (BASE ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)).float()
 
 
 def turns_of(rates: Tensor, length: int) -> Turns:
-    """For the positions from 0 on."""
+    """The cosines and sines, [length, E / 2] each, of the turns at positions from 0 on."""
     angles = torch.arange(length, device=rates.device)[:, None] * rates
     return angles.cos(), angles.sin()
 

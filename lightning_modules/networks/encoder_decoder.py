@@ -53,4 +53,4 @@ class EncoderDecoder(nn.Module, ABC):
 
     @abstractmethod
     def attention(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """For a picture: how much each target position attends to each source position, [N, T, S]."""
+        """How much each target position attends to each source position, [N, T, S], for a picture."""

@@ -22,7 +22,7 @@ from lightning_modules.networks.recurrent import Lstm, Pair, with_data
 RANGE, RANGE_WIDTH = 0.1, 1024  # first weights of a network of this width; what goes through narrower ones would fade
 
 State = tuple[Pair, ...]
-"""Of each decoder layer, [M, D] each."""
+"""The state of each decoder layer, a pair of [M, D]."""
 
 
 class Memory(NamedTuple):
@@ -86,7 +86,7 @@ class Gnmt(EncoderDecoder):
         return Memory(values, self.attend.key(values), None if mask is None else mask[:, None])
 
     def begin(self, memory: Memory) -> State:
-        """Nothing remembered."""
+        """The state before the first token: all zero."""
         start = torch.zeros_like(memory.values[:, 0])
         return tuple((start, start) for _ in self.decoder)
 
@@ -96,13 +96,13 @@ class Gnmt(EncoderDecoder):
         return self.classifier(found[:, 0]).float().log_softmax(dim=1), weights[:, 0], state
 
     def attention(self, source: Tensor, counts: Sequence[int], target: Tensor) -> Tensor:
-        """Its own, [N, T, S]."""
+        """The attention of each target position to each source position, [N, T, S]."""
         memory = self.encode(source, counts)
         _, weights, _ = self._decoded(target, self.begin(memory), memory)
         return weights
 
     def _decoded(self, target: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor, State]:
-        """More target tokens [M, T], one or all.
+        """Reads more target tokens [M, T], one or all.
 
         Returns:
             What the classifier reads [M, T, D], attention [M, T, S], and the state after the last token.

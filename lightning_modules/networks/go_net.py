@@ -18,7 +18,7 @@ class NormedConv(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Of [B, inputs, size, size]."""
+        """Convolves and normalises [B, inputs, size, size] to [B, outputs, size, size]."""
         normed: Tensor = self.norm(self.convolution(values))
         return normed
 
@@ -32,7 +32,7 @@ class Residual(nn.Module):
         self.second = NormedConv(channels, channels, 3)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Of [B, channels, size, size]."""
+        """ReLU of the values plus two convolutions of them, [B, channels, size, size]."""
         return torch.relu(values + self.second(torch.relu(self.first(values))))
 
 

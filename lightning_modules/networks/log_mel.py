@@ -80,7 +80,7 @@ class LogMel(nn.Module):
         return pad_sequence(each, batch_first=True), [len(features) for features in each]
 
     def _features(self, samples: Tensor) -> Tensor:
-        """[samples] to [frames, bins]."""
+        """Features [frames, bins] of one recording [samples]."""
         padded = functional.pad(samples.float() / 2**15, (0, max(0, FFT - len(samples))))
         frames = preemphasis(padded, 0.97).unfold(0, FFT, HOP) * self.window
         spectrum = torch.fft.rfft(frames)

@@ -86,7 +86,7 @@ class Transformer(EncoderDecoder):
         return Memory(mask, tuple(layer.across.pair(found) for layer in self.decoder))
 
     def begin(self, memory: Memory) -> State:
-        """Keys and values of no token."""
+        """The state before the first token: keys and values of none."""
         return tuple((keys[:, :, :0], values[:, :, :0]) for keys, values in memory.pairs)
 
     def step(self, last: Tensor, state: State, memory: Memory) -> tuple[Tensor, None, State]:
@@ -164,7 +164,7 @@ class DecoderLayer(nn.Module):
         return self.feedforward_sum(found, self.feedforward(found)), now
 
     def looked_back(self, target: Tensor, past: Pair | None) -> tuple[Tensor, Pair]:
-        """The first sublayer."""
+        """The first sublayer: attention to the target so far, whose keys and values are returned too."""
         change, now = self.within(target, past=past, causal=past is None)
         return self.within_sum(target, change), now
 
@@ -183,7 +183,7 @@ class NormedSum(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """Section 3.3."""
+    """Two linear maps and a ReLU between them (section 3.3)."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__(projection(width, inner), nn.ReLU(), projection(inner, width))

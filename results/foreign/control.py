@@ -10,6 +10,6 @@ TOOL = None
 
 
 def score(path: Path, root: str | None, split: str) -> dict[str, float]:
-    """Of all episodes in `episodes.csv`."""
+    """The mean return of all episodes in `episodes.csv`."""
     with locate(path, "episodes.csv").open(encoding="utf-8", newline="") as file:
         return {"return": fmean(float(row["return"]) for row in csv.DictReader(file))}

@@ -31,7 +31,7 @@ def score(path: Path, root: str | None, split: str) -> dict[str, float]:
 
 
 def _returns(file: Path) -> tuple[float, float]:
-    """Of Black and White: 1 has won, -1 has lost, 0 is a draw."""
+    """The returns of Black and White: 1 has won, -1 has lost, 0 is a draw."""
     import pyspiel
 
     game = sgf.read(file)
@@ -51,7 +51,7 @@ def _returns(file: Path) -> tuple[float, float]:
 
 
 def _action(move: int, size: int) -> int:
-    """From a point row by row from the top, or size x size to pass, to OpenSpiel's number: rows count from below."""
+    """OpenSpiel's number of a move, whose rows count from below; ours count from the top, and size x size is a pass."""
     if move == size * size:
         return move
     row, column = divmod(move, size)

@@ -12,7 +12,7 @@ TOOL = "sacrebleu"
 
 
 def score(path: Path, root: str | None, split: str) -> dict[str, float]:
-    """Of `hyp.txt` against `ref.txt`.
+    """BLEU and chrF of `hyp.txt` against `ref.txt`.
 
     Raises:
         ValueError: sacreBLEU refuses them.

@@ -163,7 +163,7 @@ def learning_curves(title: str, runs: Curves) -> Plot | None:
 
 
 def _counted(runs: Curves) -> tuple[str, Curves]:
-    """By what runs count their training, and their curves over that in the place of training steps."""
+    """What runs count their training by, and their curves over that instead of training steps."""
     counter = next((key for key in COUNTERS if key in runs[0]), None)
     if counter is None:
         return "training steps", runs
@@ -212,7 +212,7 @@ def _place(figure: Figure, left: float, right: float, top: float, bottom: float,
 
 
 def _svg(figure: Figure) -> str:
-    """As an element of a page: of its colours and letters, with names that no other element has, and little else."""
+    """A figure as an SVG element in the colours and letters of the page, with names that no other element has."""
     written = io.StringIO()
     figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     svg = written.getvalue()

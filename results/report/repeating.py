@@ -26,7 +26,7 @@ class Kept:
 
 
 def kept(record: Record) -> Iterator[Kept]:
-    """Its predictions, and its weights where they are here, as large ones are nowhere but where they were made."""
+    """The files of a run: predictions, and weights where they are here; large ones are only where they were made."""
     if len(record.predictions) <= LISTED:
         for each in record.predictions:
             yield Kept(each.path, each.sha256, (ROOT / each.path).is_file())
@@ -38,12 +38,12 @@ def kept(record: Record) -> Iterator[Kept]:
 
 
 def reproduce(row: Row) -> str:
-    """To run what the row is about, with the claim's own seeds."""
+    """The command that runs what a row is about, with the claim's own seeds."""
     return f"make reproduce-{_named(row)} VARIANT={row.reading.variant or DEFAULT}"
 
 
 def repeat(row: Row) -> tuple[str, ...]:
-    """To make all its records once more: for each commit that they were made from, the commands one a line."""
+    """What makes all records of a row once more: for each commit that they were made from, the commands one a line."""
     commits = dict.fromkeys(record.environment.commit for record in row.records)
     return tuple(_repeat_at(row, commit) for commit in commits)
 
@@ -57,14 +57,14 @@ def _repeat_at(row: Row, commit: str | None) -> str:
 
 
 def score_again(row: Row) -> str | None:
-    """To test the weights of one of its runs once more; None where they are not here."""
+    """The command that tests the weights of one of its runs once more; None where they are not here."""
     files = [record.checkpoint.path for record in row.records if record.checkpoint is not None]
     there = next((path for path in files if (ROOT / path).is_file()), None)
     return there and f"make validate-{_named(row)} CHECKPOINT={there}"
 
 
 def _validate(row: Row, record: Record) -> str:
-    """What made a record without training; published weights have no file, but predictions that they made."""
+    """The command that made a record without training; published weights are no file, but their predictions are."""
     if record.checkpoint is not None:
         return f"make validate-{_named(row)} CHECKPOINT={record.checkpoint.path}"
     variant = f" VARIANT={record.variant}" if record.variant else ""
@@ -77,5 +77,5 @@ def _named(row: Row) -> str:
 
 
 def _predictions(record: Record) -> str:
-    """Their folder; of several test sets the one around all of theirs."""
+    """The folder of the predictions; of several test sets the one around all of theirs."""
     return posixpath.commonpath([posixpath.dirname(each.path) for each in record.predictions])

@@ -32,7 +32,7 @@ class Part:
 
     @property
     def anchor(self) -> str:
-        """Of its heading; several records may be re-evaluated for one reading."""
+        """The anchor of its heading; several records may be re-evaluated for one reading."""
         which = self.row.origin if self.row.origin == "trained" else self.row.run_ids[0]
         return re.sub(r"\W+", "-", f"{self.row.benchmark} {titled(self.row.reading)} {which}")
 
@@ -67,7 +67,7 @@ def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], speeds: Speeds
 
 
 def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:
-    """None where nothing stands beside the claim."""
+    """The number line of a metric; None where nothing stands beside the claim."""
     readings = [reading for reading in claim.readings if reading.metric == metric]
     meant = [reading for reading in readings if reading.ill_posed is None or claim.source.value is not None]
     claimed = dict.fromkeys(Claimed(reading.target, least(reading)) for reading in meant)
@@ -124,7 +124,7 @@ def cost(records: Sequence[Record]) -> str:
 
 
 def machine(record: Record) -> str:
-    """What a run was made on."""
+    """The machine of a run: GPUs or processor, processes and precision."""
     where = record.environment
     processes = f"{where.world_size} process{'es' if where.world_size > 1 else ''} a run"
     return f"{', '.join(dict.fromkeys(where.gpus)) or where.cpu}, {processes}, {where.precision}"

@@ -47,7 +47,7 @@ def _worst(row: Row) -> Record:
 
 
 def _sheet(benchmark: str, run_id: str) -> Path | None:
-    """Beside the record where it was small enough to be kept there, else where the run left it."""
+    """The sheet of a run: beside the record where it was small enough to be kept, else where the run left it."""
     folders = (record_file(benchmark, run_id).with_suffix(""), run_folder(benchmark, run_id))
     return next((folder / "sheet.html" for folder in folders if (folder / "sheet.html").is_file()), None)
 
