@@ -86,15 +86,14 @@ class GnuGo:
         komi: points that White is given.
         level: 1 to 10, how hard it thinks.
         seed: of its random numbers.
-        limit: seconds for a reply.
 
     Raises:
         UserError: GNU Go is not installed.
         EngineError: it does not start.
     """
 
-    def __init__(self, size: int, komi: float, level: int, seed: int, limit: float = LIMIT) -> None:
-        self.limit, self._rest = limit, b""
+    def __init__(self, size: int, komi: float, level: int, seed: int) -> None:
+        self._rest = b""
         command = [find(), "--mode", "gtp", "--level", str(level), *_RULES, "--seed", str(seed)]
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (`close` closes it)
         try:
@@ -142,11 +141,11 @@ class GnuGo:
 
     def _reply(self, line: str) -> str:
         """The reply up to an empty line."""
-        stream, end = self._process.stdout, time.monotonic() + self.limit
+        stream, end = self._process.stdout, time.monotonic() + LIMIT
         assert stream is not None
         while b"\n\n" not in self._rest:
             if not self._poll.poll(max(0.0, end - time.monotonic()) * 1000):
-                raise EngineError(f"GNU Go did not answer `{line}` within {self.limit:g} s")
+                raise EngineError(f"GNU Go did not answer `{line}` within {LIMIT:g} s")
             read = stream.read(4096)
             if not read:
                 raise EngineError(f"{self._ended()}, after `{line}`")

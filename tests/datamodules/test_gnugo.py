@@ -92,8 +92,8 @@ def test_what_is_no_gnu_go(tmp_path, monkeypatch):
 )
 def test_it_ends_badly(tmp_path, monkeypatch, genmove, message):
     fake(tmp_path, monkeypatch, genmove)
-    with GnuGo(7, 9, 1, 0, limit=30.0) as engine:
-        engine.limit = 0.5 if "sleep" in genmove else 30.0
+    with GnuGo(7, 9, 1, 0) as engine:
+        monkeypatch.setattr(gnugo, "LIMIT", 0.5 if "sleep" in genmove else 30.0)
         with pytest.raises(EngineError, match=message):
             engine.genmove("black")
     assert engine._process.poll() is not None, "none is left behind"

@@ -85,7 +85,7 @@ def test_one_hangs(tmp_path, monkeypatch):
     from datamodules.environments import gnugo
 
     fake(tmp_path, monkeypatch, "time.sleep(60)")
-    monkeypatch.setattr(gnugo.GnuGo.__init__, "__defaults__", (1.0,))
+    monkeypatch.setattr(gnugo, "LIMIT", 1.0)
     with pytest.raises(Failure, match=r"game 000-.*GNU Go did not answer `genmove .*` within 1 s"):
         play_matches(matches_of(SMALL, 4, 4)[0], several)
 
