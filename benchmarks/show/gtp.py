@@ -166,7 +166,7 @@ class Session:
         side = _colour(colour)
         self._turn(side)
         move = self.game.passing if self.game.over else int(self.choose([self.game])[0])
-        if not 0 <= move <= self.game.passing or not self.game.legal()[move]:
+        if not self.game.allows(move):
             where = f"after {len(self.game.moves)} moves: {' '.join(map(self.game.vertex, self.game.moves))}"
             raise Failure(f"the player chose {self.game.vertex(move)}, which is illegal, {where}", {})
         self.game.play(move)

@@ -111,7 +111,7 @@ class _Table:
 
     def take(self, move: int) -> None:
         """Makes the agent's move."""
-        if not 0 <= move <= self.game.passing or not self.game.legal()[move]:
+        if not self.game.allows(move):
             raise self._failure(f"the agent's {self.game.vertex(move)} is illegal")
         self._tell(move)
         self.game.play(move)

@@ -52,13 +52,17 @@ class Game:
         find_legal(self.board, beside, labels, liberties, sums, table, past[-1], self.colour, past, found)
         return found
 
+    def allows(self, move: int) -> bool:
+        """Whether the number is a move that the rules allow to who is to move."""
+        return 0 <= move <= self.passing and bool(self.legal()[move])
+
     def play(self, move: int) -> None:
         """Makes a move for who is to move.
 
         Raises:
             ValueError: the rules forbid it.
         """
-        if not 0 <= move <= self.passing or not self.legal()[move]:
+        if not self.allows(move):
             raise ValueError(f"move {len(self.moves) + 1}, {COLOURS[self.colour]} {self.vertex(move)}, is illegal")
         key = np.uint64(self.past[-1])
         if move != self.passing:
