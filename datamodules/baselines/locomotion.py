@@ -6,11 +6,12 @@ import numpy as np
 
 from datamodules.environments.batched import BatchedMujoco
 from datamodules.environments.episodes import Episodes, play
+from results.scoring.control import evaluation_seeds
 
 
 def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
     """Name -> so many episodes of the environment `split`, the same for every run."""
-    episodes = Episodes(BatchedMujoco(split, examples), list(range(1, 2 * examples, 2)))
+    episodes = Episodes(BatchedMujoco(split, examples), evaluation_seeds(0, examples))
     shape = (examples, episodes.environments.sizes[1])
     generator = np.random.default_rng(0)
     policies = {
