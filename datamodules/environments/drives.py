@@ -5,7 +5,6 @@ machine and kept below `data/drives/`, in a folder whose name follows from all t
 """
 
 import csv
-import io
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
@@ -23,6 +22,7 @@ from datamodules.environments import highway
 from datamodules.environments.episodes import Episodes, Played, Policy, play
 from datamodules.environments.highway import ACTIONS, FASTER, IDLE, SLOWER, Scene
 from datamodules.environments.motorway import Motorway
+from results.scoring.rows import csv_of
 
 IDM = "idm"
 
@@ -114,12 +114,8 @@ def _simulator() -> list[str]:
 
 
 def _write(path: Path, played: Played) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for seed, result in zip(played.seeds, _results(played), strict=True):
-        writer.writerow({"seed": seed} | result | {"return": repr(result["return"]), "crashed": int(result["crashed"])})
-    write_atomically(path, text.getvalue().encode())
+    columns = (played.returns.tolist(), played.lengths.tolist(), played.terminated.astype(int).tolist())
+    write_atomically(path, csv_of([COLUMNS, *zip(played.seeds, *columns, strict=True)]).encode())
 
 
 def _read(path: Path) -> Played:
