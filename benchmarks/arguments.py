@@ -221,10 +221,16 @@ def roots(data: str, benchmark: str | None, names: Sequence[str]) -> dict[str, s
     """
     if benchmark is not None:
         return {benchmark: data}
-    claims = {name: claim for name in names if needs_data(claim := load_claim(name))}
-    folders = {name: [Path(data, each) for each in (name, claim.dataset)] for name, claim in claims.items()}
-    found = {name: str(path) for name, paths in folders.items() for path in reversed(paths) if path.is_dir()}
+    found: dict[str, str] = {}
+    meant: list[str] = []
+    for name in names:
+        claim = load_claim(name)
+        if needs_data(claim):
+            meant += [name, claim.dataset]
+            there = next((path for each in (name, claim.dataset) if (path := Path(data, each)).is_dir()), None)
+            if there is not None:
+                found[name] = str(there)
     if not found:
-        meant = dict.fromkeys(path.name for paths in folders.values() for path in paths)
-        raise UserError(f"DATA={data} has no folder called like a benchmark or its data set ({', '.join(meant)}).")
+        called = ", ".join(dict.fromkeys(meant))
+        raise UserError(f"DATA={data} has no folder called like a benchmark or its data set ({called}).")
     return found

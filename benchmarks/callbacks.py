@@ -136,8 +136,9 @@ def recount(checkpoint: dict[str, Any], accumulate: int) -> None:
     progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     before = progress["total"]["processed"] // checkpoint["global_step"]
     for counts in (progress["total"], progress["current"]):
-        processed = counts["processed"]
-        counts.update({name: processed // before * accumulate + count - processed for name, count in counts.items()})
+        more = counts["processed"] // before * accumulate - counts["processed"]
+        for name in counts:
+            counts[name] += more
 
 
 class EndTogether(Callback):

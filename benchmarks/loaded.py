@@ -84,14 +84,17 @@ def revived(loaded: Loaded) -> tuple[Any, Any]:
 
 def _moved(settings: Settings, committed: Settings) -> Settings:
     """A run's settings without the machine that it ran on, for which the committed one stands in."""
+    moved = dict(settings)
     placed = {key: value for key, value in committed.get("trainer", {}).items() if key in PLACE}
-    trainer = {key: value for key, value in settings.get("trainer", {}).items() if key not in PLACE} | placed
-    stages = {
-        name: overlay and _moved(overlay, committed.get("stages", {}).get(name) or {})
-        for name, overlay in settings.get("stages", {}).items()
-    }
-    moved = {"trainer": trainer} if "trainer" in settings or placed else {}
-    return settings | moved | ({"stages": stages} if stages else {})
+    if "trainer" in settings or placed:
+        kept = {key: value for key, value in settings.get("trainer", {}).items() if key not in PLACE}
+        moved["trainer"] = kept | placed
+    if "stages" in settings:
+        others = committed.get("stages", {})
+        moved["stages"] = {
+            name: overlay and _moved(overlay, others.get(name) or {}) for name, overlay in settings["stages"].items()
+        }
+    return moved
 
 
 def _asked_of(run: Identity, options: Namespace, name: str) -> Request:

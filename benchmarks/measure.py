@@ -54,7 +54,8 @@ def held_out(claim: Claim, variant: str | None, root: str | None) -> tuple[HeldO
 
 def _opened(claim: Claim, root: str | None, prefix: str, split: str, folder: str) -> HeldOut:
     held, check = truth(claim, root, split), getattr(scoring(claim), "references", None)
-    return HeldOut(claim, root, prefix, split, folder, held, check and check(held, split))
+    references = None if check is None else check(held, split)
+    return HeldOut(claim, root, prefix, split, folder, held, references)
 
 
 @dataclass(frozen=True)

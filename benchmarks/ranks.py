@@ -74,11 +74,20 @@ def code_of_failed(within: float) -> int | None:
     if not codes:
         return None
     started.clear()
-    cause = min(codes, key=lambda code: (code != MISTAKE, code != -signal.SIGKILL, code > 0))
+    cause = min(codes, key=_place_as_cause)
     if cause < 0:
         with suppress(OSError, ValueError):  # nobody may be reading
             print(told(-cause), file=sys.stderr)
     return cause if cause > 0 else 128 - cause
+
+
+def _place_as_cause(code: int) -> int:
+    """Which of several ends of ranks is the cause: a mistake, then a kill, then another signal, then any other code."""
+    if code == MISTAKE:
+        return 0
+    if code == -signal.SIGKILL:
+        return 1
+    return 2 if code < 0 else 3
 
 
 def _failed() -> list[int]:

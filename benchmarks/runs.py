@@ -32,9 +32,9 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
     if FOLLOWED_RUN in os.environ and not first_process() and not externally_launched():
         return os.environ[FOLLOWED_RUN]
     counter = 1
-    while _exists(benchmark, _numbered(base, counter + 1)):
+    while _exists(benchmark, numbered(base, counter + 1)):
         counter += 1
-    newest = _numbered(base, counter)
+    newest = numbered(base, counter)
     there = _exists(benchmark, newest)
     if fresh and externally_launched():
         move = f"Move {relative(run_folder(benchmark, newest))} and its record away instead."
@@ -42,10 +42,11 @@ def choose_run(benchmark: str, base: str, fresh: bool) -> str:
             "FRESH=1 does not work under torchrun or SLURM, whose processes could choose differently. "
             + (move if there else f"Leave it out: there is no run {base} yet.")
         )
-    return _numbered(base, counter + 1) if fresh and there else newest
+    return numbered(base, counter + 1) if fresh and there else newest
 
 
-def _numbered(base: str, counter: int) -> str:
+def numbered(base: str, counter: int) -> str:
+    """The id of the first, second or later run of a kind: the kind's own, then `<base>-2` and so on."""
     return base if counter == 1 else f"{base}-{counter}"
 
 

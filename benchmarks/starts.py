@@ -78,7 +78,9 @@ class SameStart(Callback):
         """
         if trainer.world_size == 1 or stage != "fit":
             return
-        runs, begins = ([*dict.fromkeys(each)] for each in zip(*self._of_all(trainer), strict=True))
+        found = self._of_all(trainer)
+        runs = [*dict.fromkeys(run for run, _ in found)]
+        begins = [*dict.fromkeys(begin for _, begin in found)]
         if len(runs) > 1:
             raise UserError(
                 f"processes of different runs have met: {' and '.join(runs)}. Give each job an address and port of its "

@@ -135,11 +135,12 @@ class EvaluationMeter(Callback):
 
     def seconds(self, kind: str, batches: int) -> float:
         """Estimated seconds for so many batches; 0 if none was timed."""
-        if len(self.ends[kind]) < 2 or batches == 0:
+        began, *ends = self.ends[kind] or [0.0]
+        if not ends or batches == 0:
             return 0.0
-        began, first, *_, last = [*self.ends[kind], self.ends[kind][-1]]
-        later = (last - first) / max(1, len(self.ends[kind]) - 2) or first - began
-        return self.stretch[kind] * (first - began + (batches - 1) * later)
+        first = ends[0] - began
+        later = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else first
+        return self.stretch[kind] * (first + (batches - 1) * later)
 
 
 class Stopwatch(Callback):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -23,7 +24,7 @@ from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, 
 from benchmarks.modules import layouts, needs_data, scoring
 from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.predicted import tests_of, variant_of
-from benchmarks.runs import announce, now, occupied, recorded
+from benchmarks.runs import announce, now, numbered, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
 from benchmarks.strict import write_new_record
 from datamodules.layouts.digest import counted
@@ -53,10 +54,8 @@ class Subject:
     def free_run_id(self) -> str:
         """Follows from what is scored, as what, on which data; with a counter while a record has that name."""
         base = f"{self.asked.profile}-validate-{short_hash([*self.what, self.asked.data, self.variant])}"
-        taken = 0
-        while record_file(self.asked.benchmark, base + (f"-{taken + 1}" if taken else "")).exists():
-            taken += 1
-        return base + (f"-{taken + 1}" if taken else "")
+        ids = (numbered(base, counter) for counter in count(1))
+        return next(each for each in ids if not record_file(self.asked.benchmark, each).exists())
 
 
 @dataclass(frozen=True)

@@ -115,11 +115,11 @@ def _folder(root: str) -> Path:
 
 def _missing(root: Path, release: Release) -> dict[str, Archive]:
     """What neither lies there as text nor in another form."""
-    other, held = _other_training(root), held_out(str(root))
+    in_another_form = {*held_out(str(root)), *(CORPORA if _other_training(root) else ())}
     return {
         part: archive
         for part, archive in release.archives.items()
-        if not (other if part in CORPORA else part in held) and not _both_there(root, part)
+        if part not in in_another_form and not _both_there(root, part)
     }
 
 
