@@ -317,8 +317,9 @@ def test_ranks_that_do_not_see_the_same_files_do_not_train(file, looks, words, w
     workshop = workshops(f"apart {file}")
     assert interrupt(workshop, "step:5", TERM, *command(small_tree, "--devices=2"))[0] == 128 + TERM
     source = workshop.root / "benchmarks" / file
-    text = source.read_text().replace("SHOWN_WITHIN = 90.0", "SHOWN_WITHIN = 0.5")
-    assert text.count(looks) == 1
+    text, patience = source.read_text(), "SHOWN_WITHIN = 90.0"
+    assert (text.count(looks), text.count(patience)) == (1, file == "starts.py")
+    text = text.replace(patience, "SHOWN_WITHIN = 0.5")
     source.write_text(text.replace(looks, f'({looks} and __import__("os").environ.get("LOCAL_RANK") != "1")'))
     code, _, err = workshop.start(*command(small_tree, "--devices=2")).wait(60)
     assert code == 2, err
