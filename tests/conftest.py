@@ -144,28 +144,28 @@ class Workshop:
         """Runs a command to its end: (exit code, stdout, stderr)."""
         return self.start(*arguments, **options).wait()
 
-    def runs(self):
+    def runs(self, benchmark="imagenet"):
         """Folders of runs."""
-        return sorted((self.root / "results/runs/imagenet").glob("*"))
+        return sorted((self.root / "results/runs" / benchmark).glob("*"))
 
     def records(self):
         """Files of records."""
         return sorted((self.root / "results/records/imagenet").glob("*.json"))
-
-    def mini_run(self, benchmark):
-        """The folder of the one miniature run of seed 0."""
-        (run,) = (self.root / "results/runs" / benchmark).glob("mini-s0-*")
-        return run
 
     def contents(self, benchmark, pattern):
         """The records whose run ids match."""
         found = sorted((self.root / "results/records" / benchmark).glob(f"{pattern}.json"))
         return [json.loads(path.read_text()) for path in found]
 
-    def only_run(self):
+    def only_run(self, benchmark="imagenet"):
         """The folder of the one training run."""
-        (run,) = (run for run in self.runs() if "validate" not in run.name)
+        (run,) = (run for run in self.runs(benchmark) if "validate" not in run.name)
         return run
+
+    def only_record(self, benchmark):
+        """The record of the one training run."""
+        (record,) = self.contents(benchmark, self.only_run(benchmark).name)
+        return record
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ A file of tests takes a fixture, and those that it needs, by giving them their n
 
 import csv
 import functools
+from operator import methodcaller
 
 import pytest
 import torch
@@ -37,12 +38,7 @@ def validate(tree, *extra):
     return ("validate", "imdb", f"--data={tree}", *extra)
 
 
-def folder_of(workshop):
-    return workshop.mini_run("imdb")
-
-
-def records_of(workshop, pattern):
-    return workshop.contents("imdb", pattern)
+folder_of = methodcaller("only_run", "imdb")
 
 
 def checkpoint(path):
@@ -76,7 +72,7 @@ def trained(workshops, tree):
 
 @pytest.fixture(scope="module")
 def record(trained):
-    (found,) = records_of(trained, "mini-s0-*")
+    (found,) = trained.contents("imdb", "mini-s0-*")
     return found
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from operator import methodcaller
 
 import pytest
 import torch
@@ -22,12 +23,7 @@ def command(tree, *extra):
     return ("run", "coco", "--profile=mini", f"--data={tree}", "--seeds=0", f"--args={SMALL}", *extra)
 
 
-def folder_of(workshop):
-    return workshop.mini_run("coco")
-
-
-def records_of(workshop, pattern):
-    return workshop.contents("coco", pattern)
+folder_of = methodcaller("only_run", "coco")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +34,7 @@ def trained(workshops, coco_tree):
 
 
 def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, coco_tree):
-    (record,) = records_of(trained, "mini-s0-*")
+    (record,) = trained.contents("coco", "mini-s0-*")
     official = by_pycocotools.score(folder_of(trained) / "predictions", str(coco_tree), "val2017")
     assert len(official) >= 9
     for name, value in official.items():
@@ -65,7 +61,7 @@ def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_t
 
 
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):
-    (record,) = records_of(trained, "mini-s0-*")
+    (record,) = trained.contents("coco", "mini-s0-*")
     results = folder_of(trained) / "predictions/results.json"
     again = assert_scored_as_recorded(
         trained, "coco", coco_tree, record,
@@ -84,7 +80,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, coco_tre
     assert torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)["global_step"] == 2
     assert "continuing from" in finish(workshop, *command(coco_tree))
     assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE)
-    (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
+    (record,), (undisturbed,) = (each.contents("coco", "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
 
@@ -94,7 +90,7 @@ def test_two_processes_train(workshops, coco_tree):
     """Validation inside fit, with an unequal share of the images and of the detections."""
     workshop = workshops("pair")
     finish(workshop, *command(coco_tree, "--devices=2"))
-    (record,) = records_of(workshop, "mini-s0-*")
+    (record,) = workshop.contents("coco", "mini-s0-*")
     assert record["environment"]["world_size"] == 2
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert record["curves"]["val/AP"][-1][1] == pytest.approx(record["metrics"]["test/AP"]["value"], rel=1e-6)
@@ -113,7 +109,7 @@ def test_a_record_names_the_weights_that_training_began_with(workshops, coco_tre
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     path.unlink()
     assert "continuing from" in finish(workshop, *arguments)
-    (record,) = records_of(workshop, "mini-s0-*")
+    (record,) = workshop.contents("coco", "mini-s0-*")
     assert record["initialised_from"]["path"] == "imagenet.ckpt"
     assert record["initialised_from"]["sha256"] == digest
     assert any("init_from" in deviation for deviation in record["deviations"])
@@ -148,7 +144,7 @@ def test_a_variant_that_no_reading_names_is_scored_too(workshop, coco_tree, trai
     )
     assert "test/AP50" in out
     assert "note: no reading of the claim is about variant retinanet-v2, so there is no verdict; " in out
-    (record,) = records_of(workshop, "full-validate-*")
+    (record,) = workshop.contents("coco", "full-validate-*")
     assert record["variant"] == "retinanet-v2"
 
 

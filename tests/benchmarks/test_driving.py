@@ -1,10 +1,10 @@
 """Driving from the command line, as real processes: a run, a kill and a stop, what validates it, what watches it."""
 
 import csv
-import json
 import os
 import re
 import signal
+from operator import methodcaller
 
 import numpy as np
 import pytest
@@ -33,14 +33,8 @@ def few_episodes(workshop):
         path.write_text(path.read_text().replace(old, new))
 
 
-def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/driving").glob("mini-s3-*")
-    return run
-
-
-def record_of(workshop):
-    (path,) = (workshop.root / "results/records/driving").glob("mini-s3-*.json")
-    return json.loads(path.read_text())
+folder_of = methodcaller("only_run", "driving")
+record_of = methodcaller("only_record", "driving")
 
 
 @pytest.fixture(scope="module")

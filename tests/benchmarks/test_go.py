@@ -1,8 +1,8 @@
 """Players of Go from the command line, as real processes: a run, a kill and a resume, and what validates it."""
 
-import json
 import shutil
 import signal
+from operator import methodcaller
 
 import pytest
 
@@ -21,14 +21,8 @@ def command(variant):
     return ("run", "go", "--profile=mini", f"--variant={variant}", "--seeds=3", f"--args={SMALL}{PLAYERS[variant]}")
 
 
-def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/go").glob("mini-*s3-*")
-    return run
-
-
-def record_of(workshop):
-    (path,) = (workshop.root / "results/records/go").glob("mini-*s3-*.json")
-    return json.loads(path.read_text())
+folder_of = methodcaller("only_run", "go")
+record_of = methodcaller("only_record", "go")
 
 
 @pytest.fixture(scope="module", params=PLAYERS)

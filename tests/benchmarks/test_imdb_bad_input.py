@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks import imdb_runs
 from tests.benchmarks.ended import finish, refused
-from tests.benchmarks.imdb_runs import ALONE, NETWORK_OF, TEST, command, folder_of, records_of, validate
+from tests.benchmarks.imdb_runs import ALONE, NETWORK_OF, TEST, command, folder_of, validate
 
 tree, trained = imdb_runs.tree, imdb_runs.trained
 
@@ -104,7 +104,7 @@ def test_predictions_do_not_say_what_their_maker_had_read(workshop, trained, tre
     meant = "Say which is meant: VARIANT=default or VARIANT=scratch or VARIANT=context-1024."
     refused(workshop, *validate(tree, f"--predictions={path}", f"--profile={profile}"), message=meant)
     finish(workshop, *validate(tree, f"--predictions={path}", f"--profile={profile}", "--variant=scratch"))
-    (record,) = records_of(workshop, f"{profile}-validate-*")
+    (record,) = workshop.contents("imdb", f"{profile}-validate-*")
     assert (record["variant"], record["metrics"]["test/accuracy"]["n"]) == ("scratch", TEST)
 
 

@@ -19,7 +19,6 @@ from tests.benchmarks.imdb_runs import (
     checkpoint,
     command,
     folder_of,
-    records_of,
     rows_of,
 )
 from tests.datamodules.imdb_trees import planted, put, reviews
@@ -45,7 +44,7 @@ def test_a_run_killed_in_either_stage_ends_the_same(workshops, trained, record, 
     assert "pretraining: " not in out, "a stage that has ended is not fitted again"
     for name in ("pretraining/last.ckpt", "last.ckpt", "best.ckpt"):
         assert_same_checkpoint(name, map(folder_of, (workshop, trained)), *STATE, "subwords")
-    (again,) = records_of(workshop, "mini-s0-*")
+    (again,) = workshop.contents("imdb", "mini-s0-*")
     for key in ("metrics", "curves", "examples", "baselines", "left_out", "config_hash"):
         assert again[key] == record[key], key
     for name in ("predictions.csv", "words.json"):
@@ -73,7 +72,7 @@ def test_two_processes_train_both_stages_and_score_each_review_once(workshops, t
     for devices in (1, 2):
         workshop = workshops(f"devices-{devices}")
         finish(workshop, *command(tree, f"--devices={devices}", settings=settings))
-        (found[devices],) = records_of(workshop, "mini-s0-*")
+        (found[devices],) = workshop.contents("imdb", "mini-s0-*")
         scores[devices] = {row["id"]: positive(row) for row in rows_of(workshop)}
         assert found[devices]["environment"]["world_size"] == devices
         assert found[devices]["examples"] == {"expected": TEST, "scored": TEST, "unique": TEST}
@@ -99,8 +98,8 @@ def test_a_signal_in_the_second_stage_ends_the_ranks_of_the_first(workshops, tre
 def test_a_control_is_trained_beside_and_scored_as_a_baseline(workshops, tree, tmp_path):
     workshop = workshops("control")
     out = finish(workshop, *command(tree, settings=f"{SMALL} --controls=[scratch]"))
-    (control,) = records_of(workshop, "mini-scratch-s0-*")
-    (record,) = records_of(workshop, "mini-s0-*")
+    (control,) = workshop.contents("imdb", "mini-scratch-s0-*")
+    (record,) = workshop.contents("imdb", "mini-s0-*")
     assert f"beside it, as a control: {control['run_id']}" in out
     assert (control["variant"], control["stages"]) == ("scratch", {})
     assert record["baselines"]["scratch/accuracy"] == {
@@ -127,7 +126,7 @@ def test_a_control_ends_with_its_run_and_goes_on_with_it(workshops, tree):
     assert process.wait(seconds=60)[0] == 128 + signal.SIGTERM
     assert process.members() == []
     finish(workshop, *command(tree, settings=SMALL))
-    assert len(records_of(workshop, "mini-*s0-*")) == 2
+    assert len(workshop.contents("imdb", "mini-*s0-*")) == 2
 
 
 @pytest.mark.slow
@@ -146,7 +145,7 @@ def test_weights_of_another_run_may_be_fine_tuned(workshops, trained, tree):
     workshop, path = workshops("from"), folder_of(trained) / "pretraining/weights.ckpt"
     init = f"--stages.fine_tuning.model.init_args.init_from={path}"
     finish(workshop, *command(tree, settings=f"{ALONE} --stages.pretraining=null {init}"))
-    (record,) = records_of(workshop, "mini-s0-*")
+    (record,) = workshop.contents("imdb", "mini-s0-*")
     assert record["initialised_from"]["path"] == str(path)
     assert record["stages"] == {}
     assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), "state_dict")
@@ -159,7 +158,7 @@ def test_a_full_run_without_a_variant_runs_all_of_them(workshop, tree):
         workshop, "reproduce", "imdb", "--profile=full", f"--data={tree}", "--seeds=0", f"--args={COMMON} {everywhere} "
         "--stages.pretraining.trainer.max_epochs=1",
     )  # fmt: skip
-    records = records_of(workshop, "full-*")
+    records = workshop.contents("imdb", "full-*")
     assert {record["variant"] for record in records} == {None, "scratch", "context-1024"}
     assert [*(record["stages"].keys() for record in records if record["variant"] == "scratch")] == [{}.keys()]
     assert out.count("not comparable") >= 3, "so few reviews are no IMDB"

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 from importlib.util import find_spec
+from operator import methodcaller
 
 import jiwer
 import pytest
@@ -28,12 +29,7 @@ def command(tree, *extra, more=""):
     return ("run", "librispeech", "--profile=mini", f"--data={tree}", "--seeds=0", f"--args={SMALL} {more}", *extra)
 
 
-def folder_of(workshop):
-    return workshop.mini_run("librispeech")
-
-
-def records_of(workshop, pattern):
-    return workshop.contents("librispeech", pattern)
+folder_of = methodcaller("only_run", "librispeech")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +46,7 @@ def words_of(file):
 
 
 def test_a_record_says_what_jiwer_says_of_its_hypotheses(trained, librispeech_tree):
-    (record,) = records_of(trained, "mini-s0-*")
+    (record,) = trained.contents("librispeech", "mini-s0-*")
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     for split in ("test-clean", "test-other"):
         folder, prefix = folder_of(trained) / "predictions" / split, split.replace("-", "_")
@@ -73,7 +69,7 @@ def test_a_record_says_what_jiwer_says_of_its_hypotheses(trained, librispeech_tr
 
 
 def test_its_checkpoint_and_its_hypotheses_score_the_same_by_one_and_by_two(trained, librispeech_tree):
-    (record,) = records_of(trained, "mini-s0-*")
+    (record,) = trained.contents("librispeech", "mini-s0-*")
     predictions = folder_of(trained) / "predictions"
     again = assert_scored_as_recorded(
         trained, "librispeech", librispeech_tree, record,
@@ -93,7 +89,7 @@ def test_a_file_of_hypotheses_is_scored_on_the_test_set_that_its_ids_are_of(
     theirs = tmp_path / "theirs.trn"
     shutil.copy(folder_of(trained) / "predictions/test-other/hyp.trn", theirs)
     out = finish(workshop, "validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={theirs}")
-    (record,) = records_of(workshop, "full-validate-*")
+    (record,) = workshop.contents("librispeech", "full-validate-*")
     assert set(record["metrics"]) == {f"test_other/{name}" for name in ("wer", "word_accuracy", "sentence_error_rate")}
     assert record["examples"] == {"expected": 5, "scored": 5, "unique": 5}
     assert "test_other/wer" in out
@@ -107,7 +103,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, librispe
         assert torch.load(folder_of(workshop) / "last.ckpt", weights_only=True)["global_step"] == last
     assert "continuing from" in finish(workshop, *command(librispeech_tree))
     assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE, "subwords")
-    (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
+    (record,), (undisturbed,) = (each.contents("librispeech", "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
 
@@ -124,7 +120,7 @@ def test_two_processes_train(workshops, librispeech_tree):
     """Validation inside fit, with an unequal share of the utterances."""
     workshop = workshops("pair")
     finish(workshop, *command(librispeech_tree, "--devices=2"))
-    (record,) = records_of(workshop, "mini-s0-*")
+    (record,) = workshop.contents("librispeech", "mini-s0-*")
     assert record["environment"]["world_size"] == 2
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert len(record["curves"]["val/wer"]) == 3
@@ -146,7 +142,7 @@ def test_beam_search_is_a_metric_of_its_own(workshop, trained, librispeech_tree,
             f"--checkpoint={folder_of(trained) / 'weights.ckpt'}",
         )  # fmt: skip
         assert "also       test_clean_beam/wer" in out
-    plain, compressed = records_of(workshop, "mini-validate-*")
+    plain, compressed = workshop.contents("librispeech", "mini-validate-*")
     assert {key.partition("/")[0] for key in plain["metrics"]} == {"test_clean_beam", "test_other_beam"}
     signatures = [each["metrics"]["test_clean_beam/wer"]["signature"] for each in (plain, compressed)]
     assert {signature["decoder"] for signature in signatures} == {"beam"}
@@ -193,7 +189,7 @@ def test_punctuation_that_nobody_says_is_a_note_and_changes_no_score(workshop, l
     file.write_text("".join(f"{text}. ({each})\n" for each, text in lines))
     out = finish(workshop, "validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
     assert "note: test-clean: 10 of 10 hypotheses hold characters that no transcript holds ('.' in 10)" in out
-    (record,) = records_of(workshop, "full-validate-*")
+    (record,) = workshop.contents("librispeech", "full-validate-*")
     assert record["metrics"]["test_clean/sentence_error_rate"]["value"] == 100
 
 
@@ -266,6 +262,6 @@ def test_one_test_set_is_enough(workshop, trained, librispeech_tree, tmp_path):
         workshop, "validate", "librispeech", f"--data={tree}", f"--checkpoint={folder_of(trained) / 'weights.ckpt'}"
     )
     assert "test-other is not there, so its readings stay `not run`" in out
-    (record,) = records_of(workshop, "mini-validate-*")
-    (whole,) = records_of(trained, "mini-s0-*")
+    (record,) = workshop.contents("librispeech", "mini-validate-*")
+    (whole,) = trained.contents("librispeech", "mini-s0-*")
     assert record["metrics"] == {key: value for key, value in whole["metrics"].items() if key.startswith("test_clean/")}

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import signal
+from operator import methodcaller
 
 import pytest
 import torch
@@ -37,14 +38,8 @@ EAGER = {"CXX": "/there/is/no/compiler"}  # a start without compiling DecQN's gr
 MACHINES = {"hopper-ppo": {}, "hopper-decqn": EAGER}
 
 
-def folder_of(workshop):
-    (run,) = (workshop.root / "results/runs/locomotion_walk").glob("full-hopper-*-s3-*")
-    return run
-
-
-def record_of(workshop):
-    (path,) = (workshop.root / "results/records/locomotion_walk").glob("full-hopper-*-s3-*.json")
-    return json.loads(path.read_text())
+folder_of = methodcaller("only_run", "locomotion_walk")
+record_of = methodcaller("only_record", "locomotion_walk")
 
 
 @pytest.fixture(scope="module", params=AGENTS)

@@ -17,7 +17,6 @@ from tests.benchmarks.wmt_runs import (
     STEPS,
     folder_of,
     predictions_of,
-    records_of,
     sacrebleu,
     tokenised_in,
 )
@@ -28,7 +27,7 @@ no_copy, trained = wmt_runs.no_copy, wmt_runs.trained
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_a_record_says_what_sacrebleu_says_of_its_files(trained, wmt_tree, benchmark):
-    (record,) = records_of(trained, "mini-s0-*", benchmark)
+    (record,) = trained.contents(benchmark, "mini-s0-*")
     assert set(record["metrics"]) == set(METRICS)
     source, target = BENCHMARKS[benchmark].split("-")
     for name, count in COUNTS.items():
@@ -60,7 +59,7 @@ def test_a_record_says_what_sacrebleu_says_of_its_files(trained, wmt_tree, bench
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_a_record_has_baselines_curves_and_a_page(trained, benchmark):
-    (record,) = records_of(trained, "mini-s0-*", benchmark)
+    (record,) = trained.contents(benchmark, "mini-s0-*")
     for name, metric in itertools.product(("copy", "word_by_word"), METRICS):
         assert record["baselines"][f"{name}/{metric}"]["metric"] == metric
         assert record["baselines"][f"{name}/{metric}"]["value"] > 1

@@ -16,7 +16,6 @@ from tests.benchmarks.wmt_runs import (
     command,
     folder_of,
     predictions_of,
-    records_of,
     validate,
 )
 
@@ -44,7 +43,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, wmt_tree
     assert "was begun on other data than DATA now holds" in err
     assert "continuing from" in finish(workshop, *command(wmt_tree))
     assert_same_checkpoint("last.ckpt", map(folder_of, (workshop, trained)), *STATE, "subwords", "average")
-    (record,), (undisturbed,) = (records_of(each, "mini-s0-*") for each in (workshop, trained))
+    (record,), (undisturbed,) = (each.contents("wmt_transformer", "mini-s0-*") for each in (workshop, trained))
     for key in ("metrics", "curves", "examples", "baselines"):
         assert record[key] == undisturbed[key], key
     for name in COUNTS:
@@ -62,7 +61,7 @@ def test_a_killed_recurrent_network_too(workshops, wmt_tree, trained):
     folders = [folder_of(each, "wmt_rnn") for each in (workshop, trained)]
     assert_same_checkpoint("last.ckpt", folders, *STATE, "subwords")
     assert "average" not in torch.load(folders[0] / "last.ckpt", weights_only=True)
-    (record,), (undisturbed,) = (records_of(each, "mini-s0-*", "wmt_rnn") for each in (workshop, trained))
+    (record,), (undisturbed,) = (each.contents("wmt_rnn", "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
 
@@ -83,7 +82,10 @@ def test_the_mean_of_the_last_weights_is_kept_and_tested(workshop, trained, wmt_
     del weights["average"]
     torch.save(weights, workshop.root / "unaveraged.ckpt")
     finish(workshop, *validate(wmt_tree, f"--checkpoint={workshop.root / 'unaveraged.ckpt'}"))
-    (record,), (whole,) = records_of(workshop, "mini-validate-*"), records_of(trained, "mini-s0-*")
+    (record,), (whole,) = (
+        workshop.contents("wmt_transformer", "mini-validate-*"),
+        trained.contents("wmt_transformer", "mini-s0-*"),
+    )
     assert record["metrics"]["newstest2014/chrf"]["value"] != whole["metrics"]["newstest2014/chrf"]["value"]
 
 
@@ -93,7 +95,7 @@ def test_workers_change_nothing(workshops, wmt_tree, trained, benchmark):
     workshop = workshops("workers")
     finish(workshop, *command(wmt_tree, benchmark=benchmark, more="--data.init_args.workers=2"))
     assert_same_checkpoint("weights.ckpt", [folder_of(each, benchmark) for each in (workshop, trained)], "state_dict")
-    (record,), (alone,) = (records_of(each, "mini-s0-*", benchmark) for each in (workshop, trained))
+    (record,), (alone,) = (each.contents(benchmark, "mini-s0-*") for each in (workshop, trained))
     assert (record["metrics"], record["curves"]) == (alone["metrics"], alone["curves"])
 
 
@@ -105,7 +107,7 @@ def test_two_processes_or_accumulated_batches_take_the_same_steps(workshops, wmt
     for name, more in {"alone": "", "pair": "", "accumulated": "--trainer.accumulate_grad_batches=2"}.items():
         workshop, devices = workshops(name), ["--devices=2"] if name == "pair" else []
         finish(workshop, *command(wmt_tree, *devices, benchmark=benchmark, more=f"--{NETWORK}.dropout=0 {more}"))
-        (records[name],) = records_of(workshop, "mini-s0-*", benchmark)
+        (records[name],) = workshop.contents(benchmark, "mini-s0-*")
         assert records[name]["environment"]["world_size"] == 1 + len(devices)
         assert records[name]["examples"] == {"expected": 26, "scored": 26, "unique": 26}
     for name, key in itertools.product(("pair", "accumulated"), ("train/loss", "val/perplexity", "val/bleu")):

@@ -14,7 +14,6 @@ from tests.benchmarks.wmt_runs import (
     LANGUAGES,
     folder_of,
     predictions_of,
-    records_of,
     sacrebleu,
     validate,
 )
@@ -25,7 +24,7 @@ no_copy, trained = wmt_runs.no_copy, wmt_runs.trained
 
 @pytest.mark.parametrize("benchmark", ["wmt_transformer", pytest.param("wmt_rnn", marks=pytest.mark.slow)])
 def test_its_checkpoint_and_its_translations_score_the_same_by_one_and_by_two(trained, wmt_tree, benchmark):
-    (record,) = records_of(trained, "mini-s0-*", benchmark)
+    (record,) = trained.contents(benchmark, "mini-s0-*")
     smaller = "--args=--data.init_args.evaluation_batch_size=120"  # so that no sentence has the same neighbours
     folder = folder_of(trained, benchmark)
     again = assert_scored_as_recorded(
@@ -54,8 +53,8 @@ def test_a_file_is_scored_on_the_test_set_that_has_as_many_lines(workshop, train
     theirs = tmp_path / "theirs.txt"
     shutil.copy(predictions_of(trained, name) / "hyp.txt", theirs)
     out = finish(workshop, *validate(wmt_tree, f"--predictions={theirs}"))
-    (record,) = records_of(workshop, "full-validate-*")
-    (whole,) = records_of(trained, "mini-s0-*")
+    (record,) = workshop.contents("wmt_transformer", "full-validate-*")
+    (whole,) = trained.contents("wmt_transformer", "mini-s0-*")
     assert record["metrics"] == {key: value for key, value in whole["metrics"].items() if key.startswith(name)}
     assert record["examples"] == dict.fromkeys(("expected", "scored", "unique"), COUNTS[name])
     assert (record["official"], record["checkpoint"]) == (False, None)
@@ -100,8 +99,8 @@ def test_one_test_set_is_enough(workshop, trained, wmt_tree, tmp_path, benchmark
     weights = folder_of(trained, benchmark) / "weights.ckpt"
     out = finish(workshop, *validate(tmp_path, f"--checkpoint={weights}", benchmark=benchmark))
     assert "newstest2015 is not there" in out
-    (record,) = records_of(workshop, "mini-validate-*", benchmark)
-    (whole,) = records_of(trained, "mini-s0-*", benchmark)
+    (record,) = workshop.contents(benchmark, "mini-validate-*")
+    (whole,) = trained.contents(benchmark, "mini-s0-*")
     assert record["metrics"] == {key: value for key, value in whole["metrics"].items() if "2014" in key}
     assert record["examples"] == {"expected": 15, "scored": 15, "unique": 15}
     assert not (workshop.root / "data/tokenised").exists()
@@ -157,7 +156,9 @@ def test_references_are_held_against_the_copy_of_sacrebleu(workshop, official, t
     for each in (tree, changed):
         out = finish(workshop, *validate(each, f"--predictions={tmp_path}"), SACREBLEU=str(copy))
         assert ("verdict  not comparable" in out) == (each == changed)
-        (record,) = [each for each in records_of(workshop, "full-validate-*") if each["run_id"] not in found]
+        (record,) = [
+            each for each in workshop.contents("wmt_transformer", "full-validate-*") if each["run_id"] not in found
+        ]
         found[record["run_id"]] = record
     equal, other = found.values()
     assert equal["references"]["newstest2014"]["official"] is True

@@ -44,15 +44,11 @@ def validate(tree, *extra, benchmark="wmt_transformer"):
 
 
 def folder_of(workshop, benchmark="wmt_transformer"):
-    return workshop.mini_run(benchmark)
+    return workshop.only_run(benchmark)
 
 
 def predictions_of(workshop, name, benchmark="wmt_transformer"):
     return folder_of(workshop, benchmark) / "predictions" / f"{name}.{BENCHMARKS[benchmark]}"
-
-
-def records_of(workshop, pattern, benchmark="wmt_transformer"):
-    return workshop.contents(benchmark, pattern)
 
 
 def tokenised_in(workshop):
