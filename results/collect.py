@@ -10,8 +10,9 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.errors import UserError
 from benchmarks.modules import scoring
 from benchmarks.paths import records_folder
-from benchmarks.schema import DIGEST, Measurement, Profile, Record
+from benchmarks.schema import Measurement, Profile, Record
 from benchmarks.strict import load_claim, load_record
+from results.groups import newest_group, validations
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,
@@ -109,24 +110,10 @@ def rows_of(benchmark: str) -> list[Row]:
     claim = load_claim(benchmark)
     records = records_of(benchmark, "full")
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
-    for *others, record in _validations(records):
+    for *others, record in validations(records):
         words = ["of " + what_was_scored(record), f"{len(others)} other record(s) of it" if others else ""]
         rows += [_noted(judge(claim, reading, [record]), *words) for reading in measured_by(claim, record)]
     return rows
-
-
-def _validations(records: Iterable[Record]) -> list[list[Record]]:
-    """The records of each checkpoint or file that was scored in one way; last the one that counts.
-
-    That is the newest, as of a seed, an official one before others.
-    """
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in sorted(records, key=lambda each: each.official):
-        files = record.predictions if record.checkpoint is None else (record.checkpoint,)
-        if record.mode == "validate":
-            key = (*(file.sha256 for file in files), record.variant, record.deviations)
-            groups.setdefault(key, []).append(record)
-    return sorted(groups.values(), key=lambda its: (its[-1].finished, its[-1].run_id))
 
 
 def what_was_scored(record: Record) -> str:
@@ -211,21 +198,6 @@ def _other_seeds(row: Row) -> str:
 def _noted(row: Row, *words: str) -> Row:
     """The row, with more in its note; empty words say nothing."""
     return replace(row, note="; ".join(filter(None, (row.note, *words))))
-
-
-def newest_group(records: Sequence[Record]) -> list[Record]:
-    """The records that share configuration, claim and data of the newest one, the newest of each seed."""
-    if not records:
-        return []
-    group = {record.seed: record for record in records if _alike(record, records[-1])}
-    return sorted(group.values(), key=lambda record: inf if record.seed is None else record.seed)
-
-
-def _alike(one: Record, other: Record) -> bool:
-    """Whether two runs are of one recipe and, as far as both say by which digests, on the same data."""
-    digests = (key for key in one.data.keys() & other.data.keys() if key.endswith(DIGEST))
-    same_data = all(one.data[key] == other.data[key] for key in digests)
-    return same_data and (one.config_hash, one.claim_hash) == (other.config_hash, other.claim_hash)
 
 
 def _comparable(claim: Claim, reading: Reading, record: Record) -> bool:

@@ -13,12 +13,12 @@ from results.collect import (
     judge,
     measured_by,
     miniature_rows_of,
-    newest_group,
     rows_of,
     standard_error_of,
     trained_row,
     verdicts,
 )
+from results.groups import newest_group
 from tests.results.records import FULL, measurement, miniature_record, put, record
 
 CLAIM = load_claim("imagenet")

@@ -1,0 +1,35 @@
+"""Which records count together: seeds of one recipe, and scorings of one checkpoint or file."""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from benchmarks.schema import DIGEST, Record
+
+
+def newest_group(records: Sequence[Record]) -> list[Record]:
+    """The records that share configuration, claim and data of the newest one, the newest of each seed."""
+    if not records:
+        return []
+    group = {record.seed: record for record in records if _alike(record, records[-1])}
+    return sorted(group.values(), key=lambda record: inf if record.seed is None else record.seed)
+
+
+def _alike(one: Record, other: Record) -> bool:
+    """Whether two runs are of one recipe and, as far as both say by which digests, on the same data."""
+    digests = (key for key in one.data.keys() & other.data.keys() if key.endswith(DIGEST))
+    same_data = all(one.data[key] == other.data[key] for key in digests)
+    return same_data and (one.config_hash, one.claim_hash) == (other.config_hash, other.claim_hash)
+
+
+def validations(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each checkpoint or file that was scored in one way; last the one that counts.
+
+    That is the newest, as of a seed, an official one before others.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=lambda each: each.official):
+        files = record.predictions if record.checkpoint is None else (record.checkpoint,)
+        if record.mode == "validate":
+            key = (*(file.sha256 for file in files), record.variant, record.deviations)
+            groups.setdefault(key, []).append(record)
+    return sorted(groups.values(), key=lambda its: (its[-1].finished, its[-1].run_id))
