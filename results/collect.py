@@ -99,10 +99,14 @@ def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> floa
 
 
 def _within(found: Interval, reading: Reading) -> Interval:
-    """The interval of a percentage ends where percentages do; one of errors can be above 100, as of words."""
+    """The interval of a percentage ends where percentages do, but not of one that leaves them, as of errors in words.
+
+    Those can be above 100, and 100 less them, the words that are right, below 0.
+    """
     if reading.unit != "%":
         return found
-    return replace(found, low=max(found.low, 0.0), high=min(found.high, 100.0 if reading.higher_is_better else inf))
+    least, most = 0.0 if found.mean >= 0 else -inf, 100.0 if reading.higher_is_better else inf
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 def rows_of(benchmark: str) -> list[Row]:

@@ -1,6 +1,7 @@
 """LibriSpeech from the command line, as real processes: a run, a kill, two processes, beam search, anybody's words."""
 
 import gzip
+import re
 import shutil
 from importlib.util import find_spec
 from operator import methodcaller
@@ -191,6 +192,22 @@ def test_punctuation_that_nobody_says_is_a_note_and_changes_no_score(workshop, l
     assert "note: test-clean: 10 of 10 hypotheses hold characters that no transcript holds ('.' in 10)" in out
     (record,) = workshop.contents("librispeech", "full-validate-*")
     assert record["metrics"]["test_clean/sentence_error_rate"]["value"] == 100
+
+
+def test_more_errors_than_words_are_a_rate_above_100(workshop, librispeech_tree, tmp_path):
+    """Transcripts spelt letter by letter; and the words that are right are a share below 0."""
+    said = truth(str(librispeech_tree), "test-clean")
+    spelt = [" ".join(text.replace(" ", "")) for text in said.transcripts]
+    file = tmp_path / "theirs.trn"
+    file.write_text("".join(f"{text} ({each})\n" for each, text in zip(said.ids, spelt, strict=True)))
+    rate = 100 * jiwer.wer([*said.transcripts], spelt)
+    assert rate > 200
+    out = finish(workshop, "validate", "librispeech", f"--data={librispeech_tree}", f"--predictions={file}")
+    found = re.search(r"measured (\S+) %, 95 % interval (\S+) to (\S+),", out)
+    low, high = (float(found[place]) for place in (2, 3))
+    assert float(found[1]) == pytest.approx(100 - rate, abs=0.005)
+    assert low < 100 - rate < high < -100
+    assert low + high == pytest.approx(2 * (100 - rate), abs=0.02), "as far below as above"
 
 
 def first_audio(tree, subset):

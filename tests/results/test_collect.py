@@ -177,6 +177,21 @@ def test_only_what_cannot_be_above_100_ends_there(unit, higher, high):
     assert judge(CLAIM, reading, [record(0, 99.0, error=1.0101)]).interval.high == pytest.approx(high, abs=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("value", "low"),
+    [
+        (0.5, 0.0),  # 0.5 - 1.96 * 0.5 is below
+        (-0.5, -1.48),  # 100 less a word error rate of 100.5
+        (-7.0, -7.98),
+    ],
+)
+def test_only_what_is_above_0_ends_there(value, low):
+    found = judge(CLAIM, TOP5, [record(0, value, error=0.5)])
+    assert found.interval.low == pytest.approx(low, abs=1e-2)
+    assert found.interval.low < found.interval.mean < found.interval.high
+    assert found.verdict == "not reproduced"
+
+
 def test_a_difference_of_shares_has_a_width_too_and_a_return_has_none():
     points, reward = (Measurement(0.0, unit, (0.0, 0.0), 500, FULL) for unit in ("points", "reward"))
     assert standard_error_of(points) == pytest.approx(0.7624 / 1.96, abs=1e-4)
