@@ -19,6 +19,7 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
+from results.scoring.doubts import silent
 from results.scoring.rows import locate, read_text, shown
 from results.statistics import mean_error, ratio_error
 
@@ -33,6 +34,9 @@ RESAMPLES = 1000
 # The last parentheses hold the id. Greedy and without a class for white space, so that no line takes quadratic time.
 FORM = re.compile(r"(?P<words>.*)\((?P<id>[^()\s]+)\)")
 SHOWN = 3
+
+HOPELESS = 0.95  # edits a word
+ALIKE = 0.3  # edits a letter: fewer hardly make so many words wrong, unless by spaces
 
 
 @dataclass(frozen=True)
@@ -125,14 +129,14 @@ def split_of(path: Path, truths: Mapping[str, Truth]) -> str:
         UserError: the file is missing or malformed, or of none of them or several.
     """
     file = locate(path, HYPOTHESES)
-    ids = {each for each, _ in _lines(file)}
-    known = {split: len(ids.intersection(truth.ids)) for split, truth in truths.items()}
+    ids = list(dict.fromkeys(each for each, _ in _lines(file)))
+    known = {split: len({*truth.ids}.intersection(ids)) for split, truth in truths.items()}
     found = [split for split, count in known.items() if count]
     if not found:
-        example = next(iter(truths.values())).ids[0]
+        example, first = next(iter(truths.values())).ids[0], f" Its first id is {shown(ids[0])}." if ids else ""
         raise UserError(
             f"{file}: none of its {len(ids):,} ids is an utterance of {' or '.join(truths)}. Write `WORDS "
-            f"(utterance-id)` for each utterance, such as `WORDS ({example})`, a file a test set."
+            f"(utterance-id)` for each utterance, such as `WORDS ({example})`, a file a test set.{first}"
         )
     if len(found) > 1:
         counts = " and ".join(f"{known[split]:,} of {split}" for split in found)
@@ -156,15 +160,44 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
 
 
 def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Many empty hypotheses, characters that no transcript holds, and words that are nearly all wrong."""
+    hypotheses = predictions.hypotheses
+    yield from silent(sum(not text.split() for text in hypotheses), len(hypotheses), "hypotheses are empty")
+    yield from [*_strange(hypotheses, truth)] or _hopeless(predictions, truth)
+
+
+def _strange(hypotheses: Sequence[str], truth: Truth) -> Iterator[str]:
     """Characters that no transcript holds, as full stops: a word with one is another word, though said alike."""
     known = set("".join(truth.transcripts).upper())
-    strange = [{each for each in text.upper() if not each.isspace()} - known for text in predictions.hypotheses]
+    strange = [{each for each in text.upper() if not each.isspace()} - known for text in hypotheses]
     if lines := sum(map(bool, strange)):
         counts = Counter(each for found in strange for each in found)
         named = ", ".join(f"{each!r} in {count:,}" for each, count in counts.most_common(SHOWN))
         yield (
             f"{lines:,} of {len(strange):,} hypotheses hold characters that no transcript holds ({named}); a word with "
             "one counts as wrong. Write words as the transcripts have them."
+        )
+
+
+def _hopeless(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Words that are nearly all wrong where something was heard, though the letters in a row may be right."""
+    heard = [place for place, text in enumerate(predictions.hypotheses) if text.split()]
+    if predictions.edits[heard].sum() < HOPELESS * predictions.words[heard].sum() or not heard:
+        return
+    texts = (
+        "".join(normalised(each[place])) for place in heard for each in (truth.transcripts, predictions.hypotheses)
+    )
+    pairs = list(zip(texts, texts, strict=True))
+    letters = sum(Levenshtein.distance(*pair) for pair in pairs) / sum(len(said) for said, _ in pairs)
+    if letters < ALIKE:
+        yield (
+            f"nearly all words are wrong, but only {100 * letters:.0f} % of the letters: words seem to be joined, or "
+            "split into letters or subwords. Write a space between words, and nowhere else."
+        )
+    else:
+        yield (
+            f"nearly all words are wrong, and {100 * letters:.0f} % of the letters: if a trained recogniser heard "
+            "them, it was in other utterances. Write each under its own id."
         )
 
 

@@ -15,7 +15,7 @@ sentence and chrF takes out all white space. Three things differ from the comman
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -28,6 +28,7 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from benchmarks.schema import References
 from results.scoring.attention import Attended, Attention, read_attention, write_attention
+from results.scoring.doubts import marks, misplaced, silent
 from results.scoring.references import checked, one_spaced
 from results.scoring.rows import locate, read_text, shown
 from results.statistics import draws, standard_error
@@ -44,17 +45,7 @@ HYPOTHESES, REFERENCES, SOURCES = "hyp.txt", "ref.txt", "src.txt"
 
 RESAMPLES = 1000
 
-MARKS: dict[str, Callable[[str], object]] = {
-    "a full stop after a space, as of tokens": re.compile(r" \.\s*$").search,
-    "BPE's `@@`": re.compile(r"@@(\s|$)").search,
-    "sentencepiece's `\u2581`": re.compile("\u2581").search,
-    "an id in front, as fairseq's `H-12`": re.compile(r"^([A-Z]-)?\d+(\t|\s*\|\|\|)").search,
-    "HTML entities": re.compile(r"&(amp|apos|quot|lt|gt|#\d+);").search,
-    "no capital letter": str.islower,
-}
-"""What tells that hypotheses are not the text that references are, and how to see it in a line."""
-OFTENER = 10  # times as many lines as of the references, some of which may end in ` .` or be in lower case
-
+_FAIRSEQ = re.compile(r"[A-Z]-\d+\t")
 _NOT_IN_A_LINE = str.maketrans("\n\0", "  ")
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -139,13 +130,14 @@ def split_of(path: Path, truths: Mapping[str, Truth]) -> str:
         UserError: the file is missing or no UTF-8, or its number of lines is that of none or of several test sets.
     """
     file = locate(path, HYPOTHESES)
-    count = len(_lines(file))
+    lines = _lines(file)
+    count = len(lines)
     found = [split for split, truth in truths.items() if len(truth.ids) == count]
     if len(found) != 1:
         sizes = ", ".join(f"{split} {len(truth.ids):,}" for split, truth in truths.items())
         raise UserError(
-            f"{file}: {count:,} lines, which does not tell its test set (sentences of {sizes}). Write one line a "
-            r"sentence, ended by \n, or give a folder with <test set>/hyp.txt in it."
+            f"{file}: {count:,} lines, which does not tell its test set (sentences of {sizes}). "
+            + _remedy(file, lines, "or give a folder with <test set>/hyp.txt in it.")
         )
     return found[0]
 
@@ -161,8 +153,8 @@ def read(path: Path, truth: Truth) -> Predictions:
     hypotheses = _lines(file)
     if len(hypotheses) != len(truth.ids):
         raise UserError(
-            f"{file}: {len(hypotheses):,} lines, but the test set has {len(truth.ids):,} sentences. Write one line a "
-            r"sentence, ended by \n, in the order of the test set, and an empty one where there is no translation."
+            f"{file}: {len(hypotheses):,} lines, but the test set has {len(truth.ids):,} sentences. "
+            + _remedy(file, hypotheses, "in the order of the test set, and an empty one where there is no translation.")
         )
     if file.name != HYPOTHESES:
         return compared(hypotheses, truth)
@@ -197,10 +189,7 @@ def compared(hypotheses: Sequence[str], truth: Truth) -> Predictions:
 
 def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Integers]:
     """Metric -> the counts of each sentence, [n, k], as `Predictions` has them."""
-    return {
-        name: np.array(metric._extract_corpus_statistics(hypotheses, [references]), np.int64)
-        for name, metric in _metrics().items()
-    }
+    return {name: _counts(metric, hypotheses, references) for name, metric in _metrics().items()}
 
 
 def value(metric: str, sums: Integers) -> float:
@@ -219,17 +208,14 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
 
 
 def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
-    """Marks of text that is no detokenised one, in more than a hundredth of the lines."""
-    found = []
-    for mark, held in MARKS.items():
-        ours, theirs = (sum(map(bool, map(held, texts))) for texts in (truth.references, predictions.hypotheses))
-        if theirs > max(OFTENER * ours, len(truth.ids) // 100):
-            found.append(f"{mark} in {theirs:,}")
-    if found:
-        yield (
-            f"of {len(truth.ids):,} hypotheses there is {', '.join(found)}, where references hardly have it; it lowers "
-            "the score. Write detokenised text with capitals, nothing in front."
-        )
+    """Many empty hypotheses, marks of text that is no detokenised one, and lines out of place."""
+    hypotheses, metric = predictions.hypotheses, _metrics()["chrf"]
+    empty = sum(not made.strip() and bool(ref.strip()) for made, ref in zip(hypotheses, truth.references, strict=True))
+    yield from silent(empty, len(hypotheses), "hypotheses are empty")
+    yield from marks(hypotheses, truth.references)
+    yield from misplaced(
+        hypotheses, truth.references, truth.sources, lambda *texts: _value(metric, _counts(metric, *texts).sum(axis=0))
+    )
 
 
 def sentence_scores(predictions: Predictions, metric: str) -> Floats:
@@ -273,6 +259,10 @@ def _metrics() -> dict[str, Metric]:
     return {"bleu": bleu, "chrf": chrf}
 
 
+def _counts(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Integers:
+    return np.array(metric._extract_corpus_statistics(hypotheses, [references]), np.int64)
+
+
 def _value(metric: Metric, sums: Integers) -> float:
     """The metric of summed statistics [k], which sacreBLEU's own significance tests compute in the same way."""
     return float(metric._compute_score_from_stats(sums.tolist()).score)
@@ -282,6 +272,18 @@ def _lines(file: Path) -> list[str]:
     """The lines of a text, the last of which may lack its end."""
     lines = read_text(file).split("\n")
     return lines if lines[-1] else lines[:-1]
+
+
+def _remedy(file: Path, lines: Sequence[str], rest: str) -> str:
+    """What to do about lines that are too many or too few."""
+    kinds = {line[0] for line in lines if _FAIRSEQ.match(line)}
+    if "H" not in kinds:
+        return rf"Write one line a sentence, ended by \n, {rest}"
+    kind = "D" if "D" in kinds else "H"  # detokenised, which only newer ones say
+    return (
+        "They are what fairseq's generate says, of which only the hypotheses are wanted: "
+        f"`grep ^{kind}- {file.name} | sort -V | cut -f3-`."
+    )
 
 
 def _require_references(file: Path, truth: Truth) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import product
 
 import pytest
 
@@ -198,12 +199,57 @@ def test_characters_that_nobody_said_are_named(tmp_path, truth, change, notes):
     assert all(one.startswith(other) for one, other in zip(told, notes, strict=True)), told
 
 
+PARTS = (("TWO", "SEVEN", "MANY"), ("DOGS", "KINGS", "BOYS"), ("HILL", "BRIDGE", "WATER"))
+UTTERANCES = numbered([f"{number} {name} WENT OVER THE {place}" for number, name, place in product(*PARTS)])
+SAID = UTTERANCES.transcripts
+
+
+def told(hypotheses):
+    return [*speech.notes(speech.compared(hypotheses, UTTERANCES), UTTERANCES)]
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "note"),
+    [
+        (SAID, None),
+        ([" ".join(text.split()[:3]) for text in SAID], None),
+        ([text.replace("WENT", "WHEN").replace("OVER", "ON HER").replace("THE", "A") for text in SAID], None),
+        (
+            [text.replace(" ", "") for text in SAID],
+            "nearly all words are wrong, but only 0 % of the letters: words seem",
+        ),
+        (
+            [" ".join(text.replace(" ", "")) for text in SAID],
+            "but only 0 % of the letters: words seem to be joined, or",
+        ),
+        (["EEE ET E"] * 27, "of the letters: if a trained recogniser heard them, it was in other utterances"),
+        ([""] * 2 + [*SAID[2:]], None),
+        ([" "] * 3 + [*SAID[3:]], "3 of 27 hypotheses are empty"),
+        ([""] * 27, "27 of 27 hypotheses are empty"),
+    ],
+    ids=["right", "half", "weak", "joined", "spelt", "barely trained", "two empty", "three empty", "all empty"],
+)
+def test_what_is_plainly_not_what_was_heard_is_told(hypotheses, note):
+    found = told(hypotheses)
+    assert len(found) == (note is not None)
+    assert note is None or note in found[0]
+
+
+def test_words_of_other_utterances_are_told():
+    others = numbered(["OUT IN THE WOODS STOOD A FIR TREE", "GO DO YOU HEAR", "HE BEGAN A CONFUSED COMPLAINT"])
+    shifted = speech.compared([*others.transcripts[1:], others.transcripts[0]], others)
+    (note,) = speech.notes(shifted, others)
+    assert note.startswith("nearly all words are wrong, and ")
+    assert note.endswith("it was in other utterances. Write each under its own id.")
+
+
 @pytest.mark.parametrize("content", [["GO (9-9-0000)", "NO (9-9-0001)"], []], ids=["unknown", "empty"])
 def test_a_file_of_no_split_is_refused(tmp_path, truth, content):
     file = saved(tmp_path, content)
     message = refusal(split_of, file, {"test-clean": truth, "test-other": numbered(["GO"])})
     assert f"{file}: none of its {len(content)} ids is an utterance of test-clean or test-other." in message
     assert f"such as `WORDS ({truth.ids[0]})`" in message
+    assert message.endswith("a file a test set. Its first id is '9-9-0000'." if content else "a file a test set.")
 
 
 def test_the_split_of_a_malformed_file_is_not_guessed(tmp_path, truth):

@@ -96,6 +96,14 @@ BAD = {
     "lines that end at U+2028": ("\u2028".join(GOOD).encode(), ["1 lines, but"]),
     "UTF-16": ("\n".join(GOOD).encode("utf-16"), [": text in UTF-16; save it in UTF-8"]),
     "Latin-1": (b"A\nB\nstra\xdfe\nD\n", [", line 3: not UTF-8; save it in UTF-8"]),
+    "all that fairseq says": (
+        b"S-2\tc\nH-2\t-0.1\tC\nD-2\t-0.1\tC\nP-2\t-0.1\nS-0\ta\n",
+        ["5 lines, but", "fairseq's generate says", "`grep ^D- hyp.txt | sort -V | cut -f3-`"],
+    ),
+    "all that an older fairseq says": (
+        b"INFO\nS-2\tc\nH-2\t-0.1\tC\nP-2\t-0.1\nS-0\ta\n",
+        ["5 lines, but", "`grep ^H- hyp.txt | sort -V | cut -f3-`"],
+    ),
     "NUL": (b"A\nB\n\0\nD\n", [", line 3: holds a NUL byte"]),
 }
 
@@ -105,38 +113,6 @@ def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, content
     file = saved(tmp_path, content)
     for path in (file, tmp_path):
         assert_told([str(file), *parts], read, path, truth)
-
-
-# What tells of another form of text
-
-
-PLAIN = ["Er geht nach Haus.", "Die Sonne scheint.", "Das ist ein Haus.", "Es ist warm."]
-
-
-@pytest.mark.parametrize(
-    ("change", "mark"),
-    [
-        (lambda text: text.replace(".", " ."), "a full stop after a space, as of tokens in 4"),
-        (lambda text: text.replace("is", "i@@ s"), "BPE's `@@` in 2"),
-        (lambda text: "\u2581" + text.replace(" ", " \u2581"), "sentencepiece's `\u2581` in 4"),
-        (lambda text: f"H-12\t-0.31\t{text}", "an id in front, as fairseq's `H-12` in 4"),
-        (lambda text: f"12 ||| {text}", "an id in front, as fairseq's `H-12` in 4"),
-        (lambda text: text.replace("Haus", "&quot;Haus&quot;"), "HTML entities in 2"),
-        (str.lower, "no capital letter in 4"),
-    ],
-)
-def test_marks_of_other_text_than_a_detokenised_one_are_named(tmp_path, change, mark):
-    truth = numbered(PLAIN)
-    (note,) = translation.notes(read(saved(tmp_path, list(map(change, PLAIN))), truth), truth)
-    assert note == (
-        f"of 4 hypotheses there is {mark}, where references hardly have it; it lowers the score. Write detokenised "
-        "text with capitals, nothing in front."
-    )
-
-
-def test_marks_that_references_have_too_say_nothing(tmp_path):
-    truth = numbered([*PLAIN, "warm .", "30 ||| &amp;"])
-    assert not [*translation.notes(read(saved(tmp_path, [*PLAIN, "es ist warm .", "31 ||| &amp;"]), truth), truth)]
 
 
 # References beside the hypotheses
