@@ -5,7 +5,7 @@ The names are those of every task (the package lists them).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
 SHARED = True
 
 FILE_NAME = "predictions.csv"
+
+ENOUGH = 100  # examples, from which on chance explains little
+CLEARLY = 0.2  # of the examples
 
 _DEPTHS = {"top1": 1, "top5": 5, "accuracy": 1}
 _MOST_PREDICTIONS = 5
@@ -151,6 +154,37 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
     allowed = ["accuracy"] if depth == 2 else [name for name in ("top1", "top5") if _DEPTHS[name] <= depth]
     counts = {metric: int(np.count_nonzero(_right(predictions, truth, metric))) for metric in allowed}
     return {metric: 100 * count / len(truth.ids) for metric, count in counts.items()}
+
+
+def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """Classes that seem to be numbered in another way, or rows that tell nothing of their examples."""
+    best, count = predictions.classes[:, 0], len(truth.ids)
+    right, meant = float((best == truth.labels).mean()), _renumbered(best, truth)
+    guess = np.bincount(truth.labels).max() / count
+    if count < ENOUGH:
+        return
+    if meant > max(right, guess) + CLEARLY:
+        yield (
+            f"{100 * meant:.0f} % of the best classes would be right, not {100 * right:.0f} %, if each meant the label "
+            "that it mostly stands beside: classes seem to be numbered in another way. Number them from 0 in the order "
+            "of the sorted names."
+        )
+    elif right < guess + 3 * np.sqrt(guess * (1 - guess) / count):
+        yield (
+            f"the best class is right in {100 * right:.1f} %, always the same would be in {100 * guess:.1f} %: if a "
+            "trained classifier made them, rows are of other examples, or classes are mixed up."
+        )
+
+
+def _renumbered(best: Integers, truth: Truth) -> float:
+    """The share of a half that is right if a class means the label that it mostly stands beside in the other half."""
+    shuffled = np.random.Generator(np.random.PCG64(0)).permutation(len(best))  # labels may alternate
+    here, there = shuffled[::2], shuffled[1::2]
+    classes, place = np.unique(best, return_inverse=True)
+    names, label = np.unique(truth.labels, return_inverse=True)
+    beside = np.zeros((len(classes), len(names)), np.int64)
+    np.add.at(beside, (place[here], label[here]), 1)
+    return float((beside.argmax(axis=1)[place[there]] == label[there]).mean())
 
 
 def _right(predictions: Predictions, truth: Truth, metric: str) -> Bools:

@@ -1,5 +1,6 @@
 """The predictions format and its scores, against scikit-learn and against every mistake a file can hold."""
 
+import re
 import time
 from pathlib import Path
 
@@ -232,3 +233,62 @@ def test_mistakes_come_with_the_most_confident_first(tmp_path, truth):
     """Rows 1 and 2 are wrong, with 0.4 and 0.9 on their best class."""
     predictions = classification.read(saved(tmp_path, text_of(ROWS)), truth)
     assert predictions.mistakes(truth.labels).tolist() == [2, 1]
+
+
+# What is odd about them
+
+
+def odd(best: np.ndarray, labels: np.ndarray, num_classes: int) -> list[str]:
+    truth = classification.Truth(tuple(map(str, range(len(labels)))), labels, num_classes)
+    classes, scores = np.stack([best, best], axis=1), np.full((len(best), 2), 0.5)
+    return [*classification.notes(classification.Predictions(classes, scores, len(best), len(best)), truth)]
+
+
+@pytest.mark.parametrize(("num_classes", "wrong"), [(20, 0.0), (20, 0.3), (20, 0.8), (2, 0.1), (2, 0.4)])
+def test_a_classifier_that_learnt_something_is_not_doubted(num_classes, wrong):
+    labels, generator = np.repeat(np.arange(num_classes), 1_000 // num_classes), np.random.default_rng(0)
+    others = (labels + generator.integers(1, num_classes, 1_000)) % num_classes
+    best = np.where(generator.random(1_000) < wrong, others, labels)
+    assert odd(best, labels, num_classes) == []
+    assert odd(best[:99], labels[:99], num_classes) == [], "few examples"
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "other"),
+    [
+        (20, np.roll(np.arange(20), 1)),
+        (20, np.random.default_rng(0).permutation(20)),
+        (2, np.array([1, 0])),
+    ],
+    ids=["from another number on", "in another order", "swapped"],
+)
+def test_classes_that_are_numbered_in_another_way_are_told(num_classes, other):
+    """Every tenth is another class than its label, so that 90 % would be right."""
+    labels = np.tile(np.arange(num_classes), 1_000 // num_classes)
+    best = np.where(np.arange(1_000) // num_classes % 10 == 0, (labels + 1) % num_classes, labels)
+    (note,) = odd(other[best], labels, num_classes)
+    found = 100 * accuracy_score(labels, other[best])
+    would = re.match(rf"(\d\d) % of the best classes would be right, not {found:.0f} %, if each meant the label", note)
+    assert int(would[1]) == pytest.approx(90, abs=3), "of a half"
+    assert note.endswith("numbered in another way. Number them from 0 in the order of the sorted names.")
+
+
+@pytest.mark.parametrize("num_classes", [20, 2])
+def test_rows_that_tell_nothing_of_their_examples_are_told(num_classes):
+    """Of 20 classes the same is right in 5 %; a standard deviation of 1,000 such guesses is 0.69 %."""
+    labels = np.tile(np.arange(num_classes), 1_000 // num_classes)
+    for best in (np.random.default_rng(0).permutation(labels), np.zeros(1_000, np.int64)):
+        (note,) = odd(best, labels, num_classes)
+        found, guess = 100 * accuracy_score(labels, best), 100 / num_classes
+        assert note.startswith(
+            f"the best class is right in {found:.1f} %, always the same would be in {guess:.1f} %: if"
+        )
+
+
+@pytest.mark.parametrize(("more", "doubted"), [(20, True), (21, False)])
+def test_better_than_a_guess_is_better_by_three_standard_deviations(more, doubted):
+    """Of 20 classes the same is right 50 times in 1,000, with a deviation of 6.89."""
+    labels, best = np.tile(np.arange(20), 50), np.zeros(1_000, np.int64)
+    best[1 : 20 * more : 20] = 1
+    assert (best == labels).sum() == 50 + more
+    assert bool(odd(best, labels, 20)) == doubted
