@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from benchmarks.arrays import Floats, Integers
 from benchmarks.files import write_atomically
 from results.scoring.average_precision import Objects, match, precisions, weighted_precisions
-from results.scoring.coco_results import read_results
+from results.scoring.coco_results import MANY, outside, read_results
+from results.scoring.doubts import silent
 from results.scoring.rows import locate
 from results.statistics import draws
 
@@ -38,7 +39,8 @@ VOC = (1, 2, 3, 4, 5, 6, 7, 9, 16, 17, 18, 19, 20, 21, 44, 62, 63, 64, 67, 72)
 """COCO's ids of VOC's 20 classes (pytorch/vision:references/segmentation/coco_utils.py)."""
 
 RESAMPLES = 1000
-SILENT = 0.1  # of the images, from which on it is said that nothing was found on them
+WEAK = 0.2  # a score, far above the least that detectors write
+HOPELESS = 2.0  # % AP50, far below that of any trained detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +130,24 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
 
 
 def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
-    """Images without detections, where they are many, and detections that were written more than once."""
+    """Many images without detections, detections that stand twice, weak ones left out, and boxes that hit nothing."""
     found, count = predictions.detections, len(truth.ids)
-    silent = count - len(np.unique(found.image))
-    if silent >= SILENT * count:
-        yield f"{silent:,} of {count:,} images have no detections"
+    yield from silent(count - len(np.unique(found.image)), count, "images have no detections")
     rows = np.column_stack([found.image, found.category, found.boxes, found.scores])
     if again := len(rows) - len(np.unique(rows, axis=0)):
         yield f"{again:,} of {len(rows):,} detections stand twice, with the same box and score"
+    if len(rows) >= MANY and WEAK <= found.scores.min() <= found.scores.max() <= 1:
+        yield (
+            f"no score is below {found.scores.min():.2g}: weaker detections seem to be left out, which AP counts too. "
+            "Write all, as those from 0.05 on."
+        )
+    if len(rows) >= MANY and score(predictions, truth).get("AP50", HOPELESS) < HOPELESS:
+        share = outside(found.boxes, truth.sizes[found.image])
+        yield (
+            f"hardly a box hits its object (AP50 is below {HOPELESS:g} %), and {100 * share:.0f} % leave their images: "
+            "if a trained detector found them, they are not [x, y, width, height] in pixels of the original image, or "
+            "categories or images are mixed up."
+        )
 
 
 def _metrics(precision: Floats, recall: Floats, truth: Truth) -> dict[str, float]:

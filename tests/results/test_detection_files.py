@@ -95,6 +95,10 @@ def test_no_detection_is_a_result(tmp_path, truth, rows):
         pytest.param([*[GOOD | {"bbox": [0.5, 0.5, 0.25, 0.25]}] * 50, GOOD], id="tiny boxes and a large one"),
         pytest.param([GOOD | {"bbox": [0, 0, 640, 480]}] * 50, id="whole images"),
         pytest.param([*[GOOD | {"bbox": [400, 300, 240, 180]}] * 50, GOOD], id="down to the corner"),
+        pytest.param(
+            [*[GOOD | {"bbox": [400, 300, 245, 185]}] * 7, *[GOOD | {"bbox": [-5, 9, 300, 200]}] * 13],
+            id="beyond the border on each side",
+        ),
     ],
 )
 def test_harmless_variation_is_accepted(tmp_path, truth, content):
@@ -107,6 +111,7 @@ FORM = 'Expected a list of {"image_id": 42, "category_id": 18, "bbox": [x, y, wi
 CONTIGUOUS = [GOOD | {"category_id": each} for each in range(1, 81)]
 CORNERS = [GOOD | {"bbox": [400, 300, 500 + each, 400]} for each in range(20)]
 CENTRES = [GOOD | {"bbox": [500 - each, 300, 250, 200]} for each in range(20)]
+STICKING_OUT = [GOOD | {"bbox": [120, 80, 250, 200]}, *CENTRES]  # its corner at -5, -20, as a detector may say it
 FRACTIONS = [GOOD | {"bbox": [0.1, 0.2, 0.5, each / 20]} for each in range(1, 21)]
 
 BAD = {
@@ -159,6 +164,7 @@ BAD = {
     "width beyond numbers": (changed(bbox=[1, 2, 1e308, 4]), ["bbox", "<= 1000000000"]),
     "corners": (CORNERS, ["seem to be corners [x1, y1, x2, y2]", "Write x, y, width and height"]),
     "centres": (CENTRES, ["seem to begin with their centres", "Write x and y of the upper left corner"]),
+    "centres, one box beyond the border": (STICKING_OUT, ["seem to begin with their centres"]),
     "fractions": (FRACTIONS, ["at most 1", "fractions", "Write pixels"]),
 }
 
@@ -182,6 +188,40 @@ def test_mistakes_are_named_with_their_place_and_remedy(tmp_path, truth, content
     ],
 )
 def test_what_is_odd_about_detections_is_said(tmp_path, truth, content, notes):
+    assert [*detection.notes(detection.read(saved(tmp_path, content), truth), truth)] == notes
+
+
+ONE_A_SCORE = [changed(image_id=(42, 139, 285)[each % 3], score=each / 50)[2] for each in range(1, 51)]
+MISSED = [row | {"bbox": [300, 200, 60, 90]} for row in ONE_A_SCORE]
+HOPELESS = (
+    "hardly a box hits its object (AP50 is below 2 %), and {} % leave their images: if a trained detector found them, "
+    "they are not [x, y, width, height] in pixels of the original image, or categories or images are mixed up."
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        pytest.param(ONE_A_SCORE, [], id="right"),
+        pytest.param([*MISSED[:45], *ONE_A_SCORE[45:]], [], id="weak"),
+        pytest.param(MISSED, [HOPELESS.format(0)], id="elsewhere"),
+        pytest.param([row | {"bbox": [600, 40, 500, 700]} for row in MISSED], [HOPELESS.format(100)], id="beyond"),
+        pytest.param(
+            [row | {"category_id": 19} for row in ONE_A_SCORE], [HOPELESS.format(0)], id="of another category"
+        ),
+        pytest.param(MISSED[:19], [], id="few"),
+        pytest.param(
+            ONE_A_SCORE[9:],
+            [
+                "no score is below 0.2: weaker detections seem to be left out, which AP counts too. Write all, as "
+                "those from 0.05 on."
+            ],
+            id="cut off",
+        ),
+        pytest.param([row | {"score": 100 * row["score"]} for row in ONE_A_SCORE], [], id="in percent"),
+    ],
+)
+def test_detections_that_are_plainly_not_what_was_found_are_told(tmp_path, truth, content, notes):
     assert [*detection.notes(detection.read(saved(tmp_path, content), truth), truth)] == notes
 
 
