@@ -256,4 +256,5 @@ def make_record(
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
         data=recorded(beginning.data), between_starts=between_starts(states(plan.folder)),
+        notes=scored.notes,
     )  # fmt: skip

@@ -130,7 +130,8 @@ class Record(Strict):
     are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
     training examples that were not trained on because they stand in the test set. `data` counts and digests the data.
     `environment` is that of the last start; `between_starts` says what was otherwise at those before or in other
-    stages, such as `world_size: 2, then 1`. `digest` is of all the rest, and follows as the file is written.
+    stages, such as `world_size: 2, then 1`. `notes` say what is odd about the predictions, each with its test set
+    in front. `digest` is of all the rest, and follows as the file is written.
     """
 
     schema: Literal[2]
@@ -163,6 +164,7 @@ class Record(Strict):
     left_out: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
     between_starts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     digest: str | None = None
 
 

@@ -280,5 +280,5 @@ def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) ->
         claim_hash=asked.claim.hash, deviations=changed,
         official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored.metrics),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
-        references=scored.references, data=outcome.data,
+        references=scored.references, data=outcome.data, notes=scored.notes,
     )  # fmt: skip

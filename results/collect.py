@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from benchmarks.claim import DEFAULT, Claim, Reading
@@ -27,6 +28,7 @@ from results.statistics import (
 from results.wording import bounds, differing, listed
 
 SHARES = ("%", "points")  # of examples, or differences of two
+MOST_OF_A_NOTE = 120  # characters in a table; the record has the rest
 
 Origin = Literal["trained", "re-evaluated", "miniature"]
 
@@ -116,8 +118,18 @@ def rows_of(benchmark: str) -> list[Row]:
     rows = [trained_row(benchmark, claim, reading, records) for reading in claim.readings]
     for *others, record in validations(records):
         words = ["of " + what_was_scored(record), f"{len(others)} other record(s) of it" if others else ""]
-        rows += [_noted(judge(claim, reading, [record]), *words) for reading in measured_by(claim, record)]
+        rows += [
+            _noted(judge(claim, reading, [record]), *words, *_odd(reading, record))
+            for reading in measured_by(claim, record)
+        ]
     return rows
+
+
+def _odd(reading: Reading, record: Record) -> list[str]:
+    """The beginnings of what a record notes of the test set that a reading is about."""
+    about = f"{reading.split}: "
+    notes = [each.removeprefix(about) for each in record.notes if each.startswith(about)]
+    return [shorten(each, MOST_OF_A_NOTE, placeholder=" ...") for each in notes]
 
 
 def what_was_scored(record: Record) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import wmt_runs
+from tests.benchmarks.conftest import CHECKOUT
 from tests.benchmarks.ended import assert_scored_as_recorded, finish, refused
 from tests.benchmarks.wmt_runs import (
     BENCHMARKS,
@@ -138,8 +139,17 @@ def test_tokenised_text_is_a_note_of_ours(workshop, official, tmp_path):
     theirs.write_text((tree / "newstest2014.de").read_text().replace(".\n", " .\n"))
     code, out, err = workshop.call(*validate(tree, f"--predictions={theirs}"))
     assert (code, "force" in out + err) == (0, False), err
-    assert "note: newstest2014.en-de: of 3,003 hypotheses there is a full stop after a space, as of tokens in " in out
+    begin = "newstest2014.en-de: of 3,003 hypotheses there is a full stop after a space, as of tokens in "
+    assert f"note: {begin}" in out
     assert "newstest2014/bleu" in out
+    (record,) = workshop.contents("wmt_transformer", "full-validate-*")
+    (note,) = record["notes"]
+    assert note.startswith(begin)
+    assert f"note: {note}\n" in out
+    shutil.copy(CHECKOUT / "README.md", workshop.root)
+    finish(workshop, "tables")
+    row = (workshop.root / "results/tables/wmt_transformer.md").read_text().splitlines()[-1]
+    assert f"; {note.partition(': ')[2][:100]}" in row
 
 
 def test_references_are_held_against_the_copy_of_sacrebleu(workshop, official, tmp_path):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.schema import References
-from tests.results.records import record
+from results import collect
+from results.collect import rows_of
+from tests.results.records import put, record
 from tests.results.test_collect import row, seeds
 
 
@@ -76,3 +78,17 @@ def test_references_that_nobody_compared_are_noted(official, noted):
     assert row(*runs).note == "references were not compared with the official ones" * noted
     elsewhere = [replace(each, references={"other": References("0" * 64, None, "")}) for each in runs]
     assert row(*elsewhere).note == ""
+
+
+def test_what_is_odd_about_predictions_stands_beside_their_verdict(tmp_path, monkeypatch):
+    """That of the reading's own test set, and no more than a table can hold."""
+    monkeypatch.setattr(collect, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
+    notes = ("val: rows are of other examples", "other: nothing to do with it", f"val: {'classes ' * 40}")
+    validated = record(mode="validate", run_id="full-validate-x", checkpoint=None, notes=notes)
+    put(tmp_path, record(notes=("val: odd",)), validated)
+    trained, _, found, _ = rows_of("imagenet")
+    first, second, third = found.note.split("; ")[-3:]
+    assert (first, second) == ("of results/runs/x/predictions/predictions.csv", "rows are of other examples")
+    assert third == "classes " * 14 + "..."
+    assert found.records[0].notes == notes, "the record has them whole"
+    assert "odd" not in trained.note
