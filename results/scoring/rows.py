@@ -12,10 +12,13 @@ from benchmarks.errors import UserError
 NAME_IT = "name the predictions file or the folder that holds it"
 
 LARGEST = 1e9  # far above what a task gives, and far below where sums and squares of numbers are no longer finite
+_EXPORT = "export what is in it as plain text"
 _UTF16 = "text in UTF-16; save it in UTF-8"
 FORMS = {
     b"\x1f\x8b": "packed by gzip; unpack it (`gunzip`)",
-    b"PK\x03\x04": "a zip archive; unpack it (`unzip`)",
+    b"PK\x03\x04": f"a zip archive, as .npz, .xlsx and .pt are; unpack it (`unzip`), or {_EXPORT}",
+    b"\x80": f"a pickle; {_EXPORT}",
+    b"PAR1": f"Parquet; {_EXPORT}",
     codecs.BOM_UTF16_LE: _UTF16,
     codecs.BOM_UTF16_BE: _UTF16,
 }

@@ -2,10 +2,13 @@
 
 import gzip
 import os
+import pickle
 import re
 import zipfile
 from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from results.scoring import coco_results, sgf
@@ -42,6 +45,9 @@ def test_any_other_text_is_no_whole_number(text):
         whole_number("size", text, 2, 7)
 
 
+EXPORT = "export what is in it as plain text"
+
+
 def packed_by_zip(file):
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("theirs.csv", "id,label\n")
@@ -51,7 +57,9 @@ def packed_by_zip(file):
     ("write", "said"),
     [
         (lambda file: file.write_bytes(gzip.compress(b"id,label\n")), "packed by gzip; unpack it (`gunzip`)"),
-        (packed_by_zip, "a zip archive; unpack it (`unzip`)"),
+        (packed_by_zip, f"a zip archive, as .npz, .xlsx and .pt are; unpack it (`unzip`), or {EXPORT}"),
+        (lambda file: file.write_bytes(pickle.dumps([[1.0]])), f"a pickle; {EXPORT}"),
+        (lambda file: pq.write_table(pa.table({"score": [0.5]}), file), f"Parquet; {EXPORT}"),
         (lambda file: file.write_text("id,label\n", "utf-16"), "text in UTF-16; save it in UTF-8"),
         (lambda file: file.write_text("\ufeffid,label\n", "utf-16-be"), "text in UTF-16; save it in UTF-8"),
     ],
@@ -59,7 +67,8 @@ def packed_by_zip(file):
 def test_another_form_of_a_file_is_called_by_its_name(tmp_path, write, said):
     file = tmp_path / "theirs.csv"
     write(file)
-    assert refusal(read_text, file) == f"{file}: {said}"
+    for read in (read_text, partial(coco_results.decode, form=list, description="a list")):
+        assert refusal(read, file) == f"{file}: {said}"
 
 
 def test_what_was_expected_may_be_put_into_other_words():

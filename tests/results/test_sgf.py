@@ -77,7 +77,7 @@ def test_encodings(tmp_path, text, name):
     ("text", "message"),
     [
         ("", "not SGF: it has no `(;`"),
-        ("PK\x03\x04", "a zip archive; unpack it (`unzip`)"),
+        ("PK\x03\x04", "a zip archive, as .npz, .xlsx and .pt are; unpack it (`unzip`), or export what is in it"),
         ("(;SZ[7];B[dd]", "not SGF: it ends inside the game, a `)` is missing"),
         ("(;SZ[7]\n;B[dd)", "line 2: not SGF: a `[` is never closed"),
         ("(;SZ[7]\n;B[dd]*)", "line 2: not SGF: '*' stands outside a value"),
