@@ -76,7 +76,8 @@ class Predictions:
     """Episodes by number: seed of the reset [n], and what either driver made of it.
 
     `scored` counts the episodes read, `unique` the different ones among them, `other` those that IDM drives in another
-    way here than in the committed records.
+    way here than in the committed records, and `apart` says by how much in return at most: without end where a drive
+    is longer or shorter, or crashes otherwise.
     """
 
     seeds: tuple[int, ...]
@@ -85,6 +86,7 @@ class Predictions:
     scored: int
     unique: int
     other: int
+    apart: float
 
 
 def truth(split: str, examples: int) -> Truth:
@@ -143,14 +145,20 @@ def read(path: Path, truth: Truth) -> Predictions:
     episodes = range(len(truth.ids))
     agent, idm = ([found[episode, driver] for episode in episodes] for driver in DRIVERS)
     count = len(episodes)
-    return Predictions(tuple(fixed_seeds(count)), _drives(agent), _drives(idm), count, count, _other(idm, truth))
+    apart = _apart(idm, truth)
+    other = sum(each > SAME for each in apart)
+    return Predictions(tuple(fixed_seeds(count)), _drives(agent), _drives(idm), count, count, other, max(apart))
 
 
 def protocol(predictions: Predictions) -> dict[str, str]:
     """What IDM's rows themselves say of the yardstick; nothing where they are those of the committed records."""
     if not predictions.other:
         return {}
-    return {"yardstick": f"an IDM that drives {predictions.other} of {predictions.scored} episodes unlike {IDM}"}
+    how = (
+        f"in return by up to {predictions.apart:.2g}" if math.isfinite(predictions.apart) else "in length or crash too"
+    )
+    told = f"an IDM that drives {predictions.other} of {predictions.scored} episodes unlike {IDM}"
+    return {"yardstick": f"{told} ({how}; copy its rows as they are)"}
 
 
 def measured(predictions: Predictions) -> dict[str, Floats]:
@@ -185,14 +193,14 @@ def _found(file: Path, truth: Truth) -> dict[tuple[int, str], Driven]:
     return found
 
 
-def _other(idm: Sequence[Driven], truth: Truth) -> int:
-    """How many of IDM's drives are not those of the committed records, for more than rounding."""
+def _apart(idm: Sequence[Driven], truth: Truth) -> list[float]:
+    """By how much IDM's return in each episode differs from the committed one; without end in another drive."""
     known = _found(paths.ROOT / IDM, Truth(truth.environment, tuple(map(str, range(KNOWN)))))
-    return sum(not _same(driven, known.get((episode, "idm"))) for episode, driven in enumerate(idm))
+    return [_between(driven, known.get((episode, "idm"))) for episode, driven in enumerate(idm)]
 
 
-def _same(driven: Driven, known: Driven | None) -> bool:
-    return known is not None and driven[1:] == known[1:] and abs(driven[0] - known[0]) <= SAME
+def _between(driven: Driven, known: Driven | None) -> float:
+    return math.inf if known is None or driven[1:] != known[1:] else abs(driven[0] - known[0])
 
 
 def _row(fields: Sequence[str], truth: Truth) -> tuple[int, str, Driven]:

@@ -159,9 +159,20 @@ def test_idm_drives_as_in_every_committed_record(tmp_path):
     assert rows[-1].endswith(",30,0")
     crashed = [*rows[:-1], rows[-1][:-1] + "1"]
     swapped = [row.replace("agent", "?").replace("idm", "agent").replace("?", "idm") for row in rows]
-    for changed, count in ((slower, 1), (a_little_slower, 1), (crashed, 1), (swapped, 500)):
+    returns = [float(row.split(",")[4]) for row in known]
+    three_digits = [re.sub(r"idm,([\d.]+)", lambda found: f"idm,{float(found[1]):.3f}", row) for row in rows]
+    lost = [abs(each - round(each, 3)) for each in returns]
+    for changed, count, how in (
+        (slower, 1, f"in return by up to {abs(20.5 - returns[-1]):.2g}"),
+        (a_little_slower, 1, "in return by up to 0.001"),
+        (three_digits, sum(each > 1e-6 for each in lost), "in return by up to 0.0005"),
+        (crashed, 1, "in length or crash too"),
+        (swapped, 500, "in length or crash too"),
+    ):
         told = driving.protocol(driving.read(file_of(tmp_path, changed), truth))
-        assert told == {"yardstick": f"an IDM that drives {count} of 500 episodes unlike benchmarks/driving/idm.csv"}
+        known_by = "benchmarks/driving/idm.csv"
+        said = f"an IDM that drives {count} of 500 episodes unlike {known_by} ({how}; copy its rows as they are)"
+        assert told == {"yardstick": said}
 
 
 def test_an_unknown_road_has_no_truth():
