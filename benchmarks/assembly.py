@@ -36,10 +36,9 @@ from lightning_modules.interface import BenchmarkModule
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
 
-subprocess_script._launch_process_observer = end_once_one_fails
-
-
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+
+subprocess_script._launch_process_observer = end_once_one_fails
 
 
 class _Parser(LightningCLI):

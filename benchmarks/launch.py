@@ -28,7 +28,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The benchmark and the variant, as one says which job it is."""
+        """Benchmark and variant, by which messages name the job."""
         words = (word.removeprefix("--variant=") for word in self.arguments[1:])
         return " ".join(word for word in words if not word.startswith("--"))
 

@@ -45,7 +45,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one seed of a variant takes; None where nobody knows. Hours and GiB of disk are of all devices together."""
+    """What one seed of a variant takes; None where nobody knows.
+
+    `hours` pass from start to end; `memory` is GiB of a device, `disk` GiB of the whole run.
+    """
 
     hours: float | None
     by: str

@@ -90,15 +90,16 @@ def load_claim(benchmark: str) -> Claim:
 
 @lru_cache
 def seeds_then(benchmark: str, commit: str | None) -> tuple[int, ...] | None:
-    """The seeds that the claim fixed at a commit; None where git does not know, or it fixed none.
+    """The seeds that the claim fixed at a commit; None where git does not know, or it fixed no whole numbers.
 
     Nothing else of that claim is read, whose form may have been another one.
     """
     text = commit and content(commit, f"benchmarks/{benchmark}/claim.yaml")
     try:
-        return tuple(parse_yaml(text)["seeds"]) if text else None
+        seeds = tuple(parse_yaml(text)["seeds"]) if text else ()
     except (TypeError, *NO_YAML):
         return None
+    return seeds if seeds and all(isinstance(seed, int) for seed in seeds) else None
 
 
 def _problems(claim: Claim) -> list[str]:

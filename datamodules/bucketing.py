@@ -2,6 +2,7 @@
 
 What a batch may hold is counted in what its examples hold (seconds, tokens), not in examples, so that memory and time
 of a step stay the same. Where an example has two sides (a sentence and its translation), both are of like length.
+Lengths are [n], or [n, 2] where an example has two sides; its size is what both hold together.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +14,6 @@ from torch.utils.data import Sampler
 from benchmarks.arrays import Floats, Integers
 from benchmarks.errors import UserError
 from datamodules.sampling import Key, example_generator
-
-# Of lengths: [n], or [n, 2] where an example has two sides; its size is what both hold together.
 
 # Of the logarithm of a length: how far it is shaken, so that who shares a batch with whom changes from epoch to epoch.
 JITTER, PAIR_JITTER = 0.1, 0.02

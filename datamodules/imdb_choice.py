@@ -21,7 +21,7 @@ def _none() -> Integers:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Integers, each kind ascending.
+    """Places of reviews, each kind ascending.
 
     Args:
         used: what is trained on.

@@ -101,9 +101,9 @@ def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> floa
 
 
 def _within(found: Interval, reading: Reading) -> Interval:
-    """The interval of a percentage ends where percentages do, but not of one that leaves them, as of errors in words.
+    """An interval of a percentage ends at 0 and 100.
 
-    Those can be above 100, and 100 less them, the words that are right, below 0.
+    Word errors can be above 100, and the words that are right, 100 less these, below 0; there it stays open.
     """
     if reading.unit != "%":
         return found

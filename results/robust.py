@@ -2,7 +2,7 @@
 
 The estimators of Agarwal et al. (2021, arXiv 2108.13264; google-research/rliable:rliable/{metrics,library}.py), for one
 task. They decide no verdict. In simulations (tests/results/test_robust.py) the bootstrap's 95 % interval covers the
-truth 95 times in 100 with ten runs, 89 with five and 77 with three, where runs share no test set; of one that they
+truth 94 times in 100 with ten runs, 90 with five and 76 with three, where runs share no test set; of one that they
 share it sees nothing, and covers less. So tables show it from `ENOUGH` runs on, and only where each has its own test.
 """
 

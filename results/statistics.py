@@ -4,13 +4,13 @@ The runs of one claim share one test set, so seeds and examples are crossed, not
 variance s^2 / S + e^2, with s the standard deviation between seeds and e the standard error that the choice of test
 examples leaves in every run. Averaging over more seeds shrinks the first term only.
 
-In simulations (tests/results/test_statistics.py) the 95 % interval of five seeds covers the truth 93 to 98 times in
-100 where an example is about as hard for every run. What differs at random between runs on one example counts in both
-terms, so that the interval is too wide where that is much of e: in committed drives it is 69 to 85 % of e^2, and with
-such noise, s being up to twice e, the truth is covered 97 to nearly 100 times. With three seeds it falls to 92, with
-two to 87, where seeds differ much more than test sets do. Seeds that are added one by one until there is a verdict make
-one come by chance more often: where the truth lies on the edge and e is 0, from three seeds to ten, 17 times in 100
-instead of 5, and one in favour of the claim 8 times instead of 2.5.
+In simulations (tests/results/test_statistics.py) the 95 % interval of five seeds covers the truth 93 to 98 times in 100
+where an example is about as hard for every run; with three seeds it falls to 92, with two to 87, where seeds differ
+much more than test sets do. What differs at random between runs on one example counts in both terms, so that the
+interval is too wide where that is much of e: in committed drives it is 69 to 85 % of e^2, and with such noise, s being
+up to twice e, five seeds cover the truth 97 to nearly 100 times. Seeds that are added one by one until there is a
+verdict make one come by chance more often: where the truth lies on the edge and e is 0, from three seeds to ten, 17
+times in 100 instead of 5, and one in favour of the claim 8 times instead of 2.5.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BOOTSTRAP_SEED = 20_250_101
 examples: in another one it differs by 1 or 2 %."""
 
 RESAMPLES = 2000
-"""Of a bootstrap, where a task does not choose fewer."""
+"""Resamples of a bootstrap, where a task does not choose fewer."""
 
 MOST_SEEDS = 1_000_000
 """Where the search for a number of seeds stops: more are no advice to anybody."""

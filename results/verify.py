@@ -34,6 +34,7 @@ from results.wording import number
 
 TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 ANOTHER_ORDER = 0.1  # of a bootstrap's error, where others' files have another order than DATA: some 4 deviations of it
+UNSCORABLE = (UserError, ValueError, LookupError, AssertionError, ArithmeticError, TypeError, csv.Error)  # as emptied
 PROFILES: tuple[Profile, ...] = ("full", "mini")
 
 Checked = tuple[str, list[Finding]]  # what was looked at, and what was found
@@ -142,7 +143,7 @@ def check(claim: Claim, record: Record) -> Iterator[Finding]:
 
 
 def _files(record: Record) -> Iterator[Finding]:
-    """Those that the record vouches for, as far as they are here."""
+    """Whether files that the record vouches for are as recorded, as far as they are here."""
     checkpoints = [record.checkpoint, *(stage.checkpoint for stage in record.stages.values())]
     stored = [*record.predictions, *(each for each in checkpoints if each is not None)]
     there = [each for each in stored if (ROOT / each.path).is_file()]
@@ -198,7 +199,7 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
         yield "unchecked", f"{tool} is not installed"
     except FileNotFoundError as error:
         yield "unchecked", f"{tool} needs {Path(str(error.filename or error)).name}, which is not here"
-    except (UserError, ValueError, LookupError, AssertionError, csv.Error) as error:
+    except UNSCORABLE as error:
         yield "contradicts", f"{tool} cannot score the predictions: {tested.told(error)}"
     else:
         known = {key: found[metric] for key in tested.metrics if (metric := key.partition("/")[2]) in found}
@@ -218,7 +219,7 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
             yield "unscored", f"our own scoring needs the data for the intervals of {tested.prefix}: {remedy}"
             return
         scored = measure(HeldOut(claim, root, tested.prefix, tested.split, "", known), tested.path, {}, [])
-    except UserError as error:
+    except UNSCORABLE as error:
         yield "contradicts", f"our own scoring refuses the predictions: {tested.told(error)}"
         return
     by = "our own scoring" if here else "our own scoring with the references stored"

@@ -31,7 +31,7 @@ def baselines(split: str, examples: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _played(batch: Matches) -> list[dict[str, Any]]:
-    """Minutes at GNU Go's level 10, which thinks longest where moves make no sense."""
+    """A batch's games, played once per machine; in minutes, as GNU Go thinks longest where moves make no sense."""
     sources = [sha256(Path(path)) for path in (__file__, gnugo.__file__, matches.__file__)]
     key = short_hash([repr(batch.contest), batch.ids, gnugo.known(), sources])
     path = ROOT / "data" / "games" / f"random_moves-{key}" / "games.json"

@@ -31,7 +31,7 @@ FACTS = {
     "train-clean-360": ("146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf", "23 GB"),
     "train-other-500": ("ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2", "30 GB"),
 }
-"""The SHA-256 and size of each archive, small ones first (pytorch/audio:src/torchaudio/datasets/librispeech.py)."""
+"""SHA-256s, as in pytorch/audio:src/torchaudio/datasets/librispeech.py, and sizes of the archives, small ones first."""
 
 RELEASE = Release(
     {

@@ -5,6 +5,7 @@ The names are those of every task (the package lists them).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ FILE_NAME = "predictions.csv"
 
 ENOUGH = 100  # examples, from which on chance explains little
 CLEARLY = 0.2  # of the examples
+MOST_GUESSED = 0.9  # of the examples by one class for all; above this even good classifiers are hardly better
 
 _DEPTHS = {"top1": 1, "top5": 5, "accuracy": 1}
 _MOST_PREDICTIONS = 5
@@ -132,7 +134,7 @@ def stored_truth(path: Path) -> Truth:
         UserError: the file is missing or malformed; the message names file and line.
     """
     file = locate(path, FILE_NAME)
-    depth = min(read_text(file).partition("\n")[0].count("pred"), _MOST_PREDICTIONS)
+    depth = min(re.split(r"[\r\n]", read_text(file), maxsplit=1)[0].count("pred"), _MOST_PREDICTIONS)
     num_classes = depth if depth < _MOST_PREDICTIONS else int(LARGEST)
     labels = {}
     for line, (example, label, *_) in read_rows(file, _columns(depth)):
@@ -159,20 +161,21 @@ def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
 def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
     """Classes that seem to be numbered in another way, or rows that tell nothing of their examples."""
     best, count = predictions.classes[:, 0], len(truth.ids)
-    right, meant = float((best == truth.labels).mean()), _renumbered(best, truth)
     guess = np.bincount(truth.labels).max() / count
-    if count < ENOUGH:
+    if count < ENOUGH or guess > MOST_GUESSED:
         return
+    right, meant = float((best == truth.labels).mean()), _renumbered(best, truth)
     if meant > max(right, guess) + CLEARLY:
         yield (
-            f"{100 * meant:.0f} % of the best classes would be right, not {100 * right:.0f} %, if each meant the label "
-            "that it mostly stands beside: classes seem to be numbered in another way. Number them from 0 in the order "
+            "classes seem to be numbered in another way: if each meant the label that it mostly stands beside, "
+            f"{100 * meant:.0f} % of the best would be right, not {100 * right:.0f} %. Number them from 0 in the order "
             "of the sorted names."
         )
     elif right < guess + 3 * np.sqrt(guess * (1 - guess) / count):
         yield (
-            f"the best class is right in {100 * right:.1f} %, always the same would be in {100 * guess:.1f} %: if a "
-            "trained classifier made them, rows are of other examples, or classes are mixed up."
+            f"no better than one class for all, which would be right in {100 * guess:.1f} % (the best class is in "
+            f"{100 * right:.1f} %): if a trained classifier made them, rows are of other examples, or classes are "
+            "mixed up."
         )
 
 

@@ -67,7 +67,7 @@ class Contest:
 
 
 def ids(examples: int, opening: int = 0) -> tuple[str, ...]:
-    """Those of a test: `000-black`, `000-white`, `001-black` and so on, or from another opening on.
+    """The ids of a test's games: `000-black`, `000-white`, `001-black` and so on, or from another opening on.
 
     Raises:
         UserError: the number is odd, so that an opening would lack one of its games.

@@ -66,7 +66,7 @@ def truth(split: str, examples: int) -> Truth:
 
 
 def evaluation_seeds(seed: int, count: int, first: int = 0) -> list[int]:
-    """Of the resets of evaluation episodes: odd, where those of training are even."""
+    """The seeds by which evaluation episodes are reset: odd, where those of training are even."""
     return [2 * (1000 * seed + first + number) + 1 for number in range(count)]
 
 

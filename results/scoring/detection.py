@@ -139,14 +139,14 @@ def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
     if len(rows) >= MANY and WEAK <= found.scores.min() <= found.scores.max() <= 1:
         yield (
             f"no score is below {found.scores.min():.2g}: weaker detections seem to be left out, which AP counts too. "
-            "Write all, as those from 0.05 on."
+            "Write all of 0.05 or more."
         )
     if len(rows) >= MANY and score(predictions, truth).get("AP50", HOPELESS) < HOPELESS:
         share = outside(found.boxes, truth.sizes[found.image])
         yield (
-            f"hardly a box hits its object (AP50 is below {HOPELESS:g} %), and {100 * share:.0f} % leave their images: "
-            "if a trained detector found them, they are not [x, y, width, height] in pixels of the original image, or "
-            "categories or images are mixed up."
+            f"hardly a box hits its object (AP50 is below {HOPELESS:g} %; {100 * share:.0f} % of boxes leave their "
+            "images): if a trained detector found them, they are not [x, y, width, height] in pixels of the original "
+            "image, or categories or images are mixed up."
         )
 
 

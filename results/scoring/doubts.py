@@ -76,13 +76,13 @@ def misplaced(
     beside = max(likeness(theirs, [*ours[1:], *ours[:1]]), likeness(theirs, [*ours[-1:], *ours[:-1]]))
     if copied > own:
         yield (
-            f"the last {len(ours)} hypotheses are nearer to what was to be translated (chrF {copied:.1f}) than to the "
-            f"references ({own:.1f}): they seem to repeat it, or to be of the other direction. Write translations "
+            "hypotheses seem to repeat what was to be translated, or to be of the other direction: the last "
+            f"{len(ours)} are nearer to it (chrF {copied:.1f}) than to the references ({own:.1f}). Write translations "
             "alone."
         )
     elif own < CLEAR * beside:
         yield (
-            f"the last {len(ours)} hypotheses are hardly nearer to their references (chrF {own:.1f}) than to those of "
-            f"the line above or below ({beside:.1f}): if a trained system made them, lines are missing, doubled or in "
-            "another order. Write them in the order of the test set."
+            "lines are missing, doubled or in another order, if a trained system made them: the last "
+            f"{len(ours)} are hardly nearer to their references (chrF {own:.1f}) than to those of the line above or "
+            f"below ({beside:.1f}). Write them in the order of the test set."
         )

@@ -12,7 +12,7 @@ the episodes begin from, and `protocol` whether the yardstick is IDM as everybod
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def truth(split: str, examples: int) -> Truth:
 
 
 def fixed_seeds(count: int, first: int = 0) -> list[int]:
-    """Of the resets of evaluation episodes, in whatever run: odd, where those of training are even."""
+    """The seeds by which every run resets its evaluation episodes: odd, where those of training are even."""
     return [2 * (first + number) + 1 for number in range(count)]
 
 
@@ -154,11 +154,14 @@ def protocol(predictions: Predictions) -> dict[str, str]:
     """What IDM's rows themselves say of the yardstick; nothing where they are those of the committed records."""
     if not predictions.other:
         return {}
-    how = (
-        f"in return by up to {predictions.apart:.2g}" if math.isfinite(predictions.apart) else "in length or crash too"
-    )
-    told = f"an IDM that drives {predictions.other} of {predictions.scored} episodes unlike {IDM}"
-    return {"yardstick": f"{told} ({how}; copy its rows as they are)"}
+    return {"yardstick": f"an IDM that drives {predictions.other} of {predictions.scored} episodes unlike {IDM}"}
+
+
+def notes(predictions: Predictions, truth: Truth) -> Iterator[str]:
+    """By how much IDM's rows differ from those of the committed records."""
+    if predictions.other:
+        to = f"in return by up to {predictions.apart:.2g}" if math.isfinite(predictions.apart) else "in length or crash"
+        yield f"IDM's rows differ from those of {IDM} {to}, in {predictions.other} episodes; copy those as they are."
 
 
 def measured(predictions: Predictions) -> dict[str, Floats]:

@@ -17,8 +17,8 @@ _UTF16 = "text in UTF-16; save it in UTF-8"
 FORMS = {
     b"\x1f\x8b": "packed by gzip; unpack it (`gunzip`)",
     b"PK\x03\x04": f"a zip archive, as .npz, .xlsx and .pt are; unpack it (`unzip`), or {_EXPORT}",
-    b"\x80": f"a pickle; {_EXPORT}",
-    b"PAR1": f"Parquet; {_EXPORT}",
+    **{bytes([0x80, protocol]): f"a pickle; {_EXPORT}" for protocol in range(2, 6)},
+    b"PAR1\x15": f"Parquet; {_EXPORT}",
     codecs.BOM_UTF16_LE: _UTF16,
     codecs.BOM_UTF16_BE: _UTF16,
 }

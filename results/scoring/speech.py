@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import LCSseq, Levenshtein
 
 from benchmarks.arrays import Integers
 from benchmarks.errors import UserError
@@ -36,6 +36,7 @@ FORM = re.compile(r"(?P<words>.*)\((?P<id>[^()\s]+)\)")
 SHOWN = 3
 
 HOPELESS = 0.95  # edits a word
+FOUND = 0.5  # of the words, in their order; where more are, edits are what was heard twice, as by a decoder that loops
 ALIKE = 0.3  # edits a letter: fewer hardly make so many words wrong, unless by spaces
 
 
@@ -181,14 +182,14 @@ def _strange(hypotheses: Sequence[str], truth: Truth) -> Iterator[str]:
 
 def _hopeless(predictions: Predictions, truth: Truth) -> Iterator[str]:
     """Words that are nearly all wrong where something was heard, though the letters in a row may be right."""
-    heard = [place for place, text in enumerate(predictions.hypotheses) if text.split()]
-    if predictions.edits[heard].sum() < HOPELESS * predictions.words[heard].sum() or not heard:
+    texts = zip(truth.transcripts, predictions.hypotheses, strict=True)
+    pairs = [(normalised(said), heard) for said, text in texts if (heard := normalised(text))]
+    words = sum(len(said) for said, _ in pairs)
+    edits, found = (sum(count(*pair) for pair in pairs) for count in (Levenshtein.distance, LCSseq.similarity))
+    if words == 0 or edits < HOPELESS * words or found > FOUND * words:
         return
-    texts = (
-        "".join(normalised(each[place])) for place in heard for each in (truth.transcripts, predictions.hypotheses)
-    )
-    pairs = list(zip(texts, texts, strict=True))
-    letters = sum(Levenshtein.distance(*pair) for pair in pairs) / sum(len(said) for said, _ in pairs)
+    joined = [("".join(said), "".join(heard)) for said, heard in pairs]
+    letters = sum(Levenshtein.distance(*pair) for pair in joined) / sum(len(said) for said, _ in joined)
     if letters < ALIKE:
         yield (
             f"nearly all words are wrong, but only {100 * letters:.0f} % of the letters: words seem to be joined, or "

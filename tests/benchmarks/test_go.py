@@ -41,6 +41,7 @@ def test_a_run_ends_with_its_record_and_its_games(trained):
     assert (measured["n"], measured["unit"]) == (40, "%")
     assert measured["signature"]["opponent"].startswith("GNU Go ")
     assert measured["signature"]["games"] == 8 * 6
+    assert record["seed"] == 3
     assert record["examples"] == {"expected": 40, "scored": 40, "unique": 40}
     assert len(record["predictions"]) == len([*(run / "predictions/games").glob("*.sgf")]) == 40
     assert record["baselines"].keys() >= {"random_moves/score"}

@@ -206,8 +206,7 @@ def from_other_resets(row):
         (str, "verdict  unofficial (uncommitted code)"),
         (
             swapped,
-            "yardstick an IDM that drives 500 of 500 episodes unlike benchmarks/driving/idm.csv (in length or crash "
-            "too; copy its rows as they are) instead of IDM",
+            "IDM's rows differ from those of benchmarks/driving/idm.csv in length or crash, in 500 episodes; copy",
         ),
         (with_a_poor_idm, "verdict  not comparable (the protocol differs: yardstick an IDM that drives 500 of 500"),
         (from_other_resets, "theirs.csv, line 2: seed is 1000001, expected 1: in every run episode k of the test"),

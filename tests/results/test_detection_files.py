@@ -99,6 +99,7 @@ def test_no_detection_is_a_result(tmp_path, truth, rows):
             [*[GOOD | {"bbox": [400, 300, 245, 185]}] * 7, *[GOOD | {"bbox": [-5, 9, 300, 200]}] * 13],
             id="beyond the border on each side",
         ),
+        pytest.param([GOOD | {"bbox": [500, 400, 300, 200]}] * 20, id="in the pixels of a larger image"),
     ],
 )
 def test_harmless_variation_is_accepted(tmp_path, truth, content):
@@ -194,8 +195,8 @@ def test_what_is_odd_about_detections_is_said(tmp_path, truth, content, notes):
 ONE_A_SCORE = [changed(image_id=(42, 139, 285)[each % 3], score=each / 50)[2] for each in range(1, 51)]
 MISSED = [row | {"bbox": [300, 200, 60, 90]} for row in ONE_A_SCORE]
 HOPELESS = (
-    "hardly a box hits its object (AP50 is below 2 %), and {} % leave their images: if a trained detector found them, "
-    "they are not [x, y, width, height] in pixels of the original image, or categories or images are mixed up."
+    "hardly a box hits its object (AP50 is below 2 %; {} % of boxes leave their images): if a trained detector found "
+    "them, they are not [x, y, width, height] in pixels of the original image, or categories or images are mixed up."
 )
 
 
@@ -213,8 +214,8 @@ HOPELESS = (
         pytest.param(
             ONE_A_SCORE[9:],
             [
-                "no score is below 0.2: weaker detections seem to be left out, which AP counts too. Write all, as "
-                "those from 0.05 on."
+                "no score is below 0.2: weaker detections seem to be left out, which AP counts too. Write all of 0.05 "
+                "or more."
             ],
             id="cut off",
         ),

@@ -148,7 +148,7 @@ def test_idm_drives_as_in_every_committed_record(tmp_path):
     for file in files:
         assert [line for line in file.read_text().splitlines() if ",idm," in line] == known
     read = driving.read(files[0], truth)
-    assert (read.other, driving.protocol(read)) == (0, {})
+    assert (read.other, driving.protocol(read), [*driving.notes(read, truth)]) == (0, {}, [])
 
     rows = files[0].read_text().splitlines()[1:]
     rounded = [re.sub(r"(idm,\d+\.\d{9})\d*", r"\1", row) for row in rows]
@@ -166,13 +166,14 @@ def test_idm_drives_as_in_every_committed_record(tmp_path):
         (slower, 1, f"in return by up to {abs(20.5 - returns[-1]):.2g}"),
         (a_little_slower, 1, "in return by up to 0.001"),
         (three_digits, sum(each > 1e-6 for each in lost), "in return by up to 0.0005"),
-        (crashed, 1, "in length or crash too"),
-        (swapped, 500, "in length or crash too"),
+        (crashed, 1, "in length or crash"),
+        (swapped, 500, "in length or crash"),
     ):
-        told = driving.protocol(driving.read(file_of(tmp_path, changed), truth))
-        known_by = "benchmarks/driving/idm.csv"
-        said = f"an IDM that drives {count} of 500 episodes unlike {known_by} ({how}; copy its rows as they are)"
-        assert told == {"yardstick": said}
+        read = driving.read(file_of(tmp_path, changed), truth)
+        said = f"an IDM that drives {count} of 500 episodes unlike benchmarks/driving/idm.csv"
+        assert driving.protocol(read) == {"yardstick": said}
+        (note,) = driving.notes(read, truth)
+        assert note.startswith(f"IDM's rows differ from those of benchmarks/driving/idm.csv {how}, in {count} episodes")
 
 
 def test_an_unknown_road_has_no_truth():

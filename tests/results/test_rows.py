@@ -71,6 +71,12 @@ def test_another_form_of_a_file_is_called_by_its_name(tmp_path, write, said):
         assert refusal(read, file) == f"{file}: {said}"
 
 
+def test_text_in_another_code_is_no_pickle(tmp_path):
+    file = tmp_path / "theirs.txt"
+    file.write_text("\u20ac 5 Mio.\n", "cp1252")  # begins with 0x80
+    assert refusal(read_text, file) == f"{file}, line 1: not UTF-8; save it in UTF-8"
+
+
 def test_what_was_expected_may_be_put_into_other_words():
     for read in (whole_number, decimal):
         with pytest.raises(ValueError, match=re.escape("size is '9'; expected a board of 2 to 7")):

@@ -222,12 +222,26 @@ def told(hypotheses):
             [" ".join(text.replace(" ", "")) for text in SAID],
             "but only 0 % of the letters: words seem to be joined, or",
         ),
+        ([f"{text} {text}" for text in SAID], None),
+        ([*SAID[:9], *(f"{text} {'THE HILL ' * 40}" for text in SAID[9:])], None),
         (["EEE ET E"] * 27, "of the letters: if a trained recogniser heard them, it was in other utterances"),
         ([""] * 2 + [*SAID[2:]], None),
         ([" "] * 3 + [*SAID[3:]], "3 of 27 hypotheses are empty"),
         ([""] * 27, "27 of 27 hypotheses are empty"),
     ],
-    ids=["right", "half", "weak", "joined", "spelt", "barely trained", "two empty", "three empty", "all empty"],
+    ids=[
+        "right",
+        "half",
+        "weak",
+        "joined",
+        "spelt",
+        "said twice",
+        "loops",
+        "barely trained",
+        "two empty",
+        "three empty",
+        "all empty",
+    ],
 )
 def test_what_is_plainly_not_what_was_heard_is_told(hypotheses, note):
     found = told(hypotheses)

@@ -181,6 +181,16 @@ def test_an_interval_that_nothing_computes_again_is_not_ok(elsewhere, monkeypatc
     assert [kind for kind, words in found if words.startswith(said)] == ["unscored"]
 
 
+def test_emptied_files_contradict_their_record(elsewhere):
+    claim, honest = elsewhere
+    for each in honest.predictions:
+        file = ROOT / each.path
+        file.write_text(file.read_text().splitlines(keepends=True)[0] if file.suffix == ".csv" else "")
+    found = [*check(claim, honest)]
+    assert verdict(found) == "FAILED"
+    assert [kind for kind, words in found if words.startswith("our own scoring refuses")] == ["contradicts"]
+
+
 def test_labels_that_are_none_are_no_truth(images):
     file = ROOT / images.predictions[0].path
     file.write_text(file.read_text().replace("3,7,", "3,seven,", 1))
