@@ -181,6 +181,7 @@ def test_a_plan_without_data_measures_the_recipe_itself(hasty, benchmark, tmp_pa
     assert hasty.runs() == hasty.records() == []
 
 
+@pytest.mark.slow
 def test_two_processes_measure_together(workshop, tmp_path):
     where = tmp_path / "forecast.json"
     asked = ("steps", "imdb", "--variant=default", "--seeds=0", "--devices=2", f"--forecast={where}")

@@ -69,7 +69,7 @@ def reference(critics, targets, batches):
     return [*[torch.stack([each.layers[6].weight.T for each in group]).detach() for group in (critics, targets)], steps]
 
 
-@pytest.mark.parametrize("way", ["compiled", "eager"])
+@pytest.mark.parametrize("way", [pytest.param("compiled", marks=pytest.mark.slow), "eager"])
 def test_updates_are_those_of_plain_torch(way, agent, monkeypatch):
     if way == "compiled" and flat.compiler() is None:
         pytest.skip("no C++ compiler")

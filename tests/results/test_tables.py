@@ -206,6 +206,7 @@ def _processor_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
+@pytest.mark.slow
 def test_a_thousand_records_take_little_longer_than_reading_them_does(workshop):
     """Start of the program, validation and seals included: some four times as long as Python's own json."""
     points = tuple((float(step), step / 3) for step in range(200))
