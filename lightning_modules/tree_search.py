@@ -139,7 +139,7 @@ def _halving(considered: int, simulations: int) -> list[int]:
 
 
 @jit
-def learn(tree, leaves, logits, values):
+def learn(tree, leaves, logits, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Keeps what the network says of new nodes [B] and tells it to the moves that led there; -1 for no new node."""
     for row in range(len(leaves)):
         node = leaves[row]
@@ -155,7 +155,7 @@ def learn(tree, leaves, logits, values):
 
 
 @jit
-def tell(tree, row, node, value):
+def tell(tree, row, node, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Adds a node's value, with the sign of each who is to move, to all moves that led to it."""
     while tree.parents[row, node] >= 0:
         parent = tree.parents[row, node]
@@ -166,7 +166,7 @@ def tell(tree, row, node, value):
 
 
 @jit
-def find_scores(tree, row, node, scale, scores):
+def find_scores(tree, row, node, scale, scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills logits plus scaled completed values of a node's moves [A]; returns how often they were made together.
 
     A move that was not made counts as the mixed value of appendix D. Values are stretched to reach from 0 to 1, as
@@ -195,7 +195,7 @@ def find_scores(tree, row, node, scale, scores):
 
 
 @jit
-def normalise(scores):
+def normalise(scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Turns scores [A] into their softmax."""
     scores -= scores.max()
     scores[:] = np.exp(scores)
@@ -203,7 +203,7 @@ def normalise(scores):
 
 
 @jit
-def choose_root(tree, row, noise, scores, wanted):
+def choose_root(tree, row, noise, scores, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move of greatest noise and score among those that were made `wanted` times."""
     best, chosen = -np.inf, -1
     for move in range(len(scores)):
@@ -215,7 +215,7 @@ def choose_root(tree, row, noise, scores, wanted):
 
 
 @jit
-def choose_below(tree, row, node, scores, seen):
+def choose_below(tree, row, node, scores, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move whose visits are fewest beside what the improved policy asks for (section 5)."""
     normalise(scores)
     best, chosen = -np.inf, -1
@@ -227,7 +227,7 @@ def choose_below(tree, row, node, scores, seen):
 
 
 @jit
-def descend(tree, positions, beside, table, noise, plan, planes, komi, longest, scale):
+def descend(tree, positions, beside, table, noise, plan, planes, komi, longest, scale):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Walks down each tree to a new node [B] and fills what a network sees of it; -1 where a game was over instead."""
     count, _, moves = tree.children.shape
     leaves, scores = np.full(count, -1, np.int64), np.empty(moves, np.float32)
@@ -250,7 +250,7 @@ def descend(tree, positions, beside, table, noise, plan, planes, komi, longest, 
 
 
 @jit
-def grow(tree, positions, row, parent, move, beside, table, planes, komi, longest):
+def grow(tree, positions, row, parent, move, beside, table, planes, komi, longest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Adds the node that a move leads to; returns it, or -1 where the game is over there, which is told at once."""
     node, n = tree.counts[row], tree.boards.shape[2]
     tree.counts[row] += 1
@@ -279,7 +279,7 @@ def grow(tree, positions, row, parent, move, beside, table, planes, komi, longes
 
 
 @jit
-def decide(tree, noise, scale):
+def decide(tree, noise, scale):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The move [B] of each root, the best of those that were made most often, and its improved policy [B, A]."""
     count, _, moves = tree.children.shape
     chosen, policies = np.empty(count, np.int64), np.empty((count, moves), np.float32)

@@ -33,13 +33,13 @@ def keys(size: int) -> NDArray[np.uint64]:
 
 
 @jit
-def stone_key(table, point, colour):
+def stone_key(table, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The number of one stone."""
     return table[point, 0 if colour == 1 else 1]
 
 
 @jit
-def find_groups(board, beside, labels, liberties, sums, table):
+def find_groups(board, beside, labels, liberties, sums, table):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Numbers the groups of connected stones.
 
     Args:
@@ -78,7 +78,7 @@ def find_groups(board, beside, labels, liberties, sums, table):
 
 
 @jit
-def key_after(board, beside, labels, liberties, sums, table, key, point, colour):
+def key_after(board, beside, labels, liberties, sums, table, key, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The key of the position that a stone makes on an empty point, and whether the rules but superko allow it."""
     breathes = False
     captured = np.empty(4, np.int16)
@@ -102,7 +102,7 @@ def key_after(board, beside, labels, liberties, sums, table, key, point, colour)
 
 
 @jit
-def find_legal(board, beside, labels, liberties, sums, table, key, colour, past, legal):
+def find_legal(board, beside, labels, liberties, sums, table, key, colour, past, legal):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills which moves [n + 1] are legal; `past` [m] holds the keys of all positions of the game so far."""
     n = len(board)
     legal[n] = True
@@ -121,7 +121,7 @@ def find_legal(board, beside, labels, liberties, sums, table, key, colour, past,
 
 
 @jit
-def put(board, beside, table, key, point, colour):
+def put(board, beside, table, key, point, colour):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Puts a stone on an empty point, takes off what has no liberty left, and returns the position's key."""
     n = len(board)
     board[point] = colour
@@ -153,7 +153,7 @@ def put(board, beside, table, key, point, colour):
 
 
 @jit
-def find_owners(board, beside, owners):
+def find_owners(board, beside, owners):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fills who owns each point [n], 0 where both reach an empty one; returns Black's points less White's."""
     n = len(board)
     stack, seen = np.empty(n, np.int16), np.zeros(n, np.bool_)
@@ -183,7 +183,7 @@ def find_owners(board, beside, owners):
 
 
 @jit
-def worth(margin, size):
+def worth(margin, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """What an end is worth to who leads by `margin`, from -1 to 1: half for the result, half for how many points.
 
     With the result alone, one colour loses every game of beginners on a board with this komi, and neither learns.

@@ -43,7 +43,7 @@ class Matched(NamedTuple):
 
 
 @jit
-def _overlap(detection, thing, area, crowd):
+def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Intersection over union; over the detection's own area where the annotation is a crowd (maskApi.c, bbIou)."""
     width = min(detection[0] + detection[2], thing[0] + thing[2]) - max(detection[0], thing[0])
     height = min(detection[1] + detection[3], thing[1] + thing[3]) - max(detection[1], thing[1])
@@ -54,7 +54,7 @@ def _overlap(detection, thing, area, crowd):
 
 
 @jit
-def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, ranges, thresholds):
+def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, ranges, thresholds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Flags [areas, thresholds, detections], a group (one category on one image) at a time."""
     flags = np.empty((len(ranges), len(thresholds), len(seen_boxes)), np.uint8)
     for group in range(len(starts) - 1):
@@ -79,7 +79,7 @@ def match(boxes, areas, crowd, starts, seen_boxes, seen_areas, seen_starts, rang
 
 
 @jit
-def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, high, flags):
+def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, high, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Each detection takes the object that it overlaps most and nobody took; crowds may be taken again."""
     taken = np.zeros(len(ignored), np.bool_)
     for d in range(len(flags)):
@@ -99,7 +99,7 @@ def _match_group(overlaps, ignored, crowd, order, threshold, seen_areas, low, hi
 
 
 @jit
-def events(flags, order, inside, starts):
+def events(flags, order, inside, starts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Where a detection's own size does not tell how it counts: found, or left out though it is inside the area."""
     areas, thresholds, categories = flags.shape[0], flags.shape[1], len(starts) - 1
     event_starts = np.zeros(categories * areas * thresholds + 1, np.int64)
@@ -116,7 +116,7 @@ def events(flags, order, inside, starts):
 
 
 @jit
-def accumulate(matches, weights, thresholds, recalls):
+def accumulate(matches, weights, thresholds, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Average precision and recall tables, as `average_precision.precisions` returns them."""
     areas, categories = len(matches.inside), len(matches.starts) - 1
     precision = np.full((categories, areas, thresholds), np.nan)
@@ -145,7 +145,7 @@ def accumulate(matches, weights, thresholds, recalls):
 
 
 @jit
-def _curve(event, kind, weight, counted, total, curve, reached):
+def _curve(event, kind, weight, counted, total, curve, reached):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Precision and recall at each true detection, into `curve` and `reached`; returns how many there are.
 
     Only true detections raise the recall, so the curve is needed at these alone.
@@ -164,7 +164,7 @@ def _curve(event, kind, weight, counted, total, curve, reached):
 
 
 @jit
-def _average(curve, reached, recalls):
+def _average(curve, reached, recalls):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Mean over `recalls` of the best precision at that recall or a higher one."""
     for point in range(len(curve) - 1, 0, -1):
         curve[point - 1] = max(curve[point - 1], curve[point])
@@ -178,7 +178,7 @@ def _average(curve, reached, recalls):
 
 
 @jit
-def _found(event, kind, rank, weight):
+def _found(event, kind, rank, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Weight of what the 1 and the 10 most confident detections of each image and category find."""
     one, ten = 0.0, 0.0
     for i in range(len(event)):
