@@ -47,7 +47,7 @@ class Machine:
 class Cost:
     """What one seed of a variant takes; None where nobody knows.
 
-    `hours` pass from start to end; `memory` is GiB of a device, `disk` GiB of the whole run.
+    `hours` pass from start to end; `memory` is GiB of a GPU, or else of a process, `disk` GiB of the whole run.
     """
 
     hours: float | None

@@ -182,13 +182,14 @@ def _strange(hypotheses: Sequence[str], truth: Truth) -> Iterator[str]:
 
 def _hopeless(predictions: Predictions, truth: Truth) -> Iterator[str]:
     """Words that are nearly all wrong where something was heard, though the letters in a row may be right."""
-    texts = zip(truth.transcripts, predictions.hypotheses, strict=True)
-    pairs = [(normalised(said), heard) for said, text in texts if (heard := normalised(text))]
-    words = sum(len(said) for said, _ in pairs)
-    edits, found = (sum(count(*pair) for pair in pairs) for count in (Levenshtein.distance, LCSseq.similarity))
-    if words == 0 or edits < HOPELESS * words or found > FOUND * words:
+    heard = [place for place, text in enumerate(predictions.hypotheses) if text.split()]
+    words = int(predictions.words[heard].sum())
+    if words == 0 or predictions.edits[heard].sum() < HOPELESS * words:
         return
-    joined = [("".join(said), "".join(heard)) for said, heard in pairs]
+    pairs = [(normalised(truth.transcripts[place]), normalised(predictions.hypotheses[place])) for place in heard]
+    if sum(LCSseq.similarity(*pair) for pair in pairs) > FOUND * words:
+        return
+    joined = [("".join(said), "".join(text)) for said, text in pairs]
     letters = sum(Levenshtein.distance(*pair) for pair in joined) / sum(len(said) for said, _ in joined)
     if letters < ALIKE:
         yield (
