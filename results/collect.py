@@ -66,14 +66,23 @@ def records_of(benchmark: str, profile: Profile) -> list[Record]:
     """All records of a benchmark in one profile, by which their files' names begin; oldest first.
 
     Raises:
-        UserError: a file cannot be read, breaks the schema, or is of another benchmark, profile or run.
+        UserError: one of them cannot be read, breaks the schema, or is of another benchmark, profile or run.
     """
-    paths = sorted(records_folder(benchmark).glob(f"{profile}-*.json"))
-    records = [_record_at(path, benchmark, profile) for path in paths]
+    records = [record_at(path, benchmark, profile) for path in record_files(benchmark, profile)]
     return sorted(records, key=lambda record: (record.finished, record.run_id))
 
 
-def _record_at(path: Path, benchmark: str, profile: Profile) -> Record:
+def record_files(benchmark: str, profile: Profile) -> list[Path]:
+    """Where the records of a benchmark in one profile are, readable or not, in the order of their names."""
+    return sorted(records_folder(benchmark).glob(f"{profile}-*.json"))
+
+
+def record_at(path: Path, benchmark: str, profile: Profile) -> Record:
+    """The record at a path of `record_files`.
+
+    Raises:
+        UserError: it cannot be read, breaks the schema, or is of another benchmark, profile or run.
+    """
     record, place = load_record(path), f"results/records/{benchmark}/{path.name}"
     if (record.benchmark, record.profile) != (benchmark, profile):
         raise UserError(

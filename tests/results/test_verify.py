@@ -183,6 +183,21 @@ def test_no_record_goes_without_its_folder(workshop, kept):
     assert out.splitlines()[0].startswith(f"FAILED locomotion_walk {RUN}: its record is not here")
 
 
+def test_a_record_that_cannot_be_read_hides_no_other(workshop, kept):
+    """Edited by hand, half-copied or a conflict of git: each is named, and all others are checked."""
+    edited, half = kept / f"{RUN.replace('-s2-', '-s3-')}.json", kept / f"{RUN.replace('-s2-', '-s4-')}.json"
+    edited.write_text((kept / f"{RUN}.json").read_text().replace('"seed": 2', '"seed": 3'))
+    half.write_text((kept / f"{RUN}.json").read_text()[:500])
+    code, out, err = workshop.call("verify")
+    assert (code, err) == (1, "")
+    *lines, last = out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        f"FAILED locomotion_walk {edited.stem}", f"FAILED locomotion_walk {half.stem}", f"ok     locomotion_walk {RUN}",
+    ]  # fmt: skip
+    assert [line.partition(": ")[2].count(".json") > 0 for line in lines[:2]] == [True, True]
+    assert last == "3 records and 0 interquartile means over runs, 2 of them contradicted by what is stored"
+
+
 def test_weights_are_those_of_one_seed(workshop, kept):
     """A copy under a name and a seed of its own would be a run more, and its files are as recorded."""
     copy = kept / f"{RUN.replace('-s2-', '-s7-')}.json"
