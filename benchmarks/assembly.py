@@ -31,7 +31,7 @@ from benchmarks.slurm import JobStep, require_spread
 from benchmarks.step_bar import StepBar
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
-from lightning_modules.interface import BenchmarkModule
+from lightning_modules.interface import BenchmarkModule, require_whole_epochs, required_epochs
 
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
@@ -134,10 +134,12 @@ class Assembly:
             )
 
     def _require_whole_runs(self) -> None:
-        """Refuses a Trainer of which no record could come: one that trains nothing, or tests a part."""
+        """Refuses a Trainer of which no record could come: that trains nothing or cut epochs, or tests a part."""
         nothing = [key for key in ("max_epochs", "max_steps", "limit_train_batches") if self._trainer[key] == 0]
         if nothing:
             raise UserError(f"trainer.{nothing[0]} is 0, and nothing would be trained. Give more, or leave it out.")
+        required_epochs(self._trainer["max_epochs"])
+        require_whole_epochs(self._trainer["limit_train_batches"], self._trainer["overfit_batches"])
         limit = self._trainer["limit_test_batches"]
         cut = limit is not None and (isinstance(limit, int) or limit < 1)  # as an int, 1 is a single batch
         if cut or self._trainer["fast_dev_run"]:

@@ -53,8 +53,20 @@ class ImageData(ExampleData):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch."""
+        """Optimizer steps in an epoch.
+
+        Raises:
+            UserError: there is none, as the images do not fill one global batch.
+        """
         return steps_per_epoch(np.bincount(self.training_groups).tolist(), self.global_batch_size)
+
+    def require_shares(self, world_size: int, accumulate: int) -> None:
+        """Refuses a global batch of more images than there are to train on.
+
+        Raises:
+            UserError: it is one.
+        """
+        assert self.steps_per_epoch
 
     def verify(self, training: bool) -> None:
         """Looks at the head and the tail of every file before hours are spent, once until one changes.

@@ -143,7 +143,7 @@ class ImdbData(SequenceData):
         """
         if self.test is None:
             self.test = _opened(self.root, "test")
-        if stage == "fit" and self.text is None:
+        if stage != "test" and self.text is None:  # reviews to validate by are held out of those to train on
             train, unsupervised, test = (_by_text(self.root, split) for split in ("train", "unsupervised", "test"))
             self.text, self.train = tokenised(train, unsupervised, test, self.num_subwords), train
             self.choice = self._choice(self.text, train)

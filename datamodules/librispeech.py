@@ -142,10 +142,12 @@ class LibriSpeechData(SequenceData):
         """
         if not self.tests:
             self.tests = {name: self._opened(name) for name in TEST if present(self.root, name)}
-        if stage == "fit" and self.train is None:
+        if stage != "test" and self.development is None:
             self.development = self._opened(DEVELOPMENT)
+        if stage == "fit" and self.train is None:
             self.train = self._opened(*self.training)
             for held_out in (self.development, *self.tests.values()):
+                assert held_out is not None
                 _require_unseen(self.root, self.train, held_out)
 
     def _opened(self, *names: str) -> Recordings:

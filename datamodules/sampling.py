@@ -40,8 +40,18 @@ def device_batch_size(global_batch_size: int, world_size: int, accumulate: int) 
 
 
 def steps_per_epoch(group_sizes: Sequence[int], global_batch_size: int) -> int:
-    """Whole global batches in an epoch, where none mixes groups."""
-    return sum(size // global_batch_size for size in group_sizes)
+    """Whole global batches in an epoch, where none mixes groups.
+
+    Raises:
+        UserError: there is none.
+    """
+    steps = sum(size // global_batch_size for size in group_sizes)
+    if steps == 0:
+        raise UserError(
+            f"{sum(group_sizes)} training examples do not fill one global batch of {global_batch_size}. "
+            "Give more data, or lower data.init_args.global_batch_size in ARGS (which makes the run unofficial)."
+        )
+    return steps
 
 
 class TrainingBatches(Sampler[list[Key]]):
@@ -71,11 +81,6 @@ class TrainingBatches(Sampler[list[Key]]):
     ) -> None:
         self.device_batch = device_batch_size(global_batch_size, world_size, accumulate)
         self.steps_per_epoch = steps_per_epoch(np.bincount(groups).tolist(), global_batch_size)
-        if self.steps_per_epoch == 0:
-            raise UserError(
-                f"{len(groups)} training examples do not fill one global batch of {global_batch_size}. "
-                "Give more data, or lower data.init_args.global_batch_size in ARGS (which makes the run unofficial)."
-            )
         self.groups, self.global_batch_size = groups, global_batch_size
         self.rank, self.accumulate, self.seed, self.step = rank, accumulate, seed, step
 

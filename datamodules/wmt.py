@@ -168,9 +168,10 @@ class WmtData(SequenceData):
         if not self.tests:
             names = [f"{name}.{self.direction}" for name in self.test_names]
             self.tests = {name: self._opened(name) for name in names if present(self.root, name)}
+        development = f"{DEVELOPMENT}.{self.direction}"
+        if stage != "test" and self.development is None and present(self.root, development):
+            self.development = self._opened(development)
         if stage == "fit" and self.text is None:
-            development = f"{DEVELOPMENT}.{self.direction}"
-            self.development = self._opened(development) if present(self.root, development) else None
             self.text = tokenised(open_training(self.root), self.num_subwords)
             self.places = np.flatnonzero(self.filter.kept(self.text.lengths))
             self._tell_what_is_used()

@@ -90,9 +90,12 @@ class ImageClassifier(ClassifierScores):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """SGD, and the schedule of the source's `get_cyclic_lr` at every step."""
-        datamodule, epochs = self.trainer.datamodule, self.trainer.max_epochs  # type: ignore[attr-defined]
-        assert epochs is not None
+        """SGD, and the schedule of the source's `get_cyclic_lr` at every step.
+
+        Raises:
+            UserError: the Trainer does not say how many epochs there are.
+        """
+        datamodule, epochs = self.trainer.datamodule, self.max_epochs  # type: ignore[attr-defined]
         peak = linearly_scaled(self.learning_rate_per_256, datamodule.global_batch_size)
         optimizer = torch.optim.SGD(
             by_decay(self.parameters()), lr=peak, momentum=self.momentum, weight_decay=self.weight_decay,

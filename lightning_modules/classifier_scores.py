@@ -48,7 +48,13 @@ class ClassifierScores(BenchmarkModule):
             self.add_module(key.replace("/", "_"), self.accuracies[key])  # so that it moves to the device
 
     def forward(self, images: Tensor) -> Tensor:
-        """Uint8 images [N, 3, H, W] to logits [N, classes]."""
+        """Uint8 images [N, 3, H, W] to logits [N, classes].
+
+        Raises:
+            TypeError: they are of another type, of which nobody knows what white is.
+        """
+        if images.dtype != torch.uint8:
+            raise TypeError(f"expected images of uint8, from 0 to 255, got {images.dtype}")
         scaled = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
         return self.network((scaled - self.mean) / self.std)
 

@@ -18,14 +18,22 @@ class CocoMetric(Metric):
 
     full_state_update = False
     rows: list[Tensor]
+    images: list[Tensor]
 
     def __init__(self, truth: Truth) -> None:
         super().__init__()
         self.truth = truth
         self.add_state("rows", default=[], dist_reduce_fx="cat")
+        self.add_state("images", default=[], dist_reduce_fx="cat")
 
-    def update(self, rows: Tensor) -> None:
-        """Takes detections [n, 7], float64: position of the image, category id, x, y, width, height, score."""
+    def update(self, images: Tensor, rows: Tensor) -> None:
+        """Takes what was detected on some images; an object on an image that never comes is not missed.
+
+        Args:
+            images: their positions, [m].
+            rows: detections [n, 7], float64: position of the image, category id, x, y, width, height, score.
+        """
+        self.images.append(images)
         self.rows.append(rows)
 
     def compute(self) -> dict[str, float]:
@@ -42,6 +50,7 @@ class CocoMetric(Metric):
     def _score(self) -> dict[str, float]:
         rows = dim_zero_cat(self.rows).cpu().numpy()
         evaluation = COCOeval_faster(_annotated(self.truth), _detected(self.truth, rows), "bbox", print_function=str)
+        evaluation.params.imgIds = np.unique(np.array(self.truth.ids)[dim_zero_cat(self.images).cpu().numpy()]).tolist()
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

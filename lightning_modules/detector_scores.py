@@ -56,7 +56,10 @@ class DetectorScores(BenchmarkModule):
     def _detect(self, batch: dict[str, list[Any]], stage: str) -> list[list[list[float]]]:
         found = [self._rows(each) for each in self(batch["image"])] if batch["image"] else []
         rows = [[index, *row] for index, image in zip(batch["index"], found, strict=True) for row in image]
-        self.metrics[stage].update(torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 7))
+        self.metrics[stage].update(
+            torch.tensor(batch["index"], dtype=torch.int64, device=self.device),
+            torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 7),
+        )
         return found
 
     def _rows(self, detected: dict[str, Tensor]) -> list[list[float]]:

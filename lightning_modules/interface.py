@@ -6,9 +6,9 @@ from abc import ABC
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torchmetrics import Metric
@@ -41,6 +41,35 @@ class BenchmarkModule(LightningModule, ABC):
     """The loss of a batch whose backward pass is under way."""
     shown: Mapping[str, Awaited] = MappingProxyType({})
     """What the last step logged, for a progress bar."""
+
+    @classmethod
+    def load_from_checkpoint(cls, *arguments: Any, **more: Any) -> NoReturn:
+        """Refuses: the network is built for data, which a checkpoint does not hold.
+
+        Raises:
+            UserError: always; it says what to do.
+        """
+        raise UserError(
+            f"a {cls.__name__} builds its network for a datamodule. Make both, as README shows under `In Python`, and "
+            "give the checkpoint to the Trainer: trainer.test(module, datamodule=..., ckpt_path=...)."
+        )
+
+    def setup(self, stage: str) -> None:
+        """Looks whether the Trainer leaves the order of examples to the datamodule; Lightning asks before it begins.
+
+        Raises:
+            UserError: it would deal them out itself, or cut epochs short.
+        """
+        require_own_order(self.trainer, stage)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of the whole training, by which schedules go.
+
+        Raises:
+            UserError: the Trainer has no number of them.
+        """
+        return required_epochs(self.trainer.max_epochs)
 
     @property
     def initialised_from(self) -> Path | None:
@@ -133,3 +162,46 @@ class BenchmarkModule(LightningModule, ABC):
             UserError: it hands on none, or the network's sizes do not fit each other.
         """
         raise UserError(f"a {type(self).__name__} hands on no weights. Train it in one stage.")
+
+
+def require_own_order(trainer: Trainer, stage: str) -> None:
+    """Refuses settings of a Trainer that overrule the order of a `BenchmarkData`, which follows from the step alone.
+
+    Raises:
+        UserError: it would sample anew in each process, or begin epochs where the data go on with the last one.
+    """
+    if trainer.world_size > 1 and trainer._accelerator_connector.use_distributed_sampler:
+        raise UserError(
+            "trainer.use_distributed_sampler is true, but the datamodule deals the examples out to processes, each "
+            "once. Set it to false."
+        )
+    if stage == "fit" and trainer.max_epochs != 1:
+        require_whole_epochs(trainer.limit_train_batches, trainer.overfit_batches)  # type: ignore[attr-defined]
+
+
+def required_epochs(epochs: int | None) -> int:
+    """The epochs of a whole training, as a Trainer is given them.
+
+    Raises:
+        UserError: it is given no number.
+    """
+    if epochs is None or epochs < 0:
+        raise UserError(
+            f"trainer.max_epochs is {epochs}, but the learning rate goes by the epochs of the whole training. Give "
+            "their number, beside max_steps if need be."
+        )
+    return epochs
+
+
+def require_whole_epochs(limit: float | None, overfit: float) -> None:
+    """Refuses a Trainer's `limit_train_batches` and `overfit_batches`, where they leave out a part of an epoch.
+
+    Raises:
+        UserError: one of them does.
+    """
+    whole = limit is None or (isinstance(limit, float) and limit == 1)  # as an int, 1 is a single batch
+    if overfit or not whole:
+        key = "overfit_batches" if overfit else "limit_train_batches"
+        raise UserError(
+            f"trainer.{key} cuts epochs short, but order and learning rate go by whole ones. Limit max_steps instead."
+        )

@@ -71,6 +71,7 @@ class SpeechRecognizer(StepModule):
         Raises:
             UserError: it can't be read.
         """
+        super().setup(stage)
         if self.beam is not None:
             self.beam.check()
 

@@ -83,8 +83,12 @@ class StepModule(SubwordModule):
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole training."""
-        steps = self.trainer.datamodule.steps_per_epoch * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
+        """Optimizer steps of the whole training.
+
+        Raises:
+            UserError: the Trainer does not say how many epochs that is.
+        """
+        steps = self.trainer.datamodule.steps_per_epoch * self.max_epochs  # type: ignore[attr-defined]
         return int(min(steps, self.trainer.max_steps) if self.trainer.max_steps > 0 else steps)
 
     def scheduled(self, optimizer: torch.optim.Optimizer) -> OptimizerLRScheduler:

@@ -95,6 +95,18 @@ class Translator(StepModule):
                 )
             means = {f"network.{name}": weight for name, weight in checkpoint[AVERAGE]["weights"].items()}
             checkpoint["state_dict"] = checkpoint["state_dict"] | means
+            self.mean = MeanWeights()  # of a training before, which would be tested in their place
+
+    def on_test_start(self) -> None:
+        """Puts the mean weights in the place of the last ones, as where they are tested right after training."""
+        if self.mean.count:
+            self.last_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            self.network.load_state_dict(self.mean.weights)
+
+    def on_test_end(self) -> None:
+        """Puts the last weights back, from which training may go on."""
+        if self.mean.count:
+            self.network.load_state_dict(self.last_weights)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The loss of a batch's target tokens, over those that an optimizer step has on the average."""

@@ -5,10 +5,10 @@ import pytest
 from benchmarks.errors import UserError
 
 
-def refusal(call, *arguments):
+def refusal(call, *arguments, **more):
     """What the user is told."""
     with pytest.raises(UserError) as caught:
-        call(*arguments)
+        call(*arguments, **more)
     return str(caught.value)
 
 

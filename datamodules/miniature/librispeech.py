@@ -36,7 +36,7 @@ WORDS = (
 def write(root: Path) -> None:
     """Writes `LibriSpeech/` below `root`, the same bytes on every call."""
     base = root / "LibriSpeech"
-    base.mkdir()
+    base.mkdir(parents=True)
     lines = ["; a made-up corpus in LibriSpeech's form", ";ID  |SEX| SUBSET           |MINUTES| NAME"]
     speaker = 100
     for number, (subset, (speakers, utterances, noise)) in enumerate(SUBSETS.items()):

@@ -238,6 +238,7 @@ TRAPS = (
 
 def write(root: Path) -> None:
     """Writes `train` and the three test sets below `root`, German and English, the same bytes on every call."""
+    root.mkdir(parents=True, exist_ok=True)
     speaker = Speaker(np.random.Generator(np.random.PCG64(STREAM)))
     seen: set[str] = {side for pair in TRAPS for side in pair}
     for name, count in COUNTS.items():  # the test sets first, so that training must avoid them

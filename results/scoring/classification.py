@@ -40,11 +40,19 @@ _SUM_ABOVE_ONE = 1e-2  # and the sum of one in bfloat16, of which each part has 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The test examples: distinct ids (the path below the split, no suffix) and labels [n] in 0..num_classes-1."""
+    """The test examples: distinct ids (the path below the split, no suffix) and labels [n] in 0..num_classes-1.
+
+    Raises:
+        ValueError: more of one than of the other.
+    """
 
     ids: tuple[str, ...]
     labels: Integers
     num_classes: int
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != (len(self.ids),):
+            raise ValueError(f"expected a label for each of {len(self.ids)} ids, got {self.labels.shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +159,11 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
-    """Return the percentage of each metric that the number of classes allows: 100 * count / n."""
+    """Return the percentage of each metric that the number of classes allows: 100 * count / n.
+
+    Raises:
+        ValueError: the predictions are of other examples.
+    """
     depth = predictions.classes.shape[1]
     allowed = ["accuracy"] if depth == 2 else [name for name in ("top1", "top5") if _DEPTHS[name] <= depth]
     counts = {metric: int(np.count_nonzero(_right(predictions, truth, metric))) for metric in allowed}
@@ -191,7 +203,14 @@ def _renumbered(best: Integers, truth: Truth) -> float:
 
 
 def _right(predictions: Predictions, truth: Truth, metric: str) -> Bools:
-    """Return [n]: whether the label is among the metric's first predictions."""
+    """Return [n]: whether the label is among the metric's first predictions.
+
+    Raises:
+        ValueError: the predictions are not of these examples, or not as many an example as a file has.
+    """
+    expected = (len(truth.ids), _depth(truth))
+    if predictions.classes.shape != expected:
+        raise ValueError(f"expected classes of shape {expected}, got {predictions.classes.shape}")
     first = predictions.classes[:, : _DEPTHS[metric]]
     found: Bools = (first == truth.labels[:, None]).any(axis=1)
     return found

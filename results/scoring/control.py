@@ -144,7 +144,13 @@ def standard_errors(predictions: Predictions, truth: Truth, metrics: Iterable[st
 
 
 def score(predictions: Predictions, truth: Truth) -> dict[str, float]:
-    """Return the mean return of the episodes."""
+    """Return the mean return of the episodes.
+
+    Raises:
+        ValueError: the predictions are of more or fewer.
+    """
+    if len(predictions.returns) != len(truth.ids):
+        raise ValueError(f"expected {len(truth.ids)} returns, got {len(predictions.returns)}")
     return {"return": math.fsum(predictions.returns) / len(predictions.returns)}
 
 

@@ -43,4 +43,10 @@ CASES = [
     refused("half a test", TRAIN + " --args=--trainer.limit_test_batches=0.5", "trainer.limit_test_batches leaves out"),
     refused("a development run", TRAIN + " --args=--trainer.fast_dev_run=true", "fast_dev_run leaves out a part of"),
     refused("no training", TRAIN + " --args=--trainer.max_epochs=0", "trainer.max_epochs is 0, and nothing would be"),
+    refused("steps alone", TRAIN + " --args=--trainer.max_epochs=-1 --trainer.max_steps=9", "trainer.max_epochs is -1"),
+    refused("cut epochs", TRAIN + " --args=--trainer.limit_train_batches=2", "limit_train_batches cuts epochs short"),
+    Case(
+        "a batch of more than there is", TRAIN + " --args=--data.init_args.global_batch_size=2000",
+        ("training examples do not fill one global batch of 2000",), early=False, leaves="results/runs/imagenet",
+    ),
 ]  # fmt: skip

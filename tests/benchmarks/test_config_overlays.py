@@ -118,7 +118,7 @@ def hashed(overrides, seed=0, root="/data"):
         ("--threads 3", "threads: 4 -> 3"),
         ("--data.init_args.resize 232", "data.init_args.resize: 256 -> 232"),
         ("--trainer.gradient_clip_val 1.0", "trainer.gradient_clip_val: None -> 1.0"),
-        ("--trainer.limit_train_batches 10", "trainer.limit_train_batches: None -> 10"),
+        ("--trainer.limit_val_batches 10", "trainer.limit_val_batches: None -> 10"),
     ],
 )
 def test_every_other_override_is_a_deviation_and_another_configuration(override, line):

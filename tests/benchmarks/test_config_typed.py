@@ -100,14 +100,14 @@ def parsed(overrides):
 
 @pytest.mark.parametrize(("written", "limit"), [("1", 1.0), ("2", 2), ("0.5", 0.5)])
 def test_a_limit_of_one_is_everything(written, limit):
-    """The trap of `limit_train_batches: 1`: it is 100 % of the batches, not one batch.
+    """The trap of `limit_val_batches: 1`: it is 100 % of the batches, not one batch.
 
     Seen with Lightning 2.6 and jsonargparse 4: whole numbers are parsed to floats (1.0, 2.0), and Lightning takes 1.0
     for all and 2.0 for two batches. So one batch cannot be asked for in YAML, and no code of ours may rely on it.
     """
-    assembly = parsed(f"--trainer.limit_train_batches={written}")
-    assert type(assembly.resolved["trainer"]["limit_train_batches"]) is float
-    assert assembly.trainer([]).limit_train_batches == limit
+    assembly = parsed(f"--trainer.limit_val_batches={written}")
+    assert type(assembly.resolved["trainer"]["limit_val_batches"]) is float
+    assert assembly.trainer([]).limit_val_batches == limit
 
 
 def test_an_unknown_key_and_a_wrong_type_are_refused():

@@ -240,7 +240,7 @@ def test_the_loop_scores_what_the_file_scores(coco_tree, tmp_path):
     expected = detection.score(detection.read(tmp_path, truth), truth)
     metric = CocoMetric(truth)
     for index in np.random.default_rng(0).permutation(len(truth.ids)):
-        metric.update(torch.tensor(rows[rows[:, 0] == index]).reshape(-1, 7))
+        metric.update(torch.tensor([index]), torch.tensor(rows[rows[:, 0] == index]).reshape(-1, 7))
     found = metric.compute()
     assert {name for name in expected if "/" not in name} == set(found)
     assert 10 < expected["AP"] < 90
@@ -253,7 +253,7 @@ def test_the_first_of_two_ranks_scores_for_both(coco_tree, tmp_path):
     truth = truth_of(str(coco_tree), "val2017")
     multiprocessing.spawn(_rank, (truth, tmp_path), nprocs=2)
     alone = CocoMetric(truth)
-    alone.update(torch.tensor(random_detections(truth, 3)))
+    alone.update(torch.arange(len(truth.ids)), torch.tensor(random_detections(truth, 3)))
     for rank, scored in enumerate(["once", "never"]):
         assert (tmp_path / f"{rank}.txt").read_text() == f"{scored} {alone.compute()}"
 
@@ -261,7 +261,8 @@ def test_the_first_of_two_ranks_scores_for_both(coco_tree, tmp_path):
 def _rank(rank, truth, folder):
     distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", world_size=2, rank=rank)
     metric, rows = CocoMetric(truth), torch.tensor(random_detections(truth, 3))
-    metric.update((rows[:7], rows[7:])[rank])
+    images = torch.arange(len(truth.ids))
+    metric.update((images[:3], images[3:])[rank], (rows[:7], rows[7:])[rank])
     with patch.object(coco_metric, "COCOeval_faster", wraps=coco_metric.COCOeval_faster) as counted:
         found = metric.compute()
     (folder / f"{rank}.txt").write_text(f"{('never', 'once')[counted.call_count]} {found}")
@@ -269,9 +270,22 @@ def _rank(rank, truth, folder):
 
 
 def test_no_detection_at_all_is_a_score_of_zero(coco_tree):
-    metric = CocoMetric(truth_of(str(coco_tree), "val2017"))
-    metric.update(torch.empty(0, 7, dtype=torch.float64))
+    truth = truth_of(str(coco_tree), "val2017")
+    metric = CocoMetric(truth)
+    metric.update(torch.arange(len(truth.ids)), torch.empty(0, 7, dtype=torch.float64))
     assert metric.compute()["AP"] == 0
+
+
+def test_images_that_were_never_looked_at_are_not_missed(coco_tree):
+    """As where Lightning is told to look at a part: what is found perfectly there is a score of 100."""
+    truth = truth_of(str(coco_tree), "val2017")
+    objects, metric = truth.objects, CocoMetric(truth)
+    seen = np.arange(len(truth.ids)) < len(truth.ids) // 3
+    on_them = np.flatnonzero(seen[objects.image] & ~objects.crowd)
+    category = np.array(truth.categories)[objects.category[on_them]]
+    rows = np.column_stack([objects.image[on_them], category, objects.boxes[on_them], np.ones(len(on_them))])
+    metric.update(torch.from_numpy(np.flatnonzero(seen)), torch.from_numpy(rows))
+    assert metric.compute()["AP"] == pytest.approx(100)
 
 
 def test_rows_are_what_a_file_holds():

@@ -79,6 +79,27 @@ def test_testing_uses_the_mean(averaged, tree):
     assert {"newstest2014/bleu", "newstest2014/chrf", "newstest2015/bleu"} <= tester.callback_metrics.keys()
 
 
+def test_the_mean_is_tested_right_after_training_too(averaged, tree):
+    """By the same Trainer and module, without a checkpoint; then training could go on from the last weights."""
+
+    class Tested(Callback):
+        def on_test_batch_start(self, trainer, module, *_):
+            self.found = {name: weight.clone() for name, weight in module.network.state_dict().items()}
+
+    tested = Tested()
+    found = trained(tree, "transformer", tested, module=translator(averaging=Averaging(3, 4)))
+    found.test(found.model, datamodule=found.datamodule, verbose=False)
+    check_close(tested.found, averaged.mean)
+    check_close(found.model.network.state_dict(), averaged.after[averaged.total])
+
+
+def test_what_was_trained_before_is_not_tested_in_the_place_of_a_checkpoint(averaged, tree):
+    module = translator(averaging=Averaging(3, 4))
+    other = trained(tree, "transformer", module=module, max_epochs=1)
+    other.test(module, datamodule=data(tree), ckpt_path=averaged.path, verbose=False)
+    check_close(module.network.state_dict(), averaged.mean)
+
+
 def test_without_averaging_the_last_weights_are_tested(tree, tmp_path):
     found = trained(tree, max_epochs=1)
     found.save_checkpoint(tmp_path / "last.ckpt")
