@@ -25,8 +25,9 @@ from benchmarks.paths import benchmarks
 from benchmarks.processes import MISTAKE, Stopped, die_with_parent, stoppable
 from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
-from results.collect import Row, records_of, trained_row
+from results.collect import Row, trained_row
 from results.render import markdown
+from results.stored import records_of
 from results.tables import write_tables
 
 

@@ -24,8 +24,9 @@ from benchmarks.modules import needs_data
 from benchmarks.runs import announce
 from benchmarks.speeds import load_speeds
 from benchmarks.strict import load_claim, load_published
-from results.collect import records_of, trained_row
+from results.collect import trained_row
 from results.render import table
+from results.stored import records_of
 
 # Dense products of 16 bits, 1e12 a second, by NVIDIA's data sheets; no training reaches them, hence only their ratio.
 PEAKS = {

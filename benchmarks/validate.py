@@ -26,9 +26,10 @@ from benchmarks.paths import ROOT, record_file, relative, run_folder
 from benchmarks.predicted import tests_of, variant_of
 from benchmarks.runs import announce, now, numbered, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
-from benchmarks.strict import write_new_record
+from benchmarks.strict import load_record, write_new_record
 from datamodules.layouts.digest import counted
 from datamodules.layouts.official import lacking
+from results.consistency import unlike
 from results.render import summary
 
 WAYS = ("checkpoint", "weights", "predictions")
@@ -50,6 +51,7 @@ class Subject:
     variant: str | None = None
     seed: int | None = None
     config_hash: str | None = None
+    run_id: str | None = None
 
     def free_run_id(self) -> str:
         """Follows from what is scored, as what, on which data; with a counter while a record has that name."""
@@ -89,6 +91,9 @@ def validate(options: Namespace) -> None:
             return  # a rank other than zero
         record = _kept(partial(_record, subject, outcome, started, time.perf_counter() - clock))
     path = record_file(record.benchmark, record.run_id)
+    own = None if subject.run_id is None else record_file(record.benchmark, subject.run_id)
+    for line in unlike(load_record(own), record) if own and own.is_file() else ():
+        announce(f"note: {line}")
     print(summary(subject.asked.claim, record), f"record     {relative(path)}", sep="\n")
 
 
@@ -159,6 +164,7 @@ def _checkpoint(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome |
     subject = Subject(
         loaded.asked, (digest,), changed + run.remarks + _of_any_moment(loaded),
         StoredFile(relative(loaded.path), digest), loaded.checkpoint, run.variant, run.seed, run.config_hash,
+        run.run_id,
     )  # fmt: skip
     return subject, _test(subject, loaded.settings, None, held)
 

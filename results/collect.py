@@ -8,11 +8,9 @@ from textwrap import shorten
 from typing import Literal
 
 from benchmarks.claim import DEFAULT, Claim, Reading
-from benchmarks.errors import UserError
 from benchmarks.modules import scoring
-from benchmarks.paths import records_folder
-from benchmarks.schema import Measurement, Profile, Record
-from benchmarks.strict import load_claim, load_record
+from benchmarks.schema import Measurement, Record
+from benchmarks.strict import load_claim
 from results.groups import newest_group, validations
 from results.statistics import (
     NORMAL_QUANTILE,
@@ -25,7 +23,8 @@ from results.statistics import (
     verdict,
     wilson,
 )
-from results.wording import bounds, differing, listed
+from results.stored import records_of
+from results.wording import bounds, differing, listed, number
 
 SHARES = ("%", "points")  # of examples, or differences of two
 MOST_OF_A_NOTE = 120  # characters in a table; the record has the rest
@@ -60,39 +59,6 @@ class Row:
     def values(self) -> tuple[float, ...]:
         """What each of them measured."""
         return tuple(record.metrics[self.reading.metric].value for record in self.records)
-
-
-def records_of(benchmark: str, profile: Profile) -> list[Record]:
-    """All records of a benchmark in one profile, by which their files' names begin; oldest first.
-
-    Raises:
-        UserError: one of them cannot be read, breaks the schema, or is of another benchmark, profile or run.
-    """
-    records = [record_at(path, benchmark, profile) for path in record_files(benchmark, profile)]
-    return sorted(records, key=lambda record: (record.finished, record.run_id))
-
-
-def record_files(benchmark: str, profile: Profile) -> list[Path]:
-    """Where the records of a benchmark in one profile are, readable or not, in the order of their names."""
-    return sorted(records_folder(benchmark).glob(f"{profile}-*.json"))
-
-
-def record_at(path: Path, benchmark: str, profile: Profile) -> Record:
-    """The record at a path of `record_files`.
-
-    Raises:
-        UserError: it cannot be read, breaks the schema, or is of another benchmark, profile or run.
-    """
-    record, place = load_record(path), f"results/records/{benchmark}/{path.name}"
-    if (record.benchmark, record.profile) != (benchmark, profile):
-        raise UserError(
-            f"{place} is a record of {record.benchmark!r}, profile {record.profile}. Move it to where it belongs."
-        )
-    if record.run_id != path.stem:
-        raise UserError(
-            f"{place} is the record of {record.run_id}. Move it away, or name it {record.run_id}.json if none is there."
-        )
-    return record
 
 
 def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> float:
@@ -196,15 +162,23 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
 
     They are not those that the claim fixed, or there are official records beside those that are counted.
     """
-    counted = {(record.seed, record.claim_hash) for record in row.records}
-    again = sum((each.seed, each.claim_hash) in counted for each in records) - len(row.records)
-    others = len(records) - len(row.records) - again
+    counted = {(record.seed, record.claim_hash): record for record in row.records}
+    left_out = [each for each in records if each not in row.records]
+    again = [_before(each, counted[key], row) for each in left_out if (key := (each.seed, each.claim_hash)) in counted]
+    others = len(left_out) - len(again)
     return _noted(
         row,
         _other_seeds(row),
-        f"{again} earlier run(s) of the same seeds are replaced" if again else "",
+        f"earlier runs of the same seeds are replaced: {', '.join(again)}" if again else "",
         f"{others} more official run(s), of other seeds, settings, data or claims, are not counted" if others else "",
     )
+
+
+def _before(earlier: Record, counted: Record, row: Row) -> str:
+    """What an official run scored in whose place another one of its seed counts, or that this one merely repeats it."""
+    ours, theirs = ([each.sha256 for each in record.predictions] for record in (counted, earlier))
+    scored = "the same predictions" if ours == theirs else number(earlier.metrics[row.reading.metric].value)
+    return f"seed {earlier.seed} ({scored})"
 
 
 def _other_seeds(row: Row) -> str:

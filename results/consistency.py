@@ -17,7 +17,7 @@ from benchmarks.runs import base_of
 from benchmarks.schema import Record
 from benchmarks.strict import seeds_then
 from datamodules.layouts.official import lacking
-from results.wording import listed
+from results.wording import listed, number
 
 Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "outdated", "noted"]
 Finding = tuple[Kind, str]
@@ -136,6 +136,15 @@ def _as_set(settings: Settings, resolved: list[Settings]) -> list[dict[str, Any]
     """The typed values of a configuration where they are those of the recipe, so that its own stand for the others."""
     pairs = zip(stages(settings).values(), map(leaves, resolved), strict=True)
     return [{key: typed[key] for key, value in leaves(of).items() if typed.get(key) == value} for of, typed in pairs]
+
+
+def unlike(run: Record, again: Record) -> Iterator[str]:
+    """Where the weights of a run scored otherwise when they were tested again, as in simulations on another machine."""
+    for key in sorted(run.metrics.keys() & again.metrics.keys()):
+        before, now = (number(record.metrics[key].value) for record in (run, again))
+        if before != now:
+            where, here = (record.environment.cpu for record in (run, again))
+            yield f"{key} is {now} here ({here}), {before} in the record of its run ({where})"
 
 
 def twins(record: Record, records: Iterable[Record]) -> Iterator[Finding]:

@@ -15,11 +15,12 @@ from benchmarks.files import sha256
 from benchmarks.paths import ROOT, benchmarks, record_file, records_folder, relative
 from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_claim
-from results.collect import Row, measured_by, record_at, record_files, rows_of
+from results.collect import Row, measured_by, rows_of
 from results.consistency import Finding, consistent, twins
 from results.foreign import runs
 from results.render import middle_of, several
 from results.rescoring import rescored, same
+from results.stored import record_at, record_files
 from results.wording import number
 
 PROFILES: tuple[Profile, ...] = ("full", "mini")

@@ -8,8 +8,8 @@ from benchmarks.modules import needs_data
 from benchmarks.order import Order, work_out
 from benchmarks.paths import ROOT, benchmarks
 from benchmarks.strict import load_claim
-from results.collect import records_of
 from results.groups import newest_group
+from results.stored import records_of
 
 
 def groups():

@@ -8,7 +8,7 @@ from benchmarks.claim import Miniature
 from benchmarks.errors import UserError
 from benchmarks.schema import Measurement, StoredFile
 from benchmarks.strict import load_claim, write_record
-from results import collect
+from results import stored
 from results.collect import (
     judge,
     measured_by,
@@ -271,7 +271,7 @@ def test_no_records_are_no_group():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder of the test's own, whose records count."""
-    monkeypatch.setattr(collect, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
+    monkeypatch.setattr(stored, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
     return tmp_path
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.schema import References
-from results import collect
+from benchmarks.schema import References, StoredFile
+from results import stored
 from results.collect import rows_of
 from tests.results.records import put, record
 from tests.results.test_collect import row, seeds
@@ -15,14 +15,17 @@ def test_seeds_that_were_run_again_are_counted():
     """The newest run of each seed counts, so that one could roll until the claim is met."""
     later = "2027-01-01T00:00:00+00:00"
     once = seeds(90.0, 91.5, 91.5)
-    again = record(0, 91.5, finished=later, run_id="full-s0-aaaaaaaaaaaa-2")
+    predictions = (StoredFile("results/runs/y/predictions/predictions.csv", "2" * 64),)
+    again = record(0, 91.5, finished=later, run_id="full-s0-aaaaaaaaaaaa-2", predictions=predictions)
     found = row(*once, again)
     assert found.run_ids == ("full-s0-aaaaaaaaaaaa-2", "full-s1-aaaaaaaaaaaa", "full-s2-aaaaaaaaaaaa")
-    assert found.note == "1 earlier run(s) of the same seeds are replaced"
+    assert found.note == "earlier runs of the same seeds are replaced: seed 0 (90.00)"
+    repeated = replace(again, predictions=once[0].predictions)
+    assert row(*once, repeated).note == "earlier runs of the same seeds are replaced: seed 0 (the same predictions)"
     other = record(0, 91.5, finished="2027-02-01T00:00:00+00:00", run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12)
     noted = row(*once, again, other).note
     assert noted.endswith(
-        "; 2 earlier run(s) of the same seeds are replaced; "
+        "; earlier runs of the same seeds are replaced: seed 0 (the same predictions), seed 0 (91.50); "
         "2 more official run(s), of other seeds, settings, data or claims, are not counted"
     ), "of another recipe too; those of other seeds apart"
 
@@ -82,7 +85,7 @@ def test_references_that_nobody_compared_are_noted(official, noted):
 
 def test_what_is_odd_about_predictions_stands_beside_their_verdict(tmp_path, monkeypatch):
     """That of the reading's own test set, and no more than a table can hold."""
-    monkeypatch.setattr(collect, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
+    monkeypatch.setattr(stored, "records_folder", lambda benchmark: tmp_path / "results/records" / benchmark)
     notes = ("val: rows are of other examples", "other: nothing to do with it", f"val: {'classes ' * 40}")
     validated = record(mode="validate", run_id="full-validate-x", checkpoint=None, notes=notes)
     put(tmp_path, record(notes=("val: odd",)), validated)

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.schema import Examples, StoredFile
 from benchmarks.strict import load_claim, load_record
-from results.collect import records_of
-from results.consistency import consistent, twins
+from results.consistency import consistent, twins, unlike
+from results.stored import records_of
 from tests.conftest import ROOT
 from tests.results.records import copy_committed, record, sealed
 
@@ -30,6 +30,16 @@ def with_interval(low, high):
 
 def found(changed, claim=CLAIM):
     return [*consistent(claim, changed)]
+
+
+def test_weights_that_score_otherwise_than_in_their_run_are_told():
+    elsewhere = replace(HONEST.environment, cpu="another")
+    values = {key: replace(each, value=each.value + 5) for key, each in HONEST.metrics.items()}
+    again = replace(HONEST, metrics=values, environment=elsewhere)
+    assert [*unlike(HONEST, replace(HONEST, environment=elsewhere))] == []
+    first, *others = unlike(HONEST, again)
+    assert first == "Hopper-v5/return is 3377.67 here (another), 3372.67 in the record of its run (AMD EPYC x 2)"
+    assert others == []
 
 
 def test_an_honest_record_is_left_alone():
