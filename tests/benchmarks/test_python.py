@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 EXAMPLE = re.compile(r"### In Python\n.*?\n\n((?:    [^\n]*\n|\n)+)", re.DOTALL)
@@ -13,6 +15,7 @@ def example():
     return re.sub(r"^    ", "", EXAMPLE.search((ROOT / "README.md").read_text())[1], flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs_as_it_stands(workshop):
     """But for the number of epochs: one."""
     code, count = re.subn(r"max_epochs=\d+", "max_epochs=1", example())
