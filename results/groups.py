@@ -21,6 +21,16 @@ def _alike(one: Record, other: Record) -> bool:
     return same_data and (one.config_hash, one.claim_hash) == (other.config_hash, other.claim_hash)
 
 
+def several_commits(records: Iterable[Record]) -> str:
+    """What a row says of seeds that were not all trained at one commit; nothing where they were.
+
+    Each seed of a queue reads the checkout anew. Their code may still be the same, which git could tell, but tables
+    follow from records alone, also in a clone without history.
+    """
+    count = len({record.environment.commit for record in records})
+    return f"seeds are of {count} commits" if count > 1 else ""
+
+
 def validations(records: Iterable[Record]) -> list[list[Record]]:
     """The records of each checkpoint or file that was scored in one way; last the one that counts.
 

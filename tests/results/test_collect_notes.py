@@ -30,6 +30,14 @@ def test_seeds_that_were_run_again_are_counted():
     ), "of another recipe too; those of other seeds apart"
 
 
+def test_seeds_that_are_not_of_one_commit_are_noted():
+    """As where the checkout is updated while some still wait for their turn."""
+    first, *others = seeds(91.5, 91.5, 91.5)
+    moved = [replace(each, environment=replace(each.environment, commit="d" * 40)) for each in others]
+    assert row(first, *moved).note == "seeds are of 2 commits"
+    assert row(*moved, record(0, 91.5, official=False)).note.startswith("seeds 1 to 2 instead"), "it is not counted"
+
+
 @pytest.mark.parametrize(
     ("ran", "noted"),
     [
