@@ -1,4 +1,7 @@
-"""The command line. Exit code 0: done; 1: a failure; 2: a user's mistake; 3: `--strict` and a claim not reproduced."""
+"""The command line. Exit code 0: done; 1: a failure; 2: a user's mistake; 3: `--strict` and a claim not reproduced.
+
+`run`, which `reproduce` starts, also ends with 4: another process works on that run.
+"""
 
 import argparse
 import signal

@@ -18,11 +18,11 @@ from benchmarks.arguments import (
     roots,
     seeds,
 )
-from benchmarks.errors import UserError
+from benchmarks.errors import Busy, UserError
 from benchmarks.launch import Children, Job, slots, worst
 from benchmarks.modules import needs_data, packing, preparation
 from benchmarks.paths import benchmarks
-from benchmarks.processes import MISTAKE, Stopped, die_with_parent, stoppable
+from benchmarks.processes import BUSY, MISTAKE, Stopped, die_with_parent, stoppable
 from benchmarks.runs import announce, externally_launched, first_process
 from benchmarks.strict import load_claim
 from results.collect import Row, trained_row
@@ -118,12 +118,16 @@ def _strictly(options: argparse.Namespace, asked: Request) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`run`: one variant and one seed, here."""
+    """`run`: one variant and one seed, here; `BUSY` where another process works on it."""
     die_with_parent()
     asked = request(options.benchmark, options)
     variant, seed = _single(asked, options)
     data = options.data or locate_data(asked, training=True)  # `reproduce` has looked at the DATA that it passes on
-    return _run(asked, variant, seed, data, options)
+    try:
+        return _run(asked, variant, seed, data, options)
+    except Busy as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BUSY
 
 
 def _single(asked: Request, options: argparse.Namespace) -> tuple[str | None, int]:

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from benchmarks.claim import DEFAULT
 from benchmarks.config import leaves
-from benchmarks.errors import UserError
+from benchmarks.errors import Busy, UserError
 from benchmarks.launch import start
 from benchmarks.order import Order, PlannedRun, work_out
 from benchmarks.paths import record_file
-from benchmarks.processes import MISTAKE
+from benchmarks.processes import BUSY, MISTAKE
 from benchmarks.runs import announce, externally_launched
 from benchmarks.schema import Baseline
 from benchmarks.strict import load_record
@@ -92,7 +92,8 @@ class Child:
         """Why it ended with a code: the user's mistake, or a failure."""
         self.said.seek(0)
         said = self.said.read().decode(errors="replace").strip().removeprefix("error: ") or "it said nothing"
-        return (UserError if code == MISTAKE else RuntimeError)(f"the control {name} ended with code {code}: {said}")
+        kind = {MISTAKE: UserError, BUSY: Busy}.get(code, RuntimeError)
+        return kind(f"the control {name} ended with code {code}: {said}")
 
 
 def require_launcher(plan: PlannedRun) -> None:

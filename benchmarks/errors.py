@@ -26,6 +26,10 @@ class UserError(Exception):
         super().__init__(message.rpartition("UserError: ")[2].rstrip())
 
 
+class Busy(UserError):
+    """Another process is at work on what was asked for, which says nothing against what else was."""
+
+
 class Failure(RuntimeError):
     """A run cannot go on, and no user did anything wrong.
 

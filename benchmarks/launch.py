@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.config import Settings, resolve_settings
 from benchmarks.paths import ROOT
-from benchmarks.processes import MISTAKE, PARENT, SIGNALS, code_of
+from benchmarks.processes import BUSY, MISTAKE, PARENT, SIGNALS, code_of
 from benchmarks.ranks import told
 from benchmarks.schema import Profile
 
@@ -49,6 +49,7 @@ class Children:
         self.slots = slots
         self.running: dict[subprocess.Popen[bytes], Job] = {}
         self.codes: list[int] = []
+        self.left: list[str] = []  # what was not run, and why
         self.signal = 0
 
     def run(self) -> int:
@@ -68,6 +69,8 @@ class Children:
                 signal.signal(number, handler)
         if self.signal:
             raise SystemExit(code_of(self.signal))
+        for line in self.left:
+            print(line, file=sys.stderr)
         return worst(self.codes)
 
     def _start(self) -> None:
@@ -81,11 +84,17 @@ class Children:
     def _collect(self) -> None:
         for child in [child for child in self.running if child.poll() is not None]:
             ended = self.running.pop(child)
-            self.codes.append(child.returncode)
+            self.codes.append(MISTAKE if child.returncode == BUSY else child.returncode)
             if child.returncode < 0:  # it could not say so itself
                 print(told(-child.returncode, f"{ended.name}, seed {ended.seed},"), file=sys.stderr)
+            if child.returncode == BUSY:
+                self._leave([ended], "another process is working on it")
             if child.returncode == MISTAKE:  # other seeds would only say it again; another variant may be none
-                self.waiting = [job for job in self.waiting if job.arguments != ended.arguments]
+                self._leave([job for job in self.waiting if job.arguments == ended.arguments], "the same mistake")
+
+    def _leave(self, jobs: Sequence[Job], why: str) -> None:
+        self.waiting = [job for job in self.waiting if job not in jobs]
+        self.left += [f"not run: {job.name}, seed {job.seed} ({why})" for job in jobs]
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

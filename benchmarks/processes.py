@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # the last is what SLURM is often asked to warn by
 MISTAKE = 2  # the exit code of a user's mistake
+BUSY = 4  # that of a `run` on which another process works; what started it tells others 2, as of any mistake
 PARENT = "BENCHMARKS_PARENT"  # the id of the process that started this one for its own ends
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import Code
-from benchmarks.errors import UserError
+from benchmarks.errors import Busy, UserError
 from benchmarks.files import cannot_write, lock, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.processes import PARENT
@@ -105,7 +105,8 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
         taken: what to say where another process holds it, if not what is said of a run's.
 
     Raises:
-        UserError: another process holds it, or it may not be written to, or its file system has no locks.
+        Busy: another process holds it.
+        UserError: it may not be written to, or its file system has no locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
             except BlockingIOError:
                 time.sleep(0.1)
         else:
-            raise UserError(taken or f"another process is working on {relative(folder)}. Wait for it, or stop it.")
+            raise Busy(taken or f"another process is working on {relative(folder)}. Wait for it, or stop it.")
         yield
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import commands, launch
 from benchmarks.launch import Children, Job
-from benchmarks.processes import MISTAKE
+from benchmarks.processes import BUSY, MISTAKE
 from tests.benchmarks.ended import finish
 from tests.results.records import put, record
 
@@ -78,24 +78,33 @@ def test_one_seed_has_told_itself(finished):
     assert "| imagenet |" not in out
 
 
-def test_a_variant_that_cannot_run_here_keeps_no_other_from_it(monkeypatch):
-    """Job after job: `b` ends with 2, so its second seed is left out; the others run, and 2 is what all end with."""
+def ended(monkeypatch, variants, code):
+    """What two seeds of each variant end with together, and which were started; `code` is each one's own."""
     started = []
 
     def start(arguments):
-        started.append(arguments)
-        return subprocess.Popen(["sh", "-c", f"exit {MISTAKE if 'b' in arguments else 0}"])
+        variant, seed = arguments[1], int(arguments[2].removeprefix("--seeds="))
+        started.append(f"{variant}{seed}")
+        return subprocess.Popen(["sh", "-c", f"exit {code(variant, seed)}"])
 
     monkeypatch.setattr(launch, "start", start)
-    code = Children([Job((variant,), seed) for seed in (0, 1) for variant in "abc"], slots=1).run()
-    assert started == [
-        ("a", "--seeds=0"),
-        ("b", "--seeds=0"),
-        ("c", "--seeds=0"),
-        ("a", "--seeds=1"),
-        ("c", "--seeds=1"),
-    ]
+    jobs = [Job(("run", variant), seed) for seed in (0, 1) for variant in variants]
+    return Children(jobs, slots=1).run(), started
+
+
+def test_a_variant_that_cannot_run_here_keeps_no_other_from_it(monkeypatch, capsys):
+    """Job after job: `b` ends with 2, so its second seed is left out; the others run, and 2 is what all end with."""
+    code, started = ended(monkeypatch, "abc", lambda variant, seed: MISTAKE if variant == "b" else 0)
+    assert started == ["a0", "b0", "c0", "a1", "c1"]
     assert code == MISTAKE
+    assert capsys.readouterr().err == "not run: b, seed 1 (the same mistake)\n"
+
+
+def test_a_seed_that_another_process_works_on_keeps_no_other_from_running(monkeypatch, capsys):
+    code, started = ended(monkeypatch, "ab", lambda variant, seed: BUSY if (variant, seed) == ("a", 0) else 0)
+    assert started == ["a0", "b0", "a1", "b1"]
+    assert code == MISTAKE, "as for any other refusal"
+    assert capsys.readouterr().err == "not run: a, seed 0 (another process is working on it)\n"
 
 
 @pytest.mark.parametrize(
