@@ -1,10 +1,9 @@
 """The small files of a full run, kept and committed beside its record so that a clone can check them."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.files import cannot_write, sync
+from benchmarks.files import copy
 from benchmarks.measure import Scored, stored
 from benchmarks.paths import ROOT
 from benchmarks.schema import Profile, StoredFile
@@ -30,15 +29,7 @@ def keep_with_record(
     made = weights.parent / "predictions"
     names = [path.relative_to(made) for path in predictions]
     copies = [*zip(predictions, names, strict=True), (weights, Path(weights.name)), (sheet, Path(sheet.name))]
-    *kept, kept_weights, _ = [_copy(path, folder / name) for path, name in copies]
+    for path, name in copies:
+        copy(path, folder / name)
+    *kept, kept_weights, _ = [folder / name for _, name in copies]
     return replace(scored, predictions=tuple(map(stored, kept))), stored(kept_weights)
-
-
-def _copy(path: Path, target: Path) -> Path:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)  # without its mode, which some mounts let nobody change
-        sync(target)  # the record will vouch for it
-        return target
-    except OSError as error:
-        raise cannot_write(target, error) from None

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import commands as do
 from benchmarks.arguments import located
 from benchmarks.errors import INTERRUPTED, OUT_OF_MEMORY, Failure, UserError
-from benchmarks.files import cannot_write, refused_write
+from benchmarks.files import cannot_write, closed, refused_write
 from benchmarks.paths import ROOT
 from benchmarks.runs import forget_launchers
 
@@ -47,10 +47,8 @@ def guarded(command: Callable[[], int]) -> int:
         with suppress(OSError):  # nobody may be reading there either
             print(CLOSED, file=sys.stderr, flush=True)
         return 1
-    except OSError as error:  # of writes that are not ours: logs, caches, what libraries keep
-        if not refused_write(error):
-            raise
-        print(f"error: {cannot_write(Path(error.filename or ROOT), error)}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {_refused(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
@@ -64,6 +62,15 @@ def _told(failure: RuntimeError) -> str:
     if type(failure).__name__ == "OutOfMemoryError":  # torch's, which is not imported for every command
         return f"failed: {'. '.join(str(failure).split('. ')[:3])}. {OUT_OF_MEMORY}"
     raise failure
+
+
+def _refused(error: OSError) -> UserError:
+    """What is said of what a file system refuses to a user; any other error is raised again."""
+    if isinstance(error, PermissionError) and error.filename:
+        return closed(error)
+    if refused_write(error):  # of writes that are not ours: logs, caches, what libraries keep
+        return cannot_write(Path(error.filename or ROOT), error)
+    raise error
 
 
 class Once(argparse.Action):

@@ -34,7 +34,7 @@ def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) 
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
             yield file
@@ -103,10 +103,19 @@ def give_name(path: Path, name: str) -> None:
         if _linked(path, passing):
             passing.replace(target)
             return
-        with path.open("rb") as file, replacing(target) as copy:
-            shutil.copyfileobj(file, copy)
+        copy(path, target)
     except OSError as error:
         raise cannot_write(target, error) from error
+
+
+def copy(path: Path, target: Path) -> None:
+    """Copies a file, whole or not at all, without its mode, which some mounts let nobody change.
+
+    Raises:
+        UserError: the disk is full, or the folder may not be written to.
+    """
+    with path.open("rb") as file, replacing(target) as its:
+        shutil.copyfileobj(file, its)
 
 
 def _linked(path: Path, name: Path) -> bool:
@@ -135,9 +144,9 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: the disk is full, or the place may not be written to, or has no locks.
     """
-    if folder.exists():
-        return
     try:
+        if folder.exists():
+            return
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f".{folder.name}.lock").open("w") as file:
             lock(file, folder)
@@ -179,6 +188,33 @@ def lock(file: IO[str], folder: Path, wait: bool = True) -> None:
         ) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it that are missing; all may look into them, as into the files, be umask 077.
+
+    What else a mode allows stays, such as that a group writes there.
+    """
+    if folder.is_dir():
+        return
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _can(partial(folder.chmod, folder.stat().st_mode | 0o755))
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, in order, nothing where there is none; `glob` would pass over one that may not be read.
+
+    Raises:
+        UserError: it may not be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except PermissionError as error:
+        raise closed(error) from None
+
+
 def sync(path: Path) -> None:
     """Puts a file on disk, or a folder's entries, without which a renamed file can be lost with the power."""
     handle = os.open(path, os.O_RDONLY)
@@ -200,6 +236,14 @@ def cannot_write(path: Path, error: OSError) -> UserError:
         errno.EACCES: "permission denied; make the folder writable",
     }
     return UserError(f"cannot write {relative(path)}: {remedy.get(error.errno or 0, error.strerror or str(error))}.")
+
+
+def closed(error: PermissionError) -> UserError:
+    """The message for a file or folder that another user keeps to himself."""
+    return UserError(
+        f"permission denied: {relative(Path(error.filename))}. Have its owner open it, and the folders above it, to "
+        "you (chmod a+rX), or work in a clone of your own."
+    )
 
 
 def refused_write(error: OSError) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.environment import Code
 from benchmarks.errors import Busy, UserError
-from benchmarks.files import cannot_write, lock, sha256, write_atomically
+from benchmarks.files import cannot_write, lock, make_folder, sha256, write_atomically
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.processes import PARENT
 from benchmarks.schema import DIGEST, Profile, StoredFile
@@ -109,7 +109,7 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
         UserError: it may not be written to, or its file system has no locks.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         file = (folder / ".lock").open("w")
     except OSError as error:
         raise cannot_write(folder, error) from None

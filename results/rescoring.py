@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,6 @@ def _resets(record: Record, task: Any, path: Path, known: Any) -> Iterator[Findi
 
 
 def _root(record: Record) -> str | None:
-    """Where the run's data lie, if they still do."""
+    """Where the run's data lie, if they still do and may be read."""
     root = last_stage(record.config or {}).get("data", {}).get("init_args", {}).get("root")
-    return str(ROOT / root) if root is not None and (ROOT / root).is_dir() else None
+    return str(ROOT / root) if root is not None and os.access(ROOT / root, os.R_OK | os.X_OK) else None

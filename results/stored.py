@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.errors import UserError
+from benchmarks.files import entries
 from benchmarks.paths import records_folder
 from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_record
@@ -21,8 +22,12 @@ def records_of(benchmark: str, profile: Profile) -> list[Record]:
 
 
 def record_files(benchmark: str, profile: Profile) -> list[Path]:
-    """Where the records of a benchmark in one profile are, readable or not, in the order of their names."""
-    return sorted(records_folder(benchmark).glob(f"{profile}-*.json"))
+    """Where the records of a benchmark in one profile are, readable or not, in the order of their names.
+
+    Raises:
+        UserError: their folder may not be read.
+    """
+    return [path for path in entries(records_folder(benchmark)) if path.match(f"{profile}-*.json")]
 
 
 def record_at(path: Path, benchmark: str, profile: Profile) -> Record:

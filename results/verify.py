@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.claim import Claim
 from benchmarks.errors import UserError
-from benchmarks.files import sha256
+from benchmarks.files import closed, entries, sha256
 from benchmarks.paths import ROOT, benchmarks, record_file, records_folder, relative
 from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_claim
@@ -72,8 +72,9 @@ def _checked(benchmark: str, records: Sequence[Record]) -> Iterator[Checked]:
 def strays(benchmark: str) -> Iterator[Checked]:
     """What runs kept beside their records, and whose record is gone."""
     gone: list[Finding] = [("contradicts", "its record is not here; put it back, or finish the run")]
-    for folder in sorted(records_folder(benchmark).glob("*/")):
-        if not record_file(benchmark, folder.name).exists():
+    here = entries(records_folder(benchmark))
+    for folder in here:
+        if folder.is_dir() and record_file(benchmark, folder.name) not in here:
             yield f"{benchmark} {folder.name}", gone
 
 
@@ -112,8 +113,11 @@ def verdict(findings: Iterable[Finding]) -> str:
 def check(claim: Claim, record: Record) -> Iterator[Finding]:
     """What can be said of one record."""
     yield from consistent(claim, record)
-    yield from _files(record)
-    yield from rescored(claim, record)
+    try:
+        yield from _files(record)
+        yield from rescored(claim, record)
+    except PermissionError as error:
+        yield "unscored", str(closed(error))
     if record.claim_hash != claim.hash and measured_by(claim, record):
         yield "outdated", "the claim has changed since, so its verdict is `not comparable`"
 

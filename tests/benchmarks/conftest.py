@@ -83,6 +83,7 @@ def desk(undisturbed, workshop, small_tree, tmp_path, monkeypatch, capsys):
     import benchmarks.rehearsal
     import benchmarks.validate  # noqa: F401
     import datamodules.verified  # noqa: F401
+    import results.verify  # noqa: F401
 
     shutil.copy(CHECKOUT / "README.md", workshop.root)
     redirect(monkeypatch, workshop.root)

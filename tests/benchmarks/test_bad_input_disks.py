@@ -1,6 +1,7 @@
 """Disks that are full or may not be written to: one message, exit code 2, and nothing half-written."""
 
 import errno
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from tests.benchmarks.conftest import mounted, write_predictions
+from tests.datamodules.test_faults import refusing
+from tests.results.records import copy_committed, put, record
 
 
 def test_a_full_disk_leaves_no_record(desk):
@@ -52,6 +55,47 @@ def test_a_disk_that_refuses_what_libraries_write(desk, monkeypatch, number):
     code, _, err = desk.call("tables")
     assert code == 2
     assert err.startswith("error: cannot write ")
+
+
+@pytest.mark.parametrize("command", ["tables", "verify"])
+def test_records_that_may_not_be_read_are_not_left_out(desk, monkeypatch, command):
+    """Or a colleague's private folder would turn his rows into `not run`."""
+    put(desk.root, record())
+    before = desk.files()
+    refusing(monkeypatch, Path, "iterdir", "records/imagenet")
+    code, out, err = desk.call(command)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: permission denied: results/records/imagenet. Have its owner open it")
+    assert desk.files() == before
+
+
+@pytest.mark.parametrize("call", ["is_file", "open"])
+def test_predictions_that_may_not_be_read_leave_their_record_unchecked_and_no_other(desk, monkeypatch, call):
+    closed, other = (f"full-hopper-ppo-s{seed}-de3eff10c1ff" for seed in (2, 3))
+    for each in (closed, other):
+        copy_committed(desk, "locomotion_walk", each)
+    refusing(monkeypatch, Path, call, f"{closed}/episodes.csv")
+    code, out, _ = desk.call("verify")
+    first, second, *_ = out.splitlines()
+    assert code == 0
+    assert first.startswith(f"unchecked locomotion_walk {closed}: ")
+    assert f"permission denied: results/records/locomotion_walk/{closed}/episodes.csv. Have" in first
+    assert second.startswith(f"ok     locomotion_walk {other}: ")
+
+
+@pytest.mark.parametrize(
+    ("closed", "data", "said"),
+    [
+        ("runs/imagenet/*", ["--data={}"], "permission denied: results/runs/imagenet/mini-s0-"),
+        ("miniature/imagenet", [], "cannot write data/miniature/imagenet: permission denied; make"),
+    ],
+)
+def test_a_folder_of_another_user_is_named(desk, monkeypatch, closed, data, said):
+    refusing(monkeypatch, Path, "exists", closed)
+    given = [each.format(desk.tree) for each in data]
+    code, _, err = desk.call("run", "imagenet", "--profile=mini", "--seeds=0", *given)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"error: {said}")
 
 
 def test_other_errors_of_the_system_are_no_mistake_of_the_user(desk, monkeypatch):

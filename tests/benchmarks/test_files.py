@@ -9,7 +9,7 @@ import pytest
 from benchmarks import artefacts, paths
 from benchmarks.artefacts import keep_with_record
 from benchmarks.errors import UserError
-from benchmarks.files import give_name, make_once, sync, write_atomically
+from benchmarks.files import copy, give_name, make_once, sync, write_atomically
 from benchmarks.measure import Scored, stored
 from benchmarks.schema import Examples
 from tests.benchmarks.conftest import mounted
@@ -89,6 +89,16 @@ def test_small_files_of_a_run_are_kept_beside_its_record_without_their_modes(tmp
     assert kept.predictions == (stored(tmp_path / "record/p"),)
     assert kept_weights == stored(tmp_path / "record/w")
     assert contents(tmp_path / "record") == dict.fromkeys("wsp", "whole")
+
+
+def test_what_is_kept_may_be_read_by_all_and_written_by_a_group_whose_folder_it_is_in(files):
+    """Whatever the umask of who ran it."""
+    for umask, mode in ((0o077, 0o755), (0o002, 0o775)):
+        before = os.umask(umask)
+        copy(files / "new", files / oct(umask) / "of a run/new")
+        os.umask(before)
+        made = [files / oct(umask), files / oct(umask) / "of a run", files / oct(umask) / "of a run/new"]
+        assert [oct(path.stat().st_mode & 0o777) for path in made] == [oct(mode), oct(mode), oct(0o644)]
 
 
 def test_files_behind_a_link_out_of_the_repository_are_stored_by_their_place_in_it(tmp_path, monkeypatch):

@@ -18,11 +18,11 @@ ANNOTATIONS = "annotations/instances_val2017.json"
 
 
 def refusing(monkeypatch, owner, call, name, error=DENIED):
-    """Lets a call of the file system fail for paths of that name."""
+    """Lets a call of the file system fail for paths of that name, which may begin with those of folders above."""
     original = getattr(owner, call)
 
     def refuse(path, *arguments, **options):
-        if Path(path).name == name:
+        if Path(path).match(name):
             raise type(error)(*error.args, str(path))
         return original(path, *arguments, **options)
 
