@@ -24,7 +24,7 @@ TRAINING = $(COMMON) SEEDS FRESH REHEARSE
 PLANNING = $(COMMON) SEEDS
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers lock reproduce doctor plan tables report verify bench-imagenet test test-slow test-all check
+.PHONY: help install as-installed peers lock reproduce doctor plan tables report verify bench-imagenet test test-slow test-all check
 
 help:
 	@echo "make reproduce                every benchmark in miniature, then tables and report: start here"
@@ -60,6 +60,10 @@ help:
 
 install: .venv/installed
 
+# What only reads leaves installed packages alone, as a run may be using them.
+as-installed: $(if $(wildcard .venv/installed),,install)
+	@test ! requirements.lock -nt .venv/installed || echo "note: .venv is older than requirements.lock; make install brings it up to date, once no run is using it" >&2
+
 # What speed and estimates are compared with, and rliable for `make verify`; no run needs it.
 .venv-peers/installed: requirements-peers.lock .venv/installed
 	@.venv/bin/python -m venv --without-pip .venv-peers
@@ -85,10 +89,10 @@ reproduce-%: install
 validate-%: install
 	@$(RUN) validate $* $(call given,$(COMMON) CHECKPOINT WEIGHTS PREDICTIONS)
 
-watch-%: install
+watch-%: as-installed
 	@$(RUN) watch $* $(call given,CHECKPOINT)
 
-play-%: install
+play-%: as-installed
 	@$(RUN) play $* $(call given,CHECKPOINT)
 
 data-%: install
@@ -103,19 +107,19 @@ plan: install
 plan-%: install
 	@$(RUN) plan $* $(call given,$(PLANNING))
 
-tables: install
+tables: as-installed
 	@$(RUN) tables $(call given)
 
-report: install
+report: as-installed
 	@$(RUN) report $(call given)
 
-doctor: install
+doctor: as-installed
 	@$(RUN) doctor $(call given,DATA DEVICES)
 
-doctor-%: install
+doctor-%: as-installed
 	@$(RUN) doctor $* $(call given,DATA DEVICES)
 
-verify: install
+verify: as-installed
 	@$(RUN) verify $(call given)
 
 test: install

@@ -35,6 +35,14 @@ def test_what_is_given_reaches_the_command(arguments, environment, line):
     assert make(*arguments, **environment) == line
 
 
+@pytest.mark.parametrize(("target", "replaces"), [("tables", False), ("doctor-imdb", False), ("reproduce-imdb", True)])
+def test_what_only_reads_replaces_no_packages_below_a_run(target, replaces):
+    """After a change of the lock, as by `git pull`."""
+    command = ["make", "-n", "--what-if=requirements.lock", target]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert ("uv pip sync" in said, "older than requirements.lock" in said) == (replaces, not replaces)
+
+
 def test_python_finds_the_suite_though_told_to_look_nowhere():
     command = ["make", "--no-print-directory", "--old-file=.venv/installed", "doctor-nothing"]
     environment = os.environ | {"PYTHONSAFEPATH": "1"}
