@@ -10,8 +10,9 @@ from datamodules.layouts.coco import Split, open_split
 from datamodules.layouts.images import decode
 from datamodules.sheets.page import fitting, page
 from datamodules.sheets.thumbnails import small_address
-from results.scoring.average_precision import Objects, right
+from results.scoring.average_precision import Objects
 from results.scoring.detection import Predictions
+from results.scoring.matching import right
 
 SHOWN = 24
 SIDE = 240  # pixels

@@ -70,7 +70,8 @@ def match(objects: Objects, detections: Objects, num_images: int, num_categories
 
     Among equal scores the order of the arrays decides, as pycocotools' merge sort leaves it.
     """
-    from results.scoring import matching  # numba, which only those who score detections should wait for
+    # numba, which only those who score detections should wait for; a run has it before it trains, by COCO's sheet
+    from results.scoring import matching
 
     found = objects.taken(np.lexsort((objects.image, objects.category)))
     place = np.lexsort((-detections.scores, detections.image, detections.category))
@@ -90,17 +91,6 @@ def match(objects: Objects, detections: Objects, num_images: int, num_categories
         place, seen.image, rank, inside, starts, found.image, found.inside() & ~found.crowd,
         np.searchsorted(found.category, categories), *matching.events(flags, order, inside, starts),
     )  # fmt: skip
-
-
-def right(matches: Matched, threshold: int) -> Integers:
-    """Places of the detections that are of an object, at the threshold of that number, over all areas."""
-    from results.scoring import matching
-
-    cells = range(threshold, len(matches.event_starts) - 1, len(AREAS) * len(THRESHOLDS))
-    events = [slice(matches.event_starts[cell], matches.event_starts[cell + 1]) for cell in cells]
-    found = [matches.event[each][matches.kind[each] != matching.LEFT_OUT] for each in events]
-    places: Integers = matches.place[np.concatenate(found)]
-    return places
 
 
 def precisions(matches: Matched, weights: Floats) -> tuple[Floats, Floats]:

@@ -42,6 +42,16 @@ class Matched(NamedTuple):
     event_starts: Integers
 
 
+def right(matches: Matched, threshold: int) -> Integers:
+    """Places of the detections that are of an object, at the threshold of that number, over all areas."""
+    apart = (len(matches.event_starts) - 1) // (len(matches.starts) - 1)  # cells of a category
+    cells = range(threshold, len(matches.event_starts) - 1, apart)
+    events = [slice(matches.event_starts[cell], matches.event_starts[cell + 1]) for cell in cells]
+    found = [matches.event[each][matches.kind[each] != LEFT_OUT] for each in events]
+    places: Integers = matches.place[np.concatenate(found)]
+    return places
+
+
 @jit
 def _overlap(detection, thing, area, crowd):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Intersection over union; over the detection's own area where the annotation is a crowd (maskApi.c, bbIou)."""
