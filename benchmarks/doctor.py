@@ -117,7 +117,7 @@ def _code() -> Finding:
         words = f"its commit is not known, so no record is official: {error}"
         return Finding("note", "code", f"{words}. It takes git, in a container too, and a clone that is yours")
     try:
-        changes = environment.changes()
+        changes = environment.changes(commit)
     except UserError as error:
         return Finding("WRONG", "code", str(error))
     if changes:

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.errors import UserError
@@ -62,8 +63,8 @@ def content(commit: str, path: str) -> str | None:
         return None
 
 
-def changes() -> list[str]:
-    """The files that differ from the commit that is checked out.
+def changes(commit: str) -> list[str]:
+    """The files that differ from a commit, which may be no longer the one that is checked out.
 
     The index is made anew: that of the checkout can be told to pass over changes (`assume-unchanged`, `skip-worktree`).
 
@@ -75,7 +76,7 @@ def changes() -> list[str]:
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             index = str(Path(folder, "index"))
-            _git("read-tree", "HEAD", GIT_INDEX_FILE=index)
+            _git("read-tree", commit, GIT_INDEX_FILE=index)
             lines = _git(*asked, "--", *CODE, NO_PROSE, GIT_INDEX_FILE=index).splitlines()
     except (OSError, UserError) as error:
         raise UserError(
@@ -112,7 +113,7 @@ class Code:
 
 
 def code() -> Code:
-    """What runs now; asked when a run starts, as the checkout may change before its end.
+    """What is checked out now.
 
     Raises:
         UserError: there is a commit, and git cannot compare the code with it.
@@ -121,7 +122,30 @@ def code() -> Code:
         known = commit()
     except UserError:
         return Code(None, True)
-    return Code(known, bool(changes()))
+    return Code(known, bool(changes(known)))
+
+
+@cache
+def code_at_start() -> Code:
+    """What was checked out when this process began; for `__main__`, which asks before it imports what is looked at.
+
+    Raises:
+        UserError: as `code` does.
+    """
+    return code()
+
+
+@cache
+def code_in_memory() -> Code:
+    """What this process runs; to be asked as soon as all of it is imported, as the checkout may change afterwards.
+
+    Python does not keep what it has read, so files are looked at before and after. An edit that was made and put back
+    between the two looks, within seconds of the start, passes unseen.
+
+    Raises:
+        UserError: as `code` does.
+    """
+    return code_at_start().then(code())
 
 
 def _same(one: str | None, other: str | None) -> bool:
@@ -132,8 +156,9 @@ def _same(one: str | None, other: str | None) -> bool:
         return False
 
 
+@cache
 def packages() -> dict[str, str]:
-    """Versions of the packages that decide a number."""
+    """Versions of the packages that decide a number, as `__main__` finds them: others may be installed meanwhile."""
     return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 

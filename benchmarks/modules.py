@@ -76,6 +76,16 @@ def worst_examples(claim: Claim) -> Any:
     return _named_module("datamodules.sheets", claim.dataset)
 
 
+def load_last_needed(claim: Claim) -> None:
+    """Imports what a run needs only once it is trained, when another commit may be checked out.
+
+    Raises:
+        UserError: something cannot be imported.
+    """
+    for package in ("datamodules.baselines", "datamodules.sheets"):
+        _named_module(package, claim.dataset)
+
+
 def miniature_writer(claim: Claim) -> Any:
     """The module that writes the embedded data."""
     return _named_module("datamodules.miniature", claim.dataset, "no miniature; give DATA")

@@ -25,7 +25,7 @@ from benchmarks.evaluation import (
 )
 from benchmarks.files import write_atomically
 from benchmarks.measure import Scored, is_official
-from benchmarks.modules import layouts, needs_data
+from benchmarks.modules import layouts, load_last_needed, needs_data
 from benchmarks.order import Order, PlannedRun, work_out
 from benchmarks.paths import record_file, relative
 from benchmarks.runs import (
@@ -114,8 +114,11 @@ def _and_then(plan: PlannedRun, record: Record) -> str:
 
 def finish(plan: PlannedRun, record_path: Path) -> None:
     """Rank zero's part: the run, its record, its summary."""
-    beginning = begin(plan, environment.code())
+    order = plan.order
+    load_last_needed(plan.claim)
+    beginning = begin(plan, environment.code_in_memory())
     remarks = remarks_on(plan, beginning.code)
+    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings) + remarks
     for remark in remarks:
         announce(f"note: unofficial ({remark})")
     with Controls(plan) as controls:
@@ -123,9 +126,9 @@ def finish(plan: PlannedRun, record_path: Path) -> None:
         trained = train_and_test(plan, remarks)
         compared = baselines(plan.tests, plan.folder) | controls.scores()
     assert trained.scored is not None, "rank zero has the scores"
-    sheet = write_sheet(plan.tests[0], plan.folder, f"{plan.order.benchmark}, {plan.run_id}")
-    scored, weights = keep_with_record(plan.order.profile, record_path, trained.scored, plan.folder / WEIGHTS, sheet)
-    record = make_record(plan, trained, scored, weights, compared, beginning)
+    sheet = write_sheet(plan.tests[0], plan.folder, f"{order.benchmark}, {plan.run_id}")
+    scored, weights = keep_with_record(order.profile, record_path, trained.scored, plan.folder / WEIGHTS, sheet)
+    record = make_record(plan, trained, scored, weights, compared, beginning, changed)
     write_record(record, record_path)  # last of all: with it, the run is finished
     print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
     publish(record, plan.folder, verdicts(plan.claim, record))
@@ -235,12 +238,10 @@ def curves_of(plan: PlannedRun) -> dict[str, tuple[tuple[float, float], ...]]:
 
 def make_record(
     plan: PlannedRun, trained: Trained, scored: Scored, weights: StoredFile, compared: dict[str, Baseline],
-    beginning: Beginning,
+    beginning: Beginning, changed: tuple[str, ...],
 ) -> Record:  # fmt: skip
-    """The record of a finished training run."""
+    """The record of a finished training run; `changed` is what it changed of the protocol when it started."""
     order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
-    changed = deviations(order.benchmark, order.profile, order.variant, plan.settings)
-    changed += remarks_on(plan, beginning.code)
     around = surroundings(assembly, trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
     left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
     return Record(

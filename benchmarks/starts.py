@@ -56,7 +56,7 @@ class NotedStart(Callback):
 
 
 class SameStart(Callback):
-    """Refuses ranks of different runs, that begin at different places, or do not all see the run's folder.
+    """Refuses ranks of different runs or code, that begin at different places, or do not all see the run's folder.
 
     Those of two jobs meet where both were given one address, and nodes may share no files: each rank looks for the
     checkpoint itself. The gradients of different batches would be averaged, and weights drift apart, without a word.
@@ -65,10 +65,11 @@ class SameStart(Callback):
         folder: of the run.
         run: which one this rank is of.
         begins: where in it this rank begins, in any words.
+        code: what this rank runs.
     """
 
-    def __init__(self, folder: Path, run: str, begins: str) -> None:
-        self.folder, self.run, self.begins = folder, run, begins
+    def __init__(self, folder: Path, run: str, begins: str, code: Code) -> None:
+        self.folder, self.run, self.begins, self.code = folder, run, begins, code
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Asks them all, before they would wait for each other at different places.
@@ -78,9 +79,7 @@ class SameStart(Callback):
         """
         if trainer.world_size == 1 or stage != "fit":
             return
-        found = self._of_all(trainer)
-        runs = [*dict.fromkeys(run for run, _ in found)]
-        begins = [*dict.fromkeys(begin for _, begin in found)]
+        runs, begins, codes = ([*dict.fromkeys(each)] for each in zip(*self._of_all(trainer), strict=True))
         if len(runs) > 1:
             raise UserError(
                 f"processes of different runs have met: {' and '.join(runs)}. Give each job an address and port of its "
@@ -88,15 +87,20 @@ class SameStart(Callback):
             )
         if len(begins) > 1:
             raise self._apart(f"do not all see the checkpoint to go on from (they begin at {' and '.join(begins)})")
+        if any(codes[0].then(other) != codes[0] for other in codes):
+            raise self._apart(
+                "have loaded different code, as of a checkout that was changed while they started (if so, run the same "
+                "command again)"
+            )
         unseen = torch.tensor(int(not self._is_there()), device=trainer.strategy.root_device)
         torch.distributed.all_reduce(unseen, torch.distributed.ReduceOp.MAX)
         if unseen.item():
             raise self._apart("do not all see this folder")
 
     def _of_all(self, trainer: Trainer) -> list[Any]:
-        """The run and the beginning of each rank."""
+        """The run, the beginning and the code of each rank."""
         found: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(found, (self.run, self.begins))
+        torch.distributed.all_gather_object(found, (self.run, self.begins, self.code))
         return found
 
     def _apart(self, wrong: str) -> UserError:

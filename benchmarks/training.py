@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from benchmarks.callbacks import Checkpoints, SharedBuffers, StepSeeds, StopOnSignal
 from benchmarks.checkpointing import BEST, LAST, SUITE, WEIGHTS, load_checkpoint, write_weights
 from benchmarks.curves import METRICS, Curves
+from benchmarks.environment import code_in_memory
 from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet, shards, test
 from benchmarks.live import Send, live
@@ -115,7 +116,8 @@ def fit(plan: PlannedRun, stage: Stage, send: Send, remarks: Sequence[str]) -> t
     resumed = last if last.exists() else None
     chain = callbacks(plan, stage, meter, send, remarks)
     step = 0 if resumed is None else load_checkpoint(resumed, mmap=True)["global_step"]
-    same = SameStart(plan.folder, f"{plan.order.benchmark} {plan.run_id}", f"{stage.name} step {step}".strip())
+    run, begins = f"{plan.order.benchmark} {plan.run_id}", f"{stage.name} step {step}".strip()
+    same = SameStart(plan.folder, run, begins, code_in_memory())
     trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly), same], **quiet())
     announce(f"{plan.name_of(stage)}: {'training' if resumed is None else 'continuing from ' + relative(last)}")
     if resumed is not None:

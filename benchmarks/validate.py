@@ -132,7 +132,8 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
     scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
     for note in scored.notes:
         announce(f"note: {note}")
-    around = environment.describe(environment.code(), gpus=(), world_size=1, precision="none", normalised_batch=None)
+    code = environment.code_in_memory()
+    around = environment.describe(code, gpus=(), world_size=1, precision="none", normalised_batch=None)
     hashes = tuple(file.sha256 for file in scored.predictions)
     tests = [tested for tested, _ in predicted]
     outcome = Outcome(scored, _tested_data(tests), around, None, _lacking(asked, tests))
@@ -190,7 +191,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
 
     Its folder is held until the record is written, or another validation could put other predictions there.
     """
-    asked, code = subject.asked, environment.code()
+    asked = subject.asked
     root = locate_data(asked, training=False)
     from benchmarks.callbacks import EndTogether
     from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
@@ -212,6 +213,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     if scored is None:
         return None
     data = recorded(assembly.datamodule.fingerprint) | _tested_data(tests)
+    code = environment.code_in_memory()  # here, as other ranks import theirs only once the test begins
     around = surroundings(assembly, trainer, code, None)
     return Outcome(scored, data, around, assembly.portable(), _lacking(asked, tests))
 

@@ -13,8 +13,8 @@ import pytest
 from benchmarks import doctor, environment
 from benchmarks.errors import UserError
 from benchmarks.runs import begin_or_continue
-from tests.benchmarks.ended import refused
-from tests.conftest import short
+from tests.benchmarks.ended import finish, refused
+from tests.conftest import ROOT, short
 from tests.refusals import refusal
 
 FAILING = """#!/bin/sh
@@ -23,6 +23,31 @@ case "$*" in
 esac
 exec {git} "$@"
 """
+
+# An edit that is gone as soon as it has been read.
+PUT_BACK = """
+import pathlib
+
+pathlib.Path(__file__).write_text(pathlib.Path(__file__).read_text().partition("\\nimport pathlib\\n")[0])
+"""
+# What a colleague may do below a run: install another torch, and check out other code.
+MEANWHILE = """
+import sys
+
+pathlib.Path("site/torch-9.9.9.dist-info").mkdir(parents=True)
+pathlib.Path("site/torch-9.9.9.dist-info/METADATA").write_text("Name: torch\\nVersion: 9.9.9\\n")
+sys.path.insert(0, "site")
+
+
+def forward(self, x):
+    for package in ("baselines", "sheets"):
+        pathlib.Path("datamodules", package, "imagenet.py").write_text("raise SystemExit('imported too late')")
+    return ResNet.forward(self, x)
+
+
+Noisy.forward = forward
+"""
+EPISODES = "results/records/locomotion_walk/full-hopper-ppo-s0-*/episodes.csv"
 
 
 @pytest.fixture
@@ -188,6 +213,15 @@ def test_variables_of_git_make_no_code_clean(repository, tmp_path, monkeypatch):
         assert environment.code().dirty, name
 
 
+def test_code_is_compared_with_the_very_commit_that_is_recorded(repository):
+    """Somebody may commit a change between the two questions."""
+    known = environment.commit()
+    edit(repository)
+    commit(repository)
+    assert environment.changes(known) == ["results/statistics.py"]
+    assert environment.changes(environment.commit()) == []
+
+
 def test_a_linked_worktree_is_a_checkout(repository, tmp_path, monkeypatch):
     subprocess.run(["git", "-C", str(repository), "worktree", "add", "-q", str(tmp_path / "linked")], check=True)
     edit(repository)
@@ -204,6 +238,32 @@ def test_a_run_may_go_on_with_another_commit_of_the_same_code(repository, name, 
     later = environment.code()
     assert (later.dirty, later.commit != first.commit) == (False, True)
     assert first.then(later) == environment.Code(first.commit, dirty)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_validation_by_code_that_is_changed_or_put_back_meanwhile_is_unofficial(repository, workshop, later):
+    append(repository / "results/scoring/control.py", PUT_BACK)
+    if later:
+        commit(repository)  # so that reading it is what changes it
+    episodes = min(ROOT.glob(EPISODES))
+    finish(workshop, "validate", "locomotion_walk", "--variant=hopper-ppo", f"--predictions={episodes}")
+    (record,) = workshop.contents("locomotion_walk", "*")
+    assert environment.code() == environment.Code(record["environment"]["commit"], later)
+    assert (record["official"], record["environment"]["dirty"]) == (False, True)
+
+
+def test_a_run_is_of_the_code_and_the_packages_that_it_has_read(repository, workshop, small_tree):
+    append(repository / "lightning_modules/networks/noisy.py", PUT_BACK + MEANWHILE)
+    few = short(**{"trainer.max_epochs": 1})
+    finish(workshop, "run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=0", few)
+    record = workshop.only_record("imagenet")
+    assert record["environment"]["dirty"]
+    assert record["environment"]["packages"] == environment.packages()
+    assert record["baselines"]
+
+
+def append(file, text):
+    file.write_text(file.read_text() + text)
 
 
 def test_code_that_was_changed_at_any_start_stays_so(tmp_path):

@@ -1,12 +1,14 @@
 """What is told of starts that differ, worked out by hand."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import starts
+from benchmarks.environment import Code
 from benchmarks.errors import UserError
-from benchmarks.starts import between_starts, torch_remarks
+from benchmarks.starts import SameStart, between_starts, torch_remarks
 
 ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "packages": {"torch": "2.11", "numpy": "2"}}
 
@@ -49,3 +51,11 @@ def test_an_earlier_version_noted_no_start(tmp_path):
 def test_a_run_whose_folder_was_removed_meanwhile_ends_with_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"run\.json is gone: .* run the same command again, it begins anew\."):
         starts.states(tmp_path)
+
+
+def test_ranks_that_have_loaded_different_code_do_not_train_together(tmp_path, monkeypatch):
+    found = [("imagenet full-s0", "step 0", Code("c" * 40, dirty)) for dirty in (False, True)]
+    rank = SameStart(tmp_path, *found[0])
+    monkeypatch.setattr(rank, "_of_all", lambda trainer: found)
+    with pytest.raises(UserError, match=r"have loaded different code, .* run the same command again"):
+        rank.setup(SimpleNamespace(world_size=2), None, "fit")
