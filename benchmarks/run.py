@@ -24,6 +24,7 @@ from benchmarks.evaluation import (
     write_sheet,
 )
 from benchmarks.files import write_atomically
+from benchmarks.live import live
 from benchmarks.measure import Scored, is_official
 from benchmarks.modules import layouts, load_last_needed, needs_data
 from benchmarks.order import Order, PlannedRun, work_out
@@ -121,17 +122,27 @@ def finish(plan: PlannedRun, record_path: Path) -> None:
     changed = deviations(order.benchmark, order.profile, order.variant, plan.settings) + remarks
     for remark in remarks:
         announce(f"note: unofficial ({remark})")
-    with Controls(plan) as controls:
+    with Controls(plan) as controls, live(plan) as shown:  # no control is to share the W&B of this process
         os.environ[FOLLOWED_RUN] = plan.run_id
-        trained = train_and_test(plan, remarks)
+        trained = train_and_test(plan, remarks, shown)
         compared = baselines(plan.tests, plan.folder) | controls.scores()
+        record = write_down(plan, trained, compared, beginning, changed, record_path)  # before W&B is waited for
+    publish(record, plan.folder, verdicts(plan.claim, record))
+    print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")  # who reads it may be gone
+
+
+def write_down(
+    plan: PlannedRun, trained: Trained, compared: dict[str, Baseline], beginning: Beginning, changed: tuple[str, ...],
+    record_path: Path,
+) -> Record:  # fmt: skip
+    """Writes the sheet and, last of all, the record, with which the run is finished."""
+    order = plan.order
     assert trained.scored is not None, "rank zero has the scores"
     sheet = write_sheet(plan.tests[0], plan.folder, f"{order.benchmark}, {plan.run_id}")
     scored, weights = keep_with_record(order.profile, record_path, trained.scored, plan.folder / WEIGHTS, sheet)
     record = make_record(plan, trained, scored, weights, compared, beginning, changed)
-    write_record(record, record_path)  # last of all: with it, the run is finished
-    print(summary(plan.claim, record), f"record     {relative(record_path)}", sep="\n")
-    publish(record, plan.folder, verdicts(plan.claim, record))
+    write_record(record, record_path)
+    return record
 
 
 def begin(plan: PlannedRun, code: environment.Code) -> Beginning:

@@ -6,7 +6,7 @@ Offline mode cannot resume (every start writes another folder), so an offline ru
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,22 @@ from benchmarks.schema import Profile, Record, Tracking
 
 PROJECT = "claims"
 LONGEST_TAG = 64  # characters; W&B refuses a run that has a longer one
-PATIENCE = 30  # seconds, in which its server has to answer; WANDB_INIT_TIMEOUT decides where it is set
+PATIENCE = 30  # seconds in which its server has to answer, and to take the whole of a run
+LAST_WORDS = 10  # seconds in which it has to take the last of a training, which may have been told to stop
+STEP = "trainer/global_step"  # the step within a stage, by which W&B draws curves; Lightning's own name for it
 
 
 def mode() -> str:
-    """`online` where the user is logged in, else `offline`; WANDB_MODE decides where it is set."""
-    asked = os.environ.get("WANDB_MODE")
-    if asked:
-        return asked if asked in ("online", "disabled") else "offline"
-    return "online" if _logged_in() else "offline"
+    """`online` where the user is logged in, else `offline`; WANDB_MODE may ask for less, or for a warning."""
+    asked = os.environ.get("WANDB_MODE") or "online"
+    if asked != "online":
+        return "disabled" if asked == "disabled" else "offline"
+    if _logged_in():
+        return "online"
+    if os.environ.get("WANDB_MODE"):  # W&B would ask for a key, and training would wait for the answer
+        warn("WANDB_MODE is online, but nobody is logged in (`.venv/bin/wandb login`). It is written offline")
+        os.environ["WANDB_MODE"] = "offline"
+    return "offline"
 
 
 def _logged_in() -> bool:
@@ -37,7 +44,7 @@ def _logged_in() -> bool:
     from wandb.sdk.lib import wbauth
 
     try:
-        host = wandb.setup().settings.base_url
+        host = wandb.setup(wandb.Settings(silent=True)).settings.base_url
         found = wbauth.authenticate_session(host=host, source="", prompt=False, update_session=False)
     except Exception as error:  # noqa: BLE001 (a WANDB_ variable that is no number, a .netrc that is none: not ours to judge)
         warn(error)
@@ -59,7 +66,7 @@ def tracking(run_id: str) -> Tracking:
 def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     """Writes config, curves, final metrics, verdicts, predictions and record as one complete W&B run under `folder`.
 
-    It is written offline where it cannot be sent. A failure is reported and leaves the record, which is written
+    It is written offline where it cannot be sent in time. A failure is reported and leaves the record, which is written
     already, as it is: no verdict depends on W&B.
 
     Raises:
@@ -68,17 +75,32 @@ def publish(record: Record, folder: Path, verdicts: Mapping[str, str]) -> None:
     if record.wandb.mode == "disabled":
         return
     try:
-        about = _config(record), _tags(record, verdicts)
-        run = begin(record.run_id, folder, record.wandb.mode, *about) or begin(record.run_id, folder, "offline", *about)
-        try:  # `with run` would print the traceback of what is said in a line
-            _log(run, folder, record, verdicts)
-        finally:
-            run.finish()
+        if not _write(record, folder, verdicts, mode()):
+            _write(record, folder, verdicts, "offline")
     except Stopped as stop:  # the same command would not publish it any more, as its record is there
         warn(stop)
         raise
     except Exception as error:  # noqa: BLE001 (whatever it is, the run is measured and its record is written)
         warn(error)
+
+
+def _write(record: Record, folder: Path, verdicts: Mapping[str, str], mode: str) -> bool:
+    """Writes the run online or offline, and says whether it is there as a whole.
+
+    One that W&B did not take in time is not, though it keeps its values to send them later: it keeps no artifacts.
+    """
+    run = begin(record.run_id, folder, mode, _config(record), _tags(record, verdicts))
+    if run is None:
+        return False
+    try:
+        try:  # `with run` would print the traceback of what is said in a line
+            _log(run, folder, record, verdicts)
+        finally:
+            run.finish()
+    except TimeoutError as error:
+        go_offline(error, folder)
+        return False
+    return True
 
 
 def begin(
@@ -99,31 +121,59 @@ def begin(
     """
     import wandb
 
-    settings = _settings(watched)
     try:
-        return wandb.init(
-            project=PROJECT, group=_recipe(config), job_type="train", tags=tags, id=run_id, name=run_id, dir=folder,
+        asked = _asked()
+        run = wandb.init(
+            project=asked.project or PROJECT, group=_recipe(config), job_type="train", id=run_id, name=run_id,
+            tags=sorted({*tags, *(asked.run_tags or ())}), dir=folder,
             mode=mode,  # type: ignore[arg-type]
             resume="allow" if mode == "online" else None,
-            config=dict(config), settings=settings,
+            config=dict(config), settings=_settings(watched),
         )  # fmt: skip
+        run.define_metric("*", step_metric=STEP)
     except Exception as error:
         if mode != "online":
             raise
-        files = f"{relative(folder)}/wandb/offline-run-*"
-        warn(f"{error}. It is written offline at its end, and `.venv/bin/wandb sync {files}` sends it")
-        os.environ["WANDB_MODE"] = "offline"
-        wandb.teardown()  # it still holds the id
+        go_offline(error, folder)
         return None
+    return run
+
+
+def _asked() -> Any:
+    """What the user asks of all runs by variables and files of W&B's, without the sweep that an agent started us in.
+
+    Within a sweep, W&B would take the agent's id for that of every run: those of a command would be one.
+    """
+    import wandb
+
+    asked = wandb.setup(wandb.Settings(silent=True)).settings
+    if asked.sweep_id is not None:
+        logging.getLogger(__name__).warning("Weights & Biases shows the run by its own id, outside of the sweep")
+        asked.sweep_id = asked.sweep_param_path = None
+    return asked
+
+
+def go_offline(error: Exception, folder: Path) -> None:
+    """Has this process write its run offline, after an error that is said with how the run is sent later."""
+    import wandb
+
+    files = f"{relative(folder)}/wandb/offline-run-*"
+    why = str(error).rstrip(".")
+    warn(f"{why}. It is written offline at its end, and `.venv/bin/wandb sync {files}` sends it")
+    os.environ["WANDB_MODE"] = "offline"
+    wandb.teardown()  # it still holds the id
 
 
 def _settings(watched: bool) -> Any:
+    """Silence, and an end to all waiting; variables of W&B's decide how long it may take."""
     import wandb
 
-    patience = float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE))
     return wandb.Settings(
-        silent=True, console="off", x_disable_stats=not watched, x_disable_meta=True, init_timeout=patience
-    )
+        silent=True, console="off", x_disable_stats=not watched, x_disable_meta=True,
+        init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE)),
+        finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", LAST_WORDS if watched else PATIENCE)),
+        finish_timeout_raises=True,
+    )  # fmt: skip
 
 
 def described(
@@ -154,9 +204,7 @@ def _tags(record: Record, verdicts: Mapping[str, str]) -> list[str]:
 
 
 def _log(run: Any, folder: Path, record: Record, verdicts: Mapping[str, str]) -> None:
-    for step, values in _curves(folder, record):
-        if step >= run.starting_step:  # or it was sent while it trained
-            run.log(values, step=step)
+    send_curves(run, {f"{name}/" if name else "": folder / name for name in (*record.stages, "")})
     for key, measured in record.metrics.items():
         low, high = measured.ci95
         run.summary.update({key: measured.value, f"{key}/ci95_low": low, f"{key}/ci95_high": high})
@@ -188,18 +236,23 @@ def _artifact(record: Record, kind: str, files: dict[str, Path]) -> Any:
     return artifact
 
 
-def _curves(folder: Path, record: Record) -> Iterator[tuple[int, dict[str, float]]]:
-    """Step and values, the steps of each stage counted from the end of the one before."""
-    folders = {f"{name}/" if name else "": folder / name for name in (*record.stages, "")}
-    for place, (prefix, its) in enumerate(folders.items()):
-        begun = steps_before([*folders.values()][:place])
-        for step, values in steps_of(its).items():
-            yield begun + step, {prefix + key: value for key, value in values.items()}
+def send_curves(run: Any, folders: Mapping[str, Path]) -> None:
+    """Sends what the `metrics.csv` of all stages hold and W&B does not, by folders and what keys of a stage begin with.
+
+    The steps of each stage are counted from the end of the one before.
+    """
+    begun = 0
+    for prefix, folder in folders.items():
+        steps = steps_of(folder)
+        for step, values in steps.items():
+            send_row(run, begun, step, prefix, values)
+        begun += max(steps, default=0)
 
 
-def steps_before(earlier: Iterable[Path]) -> int:
-    """Steps of stages by their folders, after which those of the next one are counted on."""
-    return sum(max(steps_of(folder), default=0) for folder in earlier)
+def send_row(run: Any, begun: int, step: int, prefix: str, values: Mapping[str, float]) -> None:
+    """Sends the values of a stage's step, unless it was sent before the run was continued."""
+    if begun + step >= run.starting_step:
+        run.log({STEP: step} | {prefix + name: value for name, value in values.items()}, step=begun + step)
 
 
 def steps_of(folder: Path) -> dict[int, dict[str, float]]:

@@ -15,7 +15,7 @@ from benchmarks.curves import METRICS, Curves
 from benchmarks.environment import code_in_memory
 from benchmarks.errors import UserError
 from benchmarks.evaluation import quiet, shards, test
-from benchmarks.live import Send, live
+from benchmarks.live import Live, Send
 from benchmarks.measure import Scored, stored
 from benchmarks.order import PlannedRun, Stage
 from benchmarks.paths import relative, run_folder
@@ -86,27 +86,27 @@ def _instead(path: Path, stage: Stage) -> str:
     return f"The newest whole one of this run is {own.name}: `{put_back}` has it go on from there. Or: {anew}"
 
 
-def train_and_test(plan: PlannedRun, remarks: Sequence[str] = ()) -> Trained:
+def train_and_test(plan: PlannedRun, remarks: Sequence[str] = (), shown: Live | None = None) -> Trained:
     """Every rank's part. Stages that have ended are not fitted again, and neither is what a checkpoint holds.
 
     Args:
         plan: what is carried out.
         remarks: why nothing that comes of it is official, for the checkpoints, which rank zero writes.
+        shown: where the run is watched, by rank zero.
     """
-    with live(plan) as shown:
-        for stage, following in pairwise(plan.stages):
-            if not (stage.folder / ENDED).exists():
-                end_stage(stage, *fit(plan, stage, shown.of(stage), remarks))
-            following.assembly.module.init_from = str(stage.folder / WEIGHTS)
-        last = plan.last
-        trainer, meter = fit(plan, last, shown.of(last), remarks)
-        scored = test(
-            trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
-        )
+    for stage, following in pairwise(plan.stages):
+        if not (stage.folder / ENDED).exists():
+            end_stage(stage, *fit(plan, stage, shown, remarks))
+        following.assembly.module.init_from = str(stage.folder / WEIGHTS)
+    last = plan.last
+    trainer, meter = fit(plan, last, shown, remarks)
+    scored = test(
+        trainer, last.assembly.module, last.assembly.datamodule, plan.tests, plan.folder, plan.folder / WEIGHTS
+    )
     return Trained(trainer, meter, scored)
 
 
-def fit(plan: PlannedRun, stage: Stage, send: Send, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
+def fit(plan: PlannedRun, stage: Stage, shown: Live | None, remarks: Sequence[str]) -> tuple[Trainer, ThroughputMeter]:
     """Fits a stage from where it stands and writes the weights that are tested or handed on.
 
     The first Trainer of several processes starts the other ranks; the next ones find them there.
@@ -114,6 +114,7 @@ def fit(plan: PlannedRun, stage: Stage, send: Send, remarks: Sequence[str]) -> t
     assembly, last, meter = stage.assembly, stage.folder / LAST, ThroughputMeter()
     torch.manual_seed(plan.order.seed)
     resumed = last if last.exists() else None
+    send = None if shown is None else shown.of(stage)
     chain = callbacks(plan, stage, meter, send, remarks)
     step = 0 if resumed is None else load_checkpoint(resumed, mmap=True)["global_step"]
     run, begins = f"{plan.order.benchmark} {plan.run_id}", f"{stage.name} step {step}".strip()

@@ -18,6 +18,7 @@ class Wandb(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.runs, self.artifacts = {}, {}
+        self.gone = False  # and nothing is answered any more
         Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request, client_address):
@@ -96,7 +97,8 @@ class Wandb(ThreadingHTTPServer):
         for name, part in sent.get("files", {}).items():
             rows = [json.loads(row) for row in part["content"]]
             if name == "wandb-history.jsonl":
-                run["history"] += rows
+                assert part["offset"] <= len(run["history"]), "a hole"
+                run["history"][part["offset"] : part["offset"] + len(rows)] = rows
             elif name == "wandb-summary.json":
                 run["summary"] = rows[-1]
         if sent.get("complete"):
@@ -113,13 +115,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         artifact, _, name = self.path.removeprefix("/upload/").partition("/")
-        content = self.rfile.read(int(self.headers["Content-Length"]))
+        content = self.received()
         if name:
             self.server.artifacts[artifact]["files"][name] = content
         self.reply({})
 
     def do_POST(self):
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sent = self.received()
         if self.path == "/graphql":
             asked = json.loads(sent)
             self.reply({"data": self.server.answer(asked["operationName"], asked.get("variables") or {})})
@@ -127,6 +129,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/file_stream"):
             self.server.stream(self.path.split("/")[-2], json.loads(sent))
         self.reply({})
+
+    def received(self):
+        """What was sent."""
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.server.gone:
+            raise ConnectionError
+        return sent
 
     def reply(self, answer):
         """Answers in JSON."""
