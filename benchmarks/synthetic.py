@@ -64,9 +64,7 @@ def _require_steps(assembly: Assembly) -> None:
     assembly.require_devices()
     assembly.require_even_batch()
     assembly.datamodule.setup("fit")
-    if not assembly.datamodule.steps_per_epoch:
-        size = assembly.datamodule.global_batch_size
-        raise UserError(f"data.init_args.global_batch_size is {size:,}, more than there are examples. Choose less.")
+    assert assembly.datamodule.steps_per_epoch  # or it says that there are too few examples
 
 
 def in_parts(assembly: Assembly) -> Iterator[tuple[Assembly, int]]:

@@ -53,7 +53,11 @@ class BenchmarkData(LightningDataModule, ABC):
     @property
     @abstractmethod
     def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch, once `setup("fit")` has run."""
+        """Optimizer steps in an epoch, once `setup("fit")` has run.
+
+        Raises:
+            UserError: there is none, as the examples do not fill one global batch.
+        """
 
     @abstractmethod
     def train_dataloader(self) -> Any:

@@ -196,7 +196,7 @@ def test_two_processes_measure_together(workshop, tmp_path):
         ("imdb", ["--data=/nowhere"], "full recipes without DATA"),
         ("imdb", ["--profile=mini"], "full recipes without DATA"),
         ("locomotion_walk", ["--variant=hopper-ppo"], "of what needs some"),
-        ("imagenet", ["--args=--data.init_args.global_batch_size=10000000"], "more than there are examples"),
+        ("imagenet", ["--args=--data.init_args.global_batch_size=10000000"], "1281167 training examples do not fill"),
         ("imdb", ["--seeds=0,1"], "exactly one seed and one variant"),
     ],
 )

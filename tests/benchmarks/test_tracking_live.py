@@ -37,6 +37,7 @@ def test_a_run_is_seen_while_it_trains_and_goes_on_after_a_kill(workshop, small_
     assert (run["exit"], run["summary"]["test/top1"]) == (0, made.metrics["test/top1"].value)
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_server_that_is_gone_and_the_resume_sends_what_it_missed(
     workshop, small_tree, home, server
 ):
@@ -82,6 +83,7 @@ def test_a_server_that_vanishes_costs_neither_the_record_nor_what_is_shown(works
     assert (sent["exit"], "test/top1" in sent["summary"], rows_of(sent)) == (0, True, curves_of(run))
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_costs_no_training_and_the_run_is_offline(workshop, small_tree, home, server):
     command = ("run", "imagenet", "--profile=mini", f"--data={small_tree}", "--seeds=5")
     settings = short(**{"trainer.max_epochs": 1})
