@@ -14,7 +14,7 @@ RECORDING = ("reproduce", "run", "validate")  # commands that may end in a recor
 def run() -> int:
     """Runs the command line; Ctrl-C ends it with one line, be it while what it needs is still imported."""
     try:
-        if sys.argv[1:2] and sys.argv[1] in RECORDING:
+        if sys.argv[1:2] and sys.argv[1] in RECORDING and not {"-h", "--help"} & {*sys.argv}:
             note_what_is_there()
         from benchmarks.cli import main
 

@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from benchmarks import environment, modules
 from benchmarks.assembly import Assembly
 from benchmarks.errors import UserError
-from benchmarks.files import write_atomically
+from benchmarks.files import make_folder, write_atomically
 from benchmarks.measure import HeldOut, Scored, measure, together
 from benchmarks.modules import scoring, worst_examples
 from benchmarks.predictions import PredictionShards, merge_shards
@@ -157,7 +157,7 @@ def baselines(tests: Sequence[HeldOut], folder: Path) -> dict[str, Baseline]:
         task, truth = scoring(tested.claim), tested.truth
         for name, predictions in modules.baselines(tested.claim, tested.root, tested.split).items():
             place = folder / "baselines" / name / tested.folder
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(place)
             task.write(place, predictions, truth)
             values = task.score(task.read(place, truth), truth)
             where = f"{name}/{tested.prefix}" if tested.folder else name

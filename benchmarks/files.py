@@ -147,7 +147,7 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
     try:
         if folder.exists():
             return
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         with (folder.parent / f".{folder.name}.lock").open("w") as file:
             lock(file, folder)
             if folder.exists():
@@ -156,7 +156,7 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
                 shutil.rmtree(stale)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
                 draft = Path(temporary) / folder.name
-                draft.mkdir()
+                make_folder(draft)
                 write(draft)
                 shutil.move(draft, folder)
                 sync(folder.parent)
@@ -242,7 +242,7 @@ def closed(error: PermissionError) -> UserError:
     """The message for a file or folder that another user keeps to himself."""
     return UserError(
         f"permission denied: {relative(Path(error.filename))}. Have its owner open it, and the folders above it, to "
-        "you (chmod a+rX), or work in a clone of your own."
+        "you (chmod a+rX; to write there, a+rwX), or work in a clone of your own."
     )
 
 

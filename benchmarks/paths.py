@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def benchmarks() -> list[str]:
     """Every benchmark: a folder with a claim."""
-    folders = (path for path in (ROOT / "benchmarks").iterdir() if path.is_dir())
+    folders = (path for path in (ROOT / "benchmarks").iterdir() if path.is_dir() and path.name[0] not in "._")
     return sorted(path.name for path in folders if path / "claim.yaml" in path.iterdir())  # `glob` skips closed ones
 
 

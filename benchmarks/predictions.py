@@ -8,6 +8,7 @@ from typing import IO, Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.errors import UserError
+from benchmarks.files import make_folder
 from benchmarks.schema import Examples
 
 
@@ -24,7 +25,7 @@ class PredictionShards(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for folder in self.folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             if trainer.is_global_zero:
                 for stale in folder.glob("shard-*.jsonl"):
                     stale.unlink()

@@ -22,6 +22,7 @@ from benchmarks.callbacks import Checkpoints, StopOnSignal
 from benchmarks.checkpointing import LAST, WEIGHTS, write_weights
 from benchmarks.config import Settings, merge
 from benchmarks.evaluation import quiet
+from benchmarks.files import make_folder
 from benchmarks.forecast import Forecast, write_forecasts
 from benchmarks.order import Order, PlannedRun, Stage, work_out
 from benchmarks.paths import run_folder
@@ -60,7 +61,7 @@ def rehearse(order: Order, forecast: Path | None = None) -> None:
     plan = replace(plan, run_id=run_id, folder=run_folder(order.benchmark, run_id))
     if first_process():
         shutil.rmtree(plan.folder, ignore_errors=True)
-        plan.folder.mkdir(parents=True)
+        make_folder(plan.folder)
     for stage in plan.stages:
         stage.assembly.require_devices()
         stage.assembly.require_even_batch()

@@ -87,7 +87,9 @@ class SameStart(Callback):
             )
         if len(begins) > 1:
             raise self._apart(f"do not all see the checkpoint to go on from (they begin at {' and '.join(begins)})")
-        if any(codes[0].then(other) != codes[0] for other in codes):
+        if len({code.commit is None for code in codes}) > 1:
+            raise self._apart("do not all know their commit, as where one node has no git (`make doctor` says more)")
+        if any(one.then(other) != one for one in codes for other in codes):
             raise self._apart(
                 "have loaded different code, as of a checkout that was changed while they started (if so, run the same "
                 "command again)"

@@ -91,10 +91,18 @@ def validate(options: Namespace) -> None:
             return  # a rank other than zero
         record = _kept(partial(_record, subject, outcome, started, time.perf_counter() - clock))
     path = record_file(record.benchmark, record.run_id)
-    own = None if subject.run_id is None else record_file(record.benchmark, subject.run_id)
-    for line in unlike(load_record(own), record) if own and own.is_file() else ():
-        announce(f"note: {line}")
     print(summary(subject.asked.claim, record), f"record     {relative(path)}", sep="\n")
+    for line in _unlike_its_run(subject, record):
+        announce(f"note: {line}")
+
+
+def _unlike_its_run(subject: Subject, record: Record) -> Iterable[str]:
+    """What the record of the run that weights are of says otherwise, where there is one that can be read."""
+    path = None if subject.run_id is None else record_file(record.benchmark, subject.run_id)
+    try:
+        return unlike(load_record(path), record) if path and path.is_file() else ()
+    except UserError as error:
+        return (str(error),)
 
 
 def _kept(make: Callable[[], Record]) -> Record:

@@ -84,6 +84,7 @@ class Translator(StepModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the vocabulary, and the mean weights: to go on with them, or to test them in place of the last ones."""
         super().on_load_checkpoint(checkpoint)
+        self.mean = MeanWeights()  # or that of a training before would be tested in the place of these weights
         if AVERAGE not in checkpoint or self.averaging is None:
             return
         if self.trainer.state.fn == "fit":
@@ -95,7 +96,6 @@ class Translator(StepModule):
                 )
             means = {f"network.{name}": weight for name, weight in checkpoint[AVERAGE]["weights"].items()}
             checkpoint["state_dict"] = checkpoint["state_dict"] | means
-            self.mean = MeanWeights()  # of a training before, which would be tested in their place
 
     def on_test_start(self) -> None:
         """Puts the mean weights in the place of the last ones, as where they are tested right after training."""

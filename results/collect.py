@@ -170,7 +170,7 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
         row,
         _other_seeds(row),
         several_commits(row.records),
-        f"earlier runs of the same seeds are replaced: {', '.join(again)}" if again else "",
+        f"other runs of the same seeds are not counted: {', '.join(again)}" if again else "",
         f"{others} more official run(s), of other seeds, settings, data or claims, are not counted" if others else "",
     )
 

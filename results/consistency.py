@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
@@ -17,7 +18,9 @@ from benchmarks.runs import base_of
 from benchmarks.schema import Record
 from benchmarks.strict import seeds_then
 from datamodules.layouts.official import lacking
-from results.wording import listed, number
+from results.wording import MOST_DIGITS, listed, machine, number
+
+TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 
 Kind = Literal["agrees", "contradicts", "unchecked", "unscored", "outdated", "noted"]
 Finding = tuple[Kind, str]
@@ -138,13 +141,19 @@ def _as_set(settings: Settings, resolved: list[Settings]) -> list[dict[str, Any]
     return [{key: typed[key] for key, value in leaves(of).items() if typed.get(key) == value} for of, typed in pairs]
 
 
+def same(one: float, other: float) -> bool:
+    """Whether two numbers are equal but for their last digits."""
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
 def unlike(run: Record, again: Record) -> Iterator[str]:
     """Where the weights of a run scored otherwise when they were tested again, as in simulations on another machine."""
     for key in sorted(run.metrics.keys() & again.metrics.keys()):
-        before, now = (number(record.metrics[key].value) for record in (run, again))
-        if before != now:
-            where, here = (record.environment.cpu for record in (run, again))
-            yield f"{key} is {now} here ({here}), {before} in the record of its run ({where})"
+        before, now = run.metrics[key].value, again.metrics[key].value
+        if not same(before, now):
+            digits = 2 if number(before) != number(now) else MOST_DIGITS
+            told = f"{number(now, digits)} here ({machine(again)}), {number(before, digits)} in the record of its run"
+            yield f"{key} is {told} ({machine(run)})"
 
 
 def twins(record: Record, records: Iterable[Record]) -> Iterator[Finding]:

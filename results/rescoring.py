@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,9 @@ from benchmarks.measure import HeldOut, measure
 from benchmarks.modules import foreign, needs_data, scoring, truth
 from benchmarks.paths import ROOT, relative
 from benchmarks.schema import Measurement, Record
-from results.consistency import Finding
+from results.consistency import Finding, same
 from results.wording import number
 
-TOLERANCE = 1e-10  # of a number in float64, whose last digits another order of adding may change
 ANOTHER_ORDER = 0.1  # of a bootstrap's error, where others' files have another order than DATA: some 4 deviations of it
 UNSCORABLE = (UserError, ValueError, LookupError, AssertionError, ArithmeticError, TypeError, csv.Error)  # as emptied
 
@@ -62,11 +60,6 @@ def rescored(claim: Claim, record: Record) -> Iterator[Finding]:
             yield from found
             if not any(kind in ("agrees", "contradicts") for kind, _ in found):
                 yield "unscored", f"nothing of {prefix} was scored again"
-
-
-def same(one: float, other: float) -> bool:
-    """Whether two numbers are equal but for their last digits."""
-    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
 def _test_sets(claim: Claim, record: Record, scratch: Path) -> Iterator[Tested]:

@@ -16,10 +16,10 @@ from benchmarks.paths import ROOT, benchmarks, record_file, records_folder, rela
 from benchmarks.schema import Profile, Record
 from benchmarks.strict import load_claim
 from results.collect import Row, measured_by, rows_of
-from results.consistency import Finding, consistent, twins
+from results.consistency import Finding, consistent, same, twins
 from results.foreign import runs
 from results.render import middle_of, several
-from results.rescoring import rescored, same
+from results.rescoring import rescored
 from results.stored import record_at, record_files
 from results.wording import number
 

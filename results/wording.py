@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.claim import Reading
-from benchmarks.schema import Signature
+from benchmarks.schema import Record, Signature
 from results.statistics import Interval, passing
 
 MOST_DIGITS = 12
@@ -43,3 +43,10 @@ def differing(follows: Signature, asked: Signature) -> str:
     return ", ".join(
         f"{key} {follows.get(key)} instead of {asked.get(key)}" for key in keys if follows.get(key) != asked.get(key)
     )
+
+
+def machine(record: Record) -> str:
+    """The machine of a run: GPUs or processor, processes and precision."""
+    where = record.environment
+    processes = f"{where.world_size} process{'es' if where.world_size > 1 else ''} a run"
+    return f"{', '.join(dict.fromkeys(where.gpus)) or where.cpu}, {processes}, {where.precision}"

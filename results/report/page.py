@@ -15,8 +15,8 @@ from benchmarks.strict import load_claim
 from results.collect import miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING
 from results.report.repeating import kept, repeat, reproduce, score_again
-from results.report.sections import SYMBOLS, Section, alone, cost, least, machine, packages, section_of, title
-from results.wording import bounds, number
+from results.report.sections import SYMBOLS, Section, alone, cost, least, packages, section_of, title
+from results.wording import bounds, machine, number
 
 REPORT = "results/report.html"
 ROOM = 2_500_000  # bytes for sheets

@@ -123,13 +123,6 @@ def cost(records: Sequence[Record]) -> str:
     return f"{hours:.1f} h, no GPU" if hours >= 1 else f"{60 * hours:.0f} min, no GPU"
 
 
-def machine(record: Record) -> str:
-    """The machine of a run: GPUs or processor, processes and precision."""
-    where = record.environment
-    processes = f"{where.world_size} process{'es' if where.world_size > 1 else ''} a run"
-    return f"{', '.join(dict.fromkeys(where.gpus)) or where.cpu}, {processes}, {where.precision}"
-
-
 def packages(record: Record) -> str:
     """The versions that a run was made with."""
     where = record.environment

@@ -53,9 +53,17 @@ def test_a_run_whose_folder_was_removed_meanwhile_ends_with_what_to_do(tmp_path)
         starts.states(tmp_path)
 
 
-def test_ranks_that_have_loaded_different_code_do_not_train_together(tmp_path, monkeypatch):
-    found = [("imagenet full-s0", "step 0", Code("c" * 40, dirty)) for dirty in (False, True)]
-    rank = SameStart(tmp_path, *found[0])
-    monkeypatch.setattr(rank, "_of_all", lambda trainer: found)
-    with pytest.raises(UserError, match=r"have loaded different code, .* run the same command again"):
-        rank.setup(SimpleNamespace(world_size=2), None, "fit")
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (Code("c" * 40, True), r"have loaded different code, .* run the same command again"),
+        (Code(None, True), r"do not all know their commit, as where one node has no git"),
+    ],
+)
+def test_ranks_that_have_loaded_different_code_do_not_train_together(tmp_path, monkeypatch, other, words):
+    found = [("imagenet full-s0", "step 0", code) for code in (Code("c" * 40, False), other)]
+    for pair in (found, found[::-1]):
+        rank = SameStart(tmp_path, *pair[0])
+        monkeypatch.setattr(rank, "_of_all", lambda trainer, pair=pair: pair)
+        with pytest.raises(UserError, match=words):
+            rank.setup(SimpleNamespace(world_size=2), None, "fit")

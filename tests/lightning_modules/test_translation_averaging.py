@@ -100,6 +100,13 @@ def test_what_was_trained_before_is_not_tested_in_the_place_of_a_checkpoint(aver
     check_close(module.network.state_dict(), averaged.mean)
 
 
+def test_nor_in_that_of_a_checkpoint_from_before_any_mean(averaged, tree, tmp_path):
+    module = translator(averaging=Averaging(3, 4))
+    found = trained(tree, "transformer", Stop(1, tmp_path / "first.ckpt"), module=module)
+    found.test(module, datamodule=data(tree), ckpt_path=tmp_path / "first.ckpt", verbose=False)
+    check_close(module.network.state_dict(), averaged.after[1])
+
+
 def test_without_averaging_the_last_weights_are_tested(tree, tmp_path):
     found = trained(tree, max_epochs=1)
     found.save_checkpoint(tmp_path / "last.ckpt")

@@ -19,13 +19,13 @@ def test_seeds_that_were_run_again_are_counted():
     again = record(0, 91.5, finished=later, run_id="full-s0-aaaaaaaaaaaa-2", predictions=predictions)
     found = row(*once, again)
     assert found.run_ids == ("full-s0-aaaaaaaaaaaa-2", "full-s1-aaaaaaaaaaaa", "full-s2-aaaaaaaaaaaa")
-    assert found.note == "earlier runs of the same seeds are replaced: seed 0 (90.00)"
+    assert found.note == "other runs of the same seeds are not counted: seed 0 (90.00)"
     repeated = replace(again, predictions=once[0].predictions)
-    assert row(*once, repeated).note == "earlier runs of the same seeds are replaced: seed 0 (the same predictions)"
+    assert row(*once, repeated).note == "other runs of the same seeds are not counted: seed 0 (the same predictions)"
     other = record(0, 91.5, finished="2027-02-01T00:00:00+00:00", run_id="full-s0-bbbbbbbbbbbb", config_hash="b" * 12)
     noted = row(*once, again, other).note
     assert noted.endswith(
-        "; earlier runs of the same seeds are replaced: seed 0 (the same predictions), seed 0 (91.50); "
+        "; other runs of the same seeds are not counted: seed 0 (the same predictions), seed 0 (91.50); "
         "2 more official run(s), of other seeds, settings, data or claims, are not counted"
     ), "of another recipe too; those of other seeds apart"
 

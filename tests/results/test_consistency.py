@@ -37,9 +37,14 @@ def test_weights_that_score_otherwise_than_in_their_run_are_told():
     values = {key: replace(each, value=each.value + 5) for key, each in HONEST.metrics.items()}
     again = replace(HONEST, metrics=values, environment=elsewhere)
     assert [*unlike(HONEST, replace(HONEST, environment=elsewhere))] == []
-    first, *others = unlike(HONEST, again)
-    assert first == "Hopper-v5/return is 3377.67 here (another), 3372.67 in the record of its run (AMD EPYC x 2)"
-    assert others == []
+    here, there = "another, 1 process a run, 32-true", "AMD EPYC x 2, 1 process a run, 32-true"
+    assert [*unlike(HONEST, again)] == [
+        f"Hopper-v5/return is 3377.67 here ({here}), 3372.67 in the record of its run ({there})"
+    ]
+    hardly = replace(HONEST, metrics={key: replace(each, value=3372.67) for key, each in HONEST.metrics.items()})
+    (told,) = unlike(HONEST, hardly)
+    assert "3372.670000000000 here" in told
+    assert "3372.666251251831 in the record of its run" in told
 
 
 def test_an_honest_record_is_left_alone():
