@@ -31,7 +31,7 @@ from benchmarks.slurm import JobStep, require_spread
 from benchmarks.step_bar import StepBar
 from datamodules.interface import BenchmarkData
 from datamodules.sampling import device_batch_size
-from lightning_modules.interface import BenchmarkModule, require_whole_epochs, required_epochs
+from lightning_modules.interface import BenchmarkModule, leaves_nothing_out, require_whole_epochs, required_epochs
 
 DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's driver is
 PATIENCE = timedelta(hours=2)  # the other ranks wait while rank zero looks at every file on a slow file system
@@ -140,8 +140,7 @@ class Assembly:
             raise UserError(f"trainer.{nothing[0]} is 0, and nothing would be trained. Give more, or leave it out.")
         required_epochs(self._trainer["max_epochs"])
         require_whole_epochs(self._trainer["limit_train_batches"], self._trainer["overfit_batches"])
-        limit = self._trainer["limit_test_batches"]
-        cut = limit is not None and (isinstance(limit, int) or limit < 1)  # as an int, 1 is a single batch
+        cut = not leaves_nothing_out(self._trainer["limit_test_batches"])
         if cut or self._trainer["fast_dev_run"]:
             key = "limit_test_batches" if cut else "fast_dev_run"
             raise UserError(f"trainer.{key} leaves out a part of the test set, all of which is scored. Leave it out.")

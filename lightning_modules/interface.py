@@ -193,14 +193,18 @@ def required_epochs(epochs: int | None) -> int:
     return epochs
 
 
+def leaves_nothing_out(limit: float | None) -> bool:
+    """Whether a Trainer's limit of batches is none: 1.0 is all of them, 1 a single one, and 2.0 two."""
+    return limit is None or (isinstance(limit, float) and limit == 1)
+
+
 def require_whole_epochs(limit: float | None, overfit: float) -> None:
     """Refuses a Trainer's `limit_train_batches` and `overfit_batches`, where they leave out a part of an epoch.
 
     Raises:
         UserError: one of them does.
     """
-    whole = limit is None or (isinstance(limit, float) and limit == 1)  # as an int, 1 is a single batch
-    if overfit or not whole:
+    if overfit or not leaves_nothing_out(limit):
         key = "overfit_batches" if overfit else "limit_train_batches"
         raise UserError(
             f"trainer.{key} cuts epochs short, but order and learning rate go by whole ones. Limit max_steps instead."

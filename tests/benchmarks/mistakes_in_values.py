@@ -40,6 +40,7 @@ CASES = [
         "trainer.precision is bf16-true, but weights and their updates are kept in float32. Choose 32-true, bf16-mixed",
     ),
     refused("no test", TRAIN + " --args=--trainer.limit_test_batches=0", "limit_test_batches leaves out a part of"),
+    refused("two test batches", TRAIN + " --args=--trainer.limit_test_batches=2", "limit_test_batches leaves out a"),
     refused("half a test", TRAIN + " --args=--trainer.limit_test_batches=0.5", "trainer.limit_test_batches leaves out"),
     refused("a development run", TRAIN + " --args=--trainer.fast_dev_run=true", "fast_dev_run leaves out a part of"),
     refused("no training", TRAIN + " --args=--trainer.max_epochs=0", "trainer.max_epochs is 0, and nothing would be"),
