@@ -5,7 +5,8 @@ Training leaves out reviews that stand in the test set; of the test set every re
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from datamodules.layouts.imdb import CLASSES, open_reviews, plain
 from datamodules.layouts.imdb_reviews import Reviews, by_text
 from datamodules.masking import Masking
 from datamodules.sequence_data import SequenceData
-from datamodules.subwords import BEGIN, Subwords
+from datamodules.subwords import BEGIN, SPACE, Subwords
 from datamodules.tokenised_reviews import TokenisedReviews, tokenised
 
 # Once a process, as both stages of a run read the same.
@@ -41,9 +42,19 @@ def _by_text(root: str, split: str) -> Reviews:
     return by_text(_opened(root, split))
 
 
+@lru_cache(2**16)
+def _of_word(subwords: Subwords, word: str) -> tuple[int, ...]:
+    return tuple(subwords.encode(word))
+
+
 def encoded(subwords: Subwords, text: str, longest: int) -> list[int]:
-    """BEGIN and the ids of a review, as `plain` has it, cut to `longest` tokens."""
-    return cut([BEGIN, *subwords.encode(plain(text))], longest)
+    """BEGIN and the ids of a review, as `plain` has it, cut to `longest` tokens.
+
+    Words are remembered, as a mistake is read again without each of its words; no piece reaches over a space.
+    """
+    whole = plain(text)
+    words = [whole] if SPACE in whole else whole.split(" ")
+    return cut([BEGIN, *chain.from_iterable(_of_word(subwords, word) for word in words)], longest)
 
 
 class ImdbData(SequenceData):

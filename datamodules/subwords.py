@@ -31,6 +31,9 @@ TRANSLATION: dict[str, Any] = {
 }  # fmt: skip
 """How a translator's vocabulary is learnt."""
 
+SPACE = "\u2581"
+"""What SentencePiece writes for a space in its pieces, and takes for one at the end of a text."""
+
 MASK = 4
 """What stands for a word that has to be guessed, in a vocabulary of reviews; its other first ids are a translator's."""
 
@@ -63,7 +66,7 @@ class Subwords:
         """The vocabulary of `size` pieces of both languages by byte-pair encoding (Sennrich et al. 2016, section 3.2).
 
         Characters that make up the rarest 0.01 % of the text are written as bytes, as are those that it lacks, so that
-        every text can be written, and read again but for doubled spaces and SentencePiece's own mark, U+2581.
+        every text can be written, and read again but for doubled spaces and SPACE.
 
         Raises:
             UserError: the texts are too few for so many pieces.

@@ -32,6 +32,29 @@ def test_a_review_begins_with_its_symbol_and_has_no_html(subwords):
     assert encoded(subwords, "<br />", 99) == [BEGIN]
 
 
+ODD = [
+    "", "\t", "x\ty", "two\nlines", "a\u00a0b", "10/10", "caf\u00e9", "\u65e5\u672c", "\U0001f642", "\x85", "&amp;",
+]  # fmt: skip
+MARKED = ["a\u2581", "\u2581", "\u2581b", "a\u2581b"]
+
+
+@pytest.mark.parametrize("kinds", [ODD, ODD + MARKED])
+def test_words_that_are_read_one_by_one_give_what_the_whole_text_gives(subwords, kinds):
+    generator = np.random.default_rng(0)
+    for count in range(200):
+        text = " ".join(generator.choice([*WORDS, *kinds], count))
+        assert encoded(subwords, text, 999) == [BEGIN, *subwords.encode(text)]
+
+
+def test_a_word_is_read_once_however_often_a_review_is_looked_into(subwords, monkeypatch):
+    read = []
+    monkeypatch.setattr(Subwords, "encode", lambda self, text: read.append(text) or [len(text)])
+    words = [f"unseen{place}" for place in range(300)]
+    for place in range(300):
+        encoded(subwords, " ".join(words[:place] + words[place + 1 :]), 512)
+    assert sorted(read) == sorted(words)
+
+
 @pytest.mark.parametrize(
     ("longest", "kept"),
     [(2, [0, 9]), (3, [0, 1, 9]), (4, [0, 1, 8, 9]), (5, [0, 1, 2, 8, 9]), (9, [0, 1, 2, 3, 4, 6, 7, 8, 9]),
