@@ -75,14 +75,22 @@ def standard_error_of(measurement: Measurement, drawn_together: int = 1) -> floa
     return half / NORMAL_QUANTILE
 
 
-def _within(found: Interval, reading: Reading) -> Interval:
+def interval_of(claim: Claim, measured: Sequence[Measurement], *, higher_is_better: bool) -> Interval:
+    """The interval of what runs measured of one metric."""
+    task = scoring(claim)
+    counted = task.SHARED or len(measured) == 1  # or the spread between runs holds it already
+    together = getattr(task, "DRAWN_TOGETHER", 1)
+    errors = [standard_error_of(m, together) if counted else 0.0 for m in measured]
+    found = interval([m.value for m in measured], errors)
+    return _within(found, higher_is_better=higher_is_better) if measured[0].unit == "%" else found
+
+
+def _within(found: Interval, *, higher_is_better: bool) -> Interval:
     """An interval of a percentage ends at 0 and 100.
 
     Word errors can be above 100, and the words that are right, 100 less these, below 0; there it stays open.
     """
-    if reading.unit != "%":
-        return found
-    least, most = 0.0 if found.mean >= 0 else -inf, 100.0 if reading.higher_is_better else inf
+    least, most = 0.0 if found.mean >= 0 else -inf, 100.0 if higher_is_better else inf
     return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
@@ -211,11 +219,7 @@ def judge(claim: Claim, reading: Reading, records: Sequence[Record]) -> Row:
     """The verdict on a reading from the records of one group."""
     first = records[0]
     measured = [record.metrics[reading.metric] for record in records]
-    values = tuple(m.value for m in measured)
-    task = scoring(claim)
-    counted = task.SHARED or len(records) == 1  # or the spread between runs holds it already
-    together = getattr(task, "DRAWN_TOGETHER", 1)
-    found = _within(interval(values, [standard_error_of(m, together) if counted else 0.0 for m in measured]), reading)
+    found = interval_of(claim, measured, higher_is_better=reading.higher_is_better)
     words, note = _decide(claim, reading, records, found)
     return Row(first.benchmark, claim, reading, _origin(first), words, found, note, tuple(records))
 

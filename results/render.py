@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.modules import scoring
-from benchmarks.schema import Record
-from results.collect import Row, judge, measured_by
+from benchmarks.schema import Measurement, Record
+from results.collect import Row, interval_of, judge, measured_by
 from results.robust import ENOUGH, interquartile_interval, interquartile_mean
 from results.scoring.rows import csv_of
 from results.wording import bounds, number
@@ -177,10 +177,13 @@ def _unjudged(claim: Claim, record: Record) -> list[str]:
     """Metrics that no reading is about; those of one part, such as a category, are only counted."""
     judged = {reading.metric for reading in measured_by(claim, record)}
     others = {key: measured for key, measured in record.metrics.items() if key not in judged}
-    lines = [
-        f"also       {key} {number(m.value)} {m.unit}, 95 % interval {number(m.ci95[0])} to {number(m.ci95[1])}"
-        for key, m in others.items()
-        if key.count("/") == 1
-    ]
+    whole = {key: measured for key, measured in others.items() if key.count("/") == 1}
+    lines = [f"also       {key} {_with_interval(claim, measured)}" for key, measured in whole.items()]
     parts = [key for key in others if key.count("/") > 1]
     return lines + ([f"           and {len(parts)} more in the record, such as {parts[0]}"] if parts else [])
+
+
+def _with_interval(claim: Claim, measured: Measurement) -> str:
+    """A value with the interval that a row would have; nobody says that more of it is better, so none ends at 100."""
+    found = interval_of(claim, [measured], higher_is_better=False)
+    return f"{number(found.mean)} {measured.unit}, 95 % interval {number(found.low)} to {number(found.high)}"

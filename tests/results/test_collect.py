@@ -174,7 +174,9 @@ def test_where_all_examples_agree_the_interval_has_a_width():
 @pytest.mark.parametrize(("unit", "higher", "high"), [("%", True, 100.0), ("%", False, 100.98), ("BLEU", True, 100.98)])
 def test_only_what_cannot_be_above_100_ends_there(unit, higher, high):
     reading = replace(TOP5, unit=unit, higher_is_better=higher)
-    assert judge(CLAIM, reading, [record(0, 99.0, error=1.0101)]).interval.high == pytest.approx(high, abs=1e-2)
+    measured = replace(measurement(99.0, 1.0101), unit=unit)
+    found = judge(CLAIM, reading, [record(metrics={TOP5.metric: measured})])
+    assert found.interval.high == pytest.approx(high, abs=1e-2)
 
 
 @pytest.mark.parametrize(
