@@ -29,12 +29,12 @@ from results.wording import bounds, differing, listed, number
 SHARES = ("%", "points")  # of examples, or differences of two
 MOST_OF_A_NOTE = 120  # characters in a table; the record has the rest
 
-Origin = Literal["trained", "re-evaluated", "miniature"]
+Origin = Literal["trained", "re-evaluated", "miniature", ""]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a table says of one reading; `interval` is None where nothing was measured."""
+    """What a table says of one reading; `interval` is None, and `origin` empty, where nothing was measured."""
 
     benchmark: str
     claim: Claim
@@ -147,7 +147,7 @@ def measured_by(claim: Claim, record: Record) -> list[Reading]:
 def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterable[Record]) -> Row:
     """The row of a reading from the newest group of official training records of its variant."""
     if reading.ill_posed is not None:
-        return Row(benchmark, claim, reading, "trained", "ill-posed", None, reading.ill_posed, ())
+        return Row(benchmark, claim, reading, "", "ill-posed", None, reading.ill_posed, ())
     candidates = [
         record
         for record in records
@@ -162,7 +162,7 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
     if incomparable:
         return judge(claim, reading, incomparable)
     note = f"{len(candidates)} unofficial run(s)" if candidates else ""
-    return Row(benchmark, claim, reading, "trained", "not run", None, note, ())
+    return Row(benchmark, claim, reading, "", "not run", None, note, ())
 
 
 def _with_seeds(row: Row, records: Sequence[Record]) -> Row:

@@ -75,7 +75,7 @@ def _row(row: Row, mark: str) -> str:
     """The cells that a paper shows: the unit stands beside the claim alone, the origin where it is no training."""
     shown = dict(zip(COLUMNS, cells(row), strict=True))
     shown["measured"] = shown["measured"].removesuffix(f" {row.reading.unit}")
-    if row.origin != "trained":
+    if row.origin not in ("trained", ""):
         shown["reading"] += f", {row.origin}"
     first, *others = map(escaped, (shown[column] for column in FORM))
     return " & ".join([first + mark, *others])

@@ -33,7 +33,7 @@ class Part:
     @property
     def anchor(self) -> str:
         """The anchor of its heading; several records may be re-evaluated for one reading."""
-        which = self.row.origin if self.row.origin == "trained" else self.row.run_ids[0]
+        which = self.row.run_ids[0] if self.row.origin == "re-evaluated" else "trained"
         return re.sub(r"\W+", "-", f"{self.row.benchmark} {titled(self.row.reading)} {which}")
 
 

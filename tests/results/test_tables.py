@@ -69,7 +69,9 @@ def test_the_tables_without_a_record(repository):
         "claims.csv", "claims.md", "claims.tex", "imagenet.csv", "imagenet.md", "imagenet.tex", "miniature.csv",
         "miniature.md", "seeds.csv", "seeds.md",
     ]  # fmt: skip
-    assert "| imagenet | top-5 | trained | 91.3 % |  |  |  | not run |  |" in printed
+    assert "| imagenet | top-5 |  | 91.3 % |  |  |  | not run |  |" in printed
+    assert "imagenet,top-5,,,test/top5,91.3," in written(repository)["claims.csv"].decode()
+    assert "top-5 & 91.3" in written(repository)["claims.tex"].decode()
     assert MINIATURE_WARNING not in printed
 
 
