@@ -23,13 +23,14 @@ class Source(Strict):
 
 @dataclass(frozen=True)
 class Neighbour(Strict):
-    """A published result near the claim; `metric` in its makers' words.
+    """A result near the claim, published or measured by us for comparison; `metric` in its makers' words.
 
-    `beside` is the metric of ours on whose number line it stands, None where it is on no scale of ours.
+    `value` is null where they give no number. `beside` is the metric of ours on whose number line it stands, None
+    where it is on no scale of ours.
     """
 
     system: str
-    value: float
+    value: float | None
     metric: str
     citation: str
     beside: str | None = None

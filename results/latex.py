@@ -20,8 +20,8 @@ FORM = {
 NEEDS = r"% Needs \usepackage{array,booktabs,longtable} and a page of one column. Written by `make tables`."
 
 CAPTION = (
-    "What was claimed and what was measured, in the unit of the claim. A stand-in is a target chosen by us where the "
-    "claim gives none that can be tested; an ill-posed reading can be tested by nobody."
+    "What was claimed and what was measured, in the unit of the claim. A stand-in is a threshold of ours where the "
+    "article gives no number; an ill-posed reading cannot be tested, or its test would say nothing."
 )
 
 # Beside what LaTeX takes for commands: what its first font encoding has other glyphs for (< > | "), and what \\ would

@@ -11,7 +11,7 @@ from benchmarks.schema import Measurement, Record
 from results.collect import Row, interval_of, judge, measured_by
 from results.robust import ENOUGH, interquartile_interval, interquartile_mean
 from results.scoring.rows import csv_of
-from results.wording import bounds, number
+from results.wording import bounds, claimed, number
 
 COLUMNS = ("benchmark", "reading", "origin", "claimed", "measured", "95 % interval", "seeds", "verdict", "note", "runs")
 
@@ -37,16 +37,14 @@ def titled(reading: Reading) -> str:
 def cells(row: Row) -> tuple[str, ...]:
     """What the columns say of a row."""
     reading, found = row.reading, row.interval
-    claimed = f"{reading.target:g} {reading.unit}" + (" (stand-in)" if reading.stand_in else "")
-    if reading.ill_posed and reading.stand_in:
-        claimed = "no number"  # neither the article's nor one of ours
+    asked = claimed(reading)
     if row.origin == "miniature":
-        claimed = f"{reading.miniature.target:g} {reading.unit} (miniature)" if reading.miniature else "none"
+        asked = f"{reading.miniature.target:g} {reading.unit} (miniature)" if reading.miniature else "none"
     measured = f"{number(found.mean)} {reading.unit}" if found else ""
     within = bounds(found, reading) if found else ""
     seeds = str(found.seeds) if found else ""
     runs = " ".join(row.run_ids[:3]) + (f" and {len(row.run_ids) - 3} more" if len(row.run_ids) > 3 else "")
-    return (row.benchmark, titled(reading), row.origin, claimed, measured, within, seeds, row.verdict, row.note, runs)
+    return (row.benchmark, titled(reading), row.origin, asked, measured, within, seeds, row.verdict, row.note, runs)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -140,7 +138,7 @@ def summary(claim: Claim, record: Record) -> str:
         measured = f"{number(row.interval.mean)} {reading.unit}"
         within = bounds(row.interval, reading)
         lines += [
-            f"reading    {reading.name}: {reading.metric}, claimed {reading.target:g} {reading.unit}",
+            f"reading    {reading.name}: {reading.metric}, claimed {claimed(reading)}",
             f"  measured {measured}, 95 % interval {within}, {record.metrics[reading.metric].n} examples, each once",
         ]
         lines += [

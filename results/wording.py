@@ -7,11 +7,19 @@ from benchmarks.schema import Record, Signature
 from results.statistics import Interval, passing
 
 MOST_DIGITS = 12
+STAND_IN = " (stand-in)"  # after a threshold of ours where the article gives no number
 
 
 def number(value: float, digits: int = 2) -> str:
     """A value as tables show it; records keep it unrounded."""
     return f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
+
+
+def claimed(reading: Reading) -> str:
+    """What a reading asks for, and whether the article says so or we do; a sentence may ask for nothing at all."""
+    if reading.ill_posed and reading.stand_in:
+        return "no number"  # neither the article's nor one of ours
+    return f"{reading.target:g} {reading.unit}" + STAND_IN * reading.stand_in
 
 
 def bounds(found: Interval, reading: Reading) -> str:

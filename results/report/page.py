@@ -16,7 +16,7 @@ from results.collect import miniature_rows_of, rows_of
 from results.render import MINIATURE_WARNING
 from results.report.repeating import kept, repeat, reproduce, score_again
 from results.report.sections import SYMBOLS, Section, alone, cost, least, packages, section_of, title
-from results.wording import bounds, machine, number
+from results.wording import bounds, claimed, machine, number
 
 REPORT = "results/report.html"
 ROOM = 2_500_000  # bytes for sheets
@@ -52,6 +52,7 @@ def render(sections: list[Section]) -> str:
         "alone": alone,
         "symbols": SYMBOLS,
         "ends": bounds,
+        "claimed": claimed,
     }
     templates.globals |= {"reproduce": reproduce, "repeat": repeat, "score_again": score_again}
     miniatures = [row for section in sections for row in miniature_rows_of(section.benchmark)]

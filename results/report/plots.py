@@ -19,6 +19,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from benchmarks.schema import short_hash
 from results.scoring.rows import csv_of
+from results.wording import STAND_IN
 
 INCH = 72  # points; the units of matplotlib's SVG
 WIDTH = 360  # points, about a phone's
@@ -62,10 +63,16 @@ class Plot:
 
 @dataclass(frozen=True)
 class Claimed:
-    """What is claimed, and the worst value that still reproduces it."""
+    """What is claimed, by the article or in its place by us, and the worst value that still reproduces it."""
 
     value: float
     least: float
+    stand_in: bool
+
+    @property
+    def kind(self) -> str:
+        """What it is called beside the plot, which draws both alike."""
+        return "claimed" + STAND_IN * self.stand_in
 
 
 @dataclass(frozen=True)
@@ -103,9 +110,9 @@ def number_line(title: str, unit: str, claimed: Sequence[Claimed], marks: Sequen
         axes.yaxis.set_visible(False)
         axes.spines["left"].set_visible(False)
         svg = _svg(figure)
-    told = "; ".join([*(f"claimed: {each.value:g}" for each in claimed), *map(str, marks)])
-    kinds = (*["claimed"] * bool(claimed), *dict.fromkeys(map(_kind, marks)))
-    return Plot(title, f"{title} in {unit}. {told}.", svg, _marks_csv(claimed, marks), kinds)
+    told = "; ".join([*(f"{each.kind}: {each.value:g}" for each in claimed), *map(str, marks)])
+    kinds = dict.fromkeys([*(each.kind for each in claimed), *map(_kind, marks)])
+    return Plot(title, f"{title} in {unit}. {told}.", svg, _marks_csv(claimed, marks), tuple(kinds))
 
 
 def _kind(mark: Mark) -> str:
@@ -123,7 +130,7 @@ def _draw(axes: Axes, mark: Mark, height: float) -> None:
 
 def _marks_csv(claimed: Sequence[Claimed], marks: Sequence[Mark]) -> str:
     lines: list[tuple[str | float, ...]] = [("what", "name", "value", "low", "high")]
-    lines += [("claimed", "with its margin", each.value, *sorted((each.value, each.least))) for each in claimed]
+    lines += [(each.kind, "with its margin", each.value, *sorted((each.value, each.least))) for each in claimed]
     for mark in marks:
         lines.append((_kind(mark), mark.name, mark.value, *(mark.interval or ("", ""))))
         lines += [("run", mark.name, value, "", "") for value in mark.runs]

@@ -20,6 +20,7 @@ SYMBOLS: dict[Verdict, str] = {
     "reproduced": "✓", "exceeded": "▲", "not reproduced": "✗", "inconclusive": "?", "not comparable": "~",
     "unofficial": "~", "ill-posed": "∅", "not run": "○", "pipeline ok": "✓", "pipeline short": "✗", "not judged": "○",
 }  # fmt: skip
+UNSETTLING: tuple[Verdict, ...] = ("not comparable", "unofficial")  # of runs that were made, but not as claimed
 SECONDS_AN_HOUR = 3600
 
 
@@ -59,7 +60,8 @@ def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], speeds: Speeds
         speeds: of its input, if they were measured.
         room: bytes that its sheets may take.
     """
-    metrics = dict.fromkeys(reading.metric for reading in claim.readings)
+    beside = [each.beside for each in claim.neighbours if each.beside is not None]
+    metrics = dict.fromkeys([*(reading.metric for reading in claim.testable), *beside])
     lines = [line for metric in metrics if (line := _number_line(metric, claim, rows)) is not None]
     first = {row.run_ids: row for row in reversed(rows)}  # the readings of one run have its curves in common
     parts = [Part(row, _curves(row) if row is first[row.run_ids] else None) for row in rows]
@@ -67,18 +69,22 @@ def section_of(benchmark: str, claim: Claim, rows: Sequence[Row], speeds: Speeds
 
 
 def _number_line(metric: str, claim: Claim, rows: Sequence[Row]) -> Plot | None:
-    """The number line of a metric; None where nothing stands beside the claim."""
+    """The number line of a metric; None where nothing stands beside the claim. An ill-posed reading claims nothing."""
     readings = [reading for reading in claim.readings if reading.metric == metric]
-    meant = [reading for reading in readings if reading.ill_posed is None or claim.source.value is not None]
-    claimed = dict.fromkeys(Claimed(reading.target, least(reading)) for reading in meant)
-    shown = [(title(row), row) for row in rows if row.reading.metric == metric]
+    meant = [reading for reading in readings if reading.ill_posed is None]
+    claimed = dict.fromkeys(Claimed(reading.target, least(reading), reading.stand_in) for reading in meant)
+    shown = [(_marked(title(row), row), row) for row in rows if row.reading.metric == metric]
     shown += _beside(readings[0], claim, rows) if not any(row.interval for _, row in shown) else []
     marks = [
         Mark(name, row.interval.mean, (row.interval.low, row.interval.high), row.values)
         for name, row in shown
         if row.interval is not None
     ]
-    marks += [Mark(f"{each.system} ({each.metric})", each.value) for each in claim.neighbours if each.beside == metric]
+    marks += [
+        Mark(f"{each.system} ({each.metric})", each.value)
+        for each in claim.neighbours
+        if each.beside == metric and each.value is not None
+    ]
     return number_line(metric, readings[0].unit, list(claimed), marks) if marks else None
 
 
@@ -86,8 +92,14 @@ def _beside(reading: Reading, claim: Claim, rows: Sequence[Row]) -> list[tuple[s
     """What the runs of other readings measured of a metric that none of them is judged by, and the runs' variant."""
     runs = {row.run_ids: row for row in rows if row.records and reading.metric in row.records[0].metrics}
     return [
-        (f"{row.reading.variant or DEFAULT}, {row.origin}", judge(claim, reading, row.records)) for row in runs.values()
+        (_marked(f"{row.reading.variant or DEFAULT}, {row.origin}", row), judge(claim, reading, row.records))
+        for row in runs.values()
     ]
+
+
+def _marked(name: str, row: Row) -> str:
+    """The name of a row's mark, which says so where the row settles nothing, as the mark itself looks like others."""
+    return f"{name}, {row.verdict}" if row.verdict in UNSETTLING else name
 
 
 def _curves(row: Row) -> Plot | None:

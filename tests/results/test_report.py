@@ -17,10 +17,10 @@ from benchmarks import paths
 from benchmarks.errors import UserError
 from benchmarks.schema import Baseline, Environment, StoredFile, Throughput
 from benchmarks.strict import load_claim
-from results.collect import judge
+from results.collect import judge, rows_of
 from results.report import page, repeating
 from results.report.repeating import repeat
-from results.report.sections import cost, least
+from results.report.sections import cost, least, section_of
 from tests.results.records import miniature_record, put, record, sealed
 
 CHECKOUT = Path(__file__).parents[2]
@@ -47,6 +47,11 @@ def text_of(page):
     """What a reader sees, without the pictures, on one line."""
     without = re.sub(r"<(style|svg).*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without)).split())
+
+
+def data_of(page):
+    """The data behind its links, as text."""
+    return [unquote(html.unescape(each)) for each in re.findall(r'href="data:text/csv[^,]*,([^"]*)"', page)]
 
 
 def test_starts_on_other_machines_are_told_of(repository):
@@ -248,18 +253,50 @@ def test_baselines_are_those_of_the_reading(repository):
 
 def test_a_legend_is_of_what_stands_there(repository):
     text = text_of(report(repository))
-    assert "claimed, with its margin; published, or measured once for comparison. These numbers" in text.replace(
-        "\xa0", " "
-    )
-    assert "measured here" not in text
+    assert "claimed, with its margin; published, or measured for comparison. These numbers" in text.replace("\xa0", " ")
+    assert "measured here:" not in text
     put(repository, record(0, 91.4))
     assert "measured here: interval, mean and each run;" in text_of(report(repository))
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"claim_hash": "0" * 12}, "top-5, not comparable"),
+        ({"mode": "validate", "official": False}, "top-5, results/runs/x/last.ckpt re-evaluated, unofficial"),
+        ({}, "top-5"),
+    ],
+)
+def test_a_mark_of_what_settles_nothing_says_so(repository, changes, name):
+    put(repository, record(0, 91.4, **changes))
+    found = report(repository)
+    assert f"claimed: 91.3; {name}: 91.40, 95 % interval" in found
+    assert any(f"\nmeasured,{name},91.4," in each.replace('"', "") for each in data_of(found))
+
+
+def test_speech_is_drawn_by_the_words_that_are_right_and_no_ill_posed_reading_is():
+    claim = load_claim("librispeech")
+    clean, other = section_of("librispeech", claim, rows_of("librispeech"), None, 0).lines
+    assert (clean.title, other.title) == ("test_clean/word_accuracy", "test_other/wer")
+    assert "claimed: 86.4;" in clean.description
+    assert "86.4" not in other.description
+    beside = [each for each in claim.neighbours if each.beside == clean.title]
+    assert beside
+    for each in beside:
+        assert each.value == pytest.approx(100 - float(each.metric.rpartition("WER ")[2]))
+        assert each.system in clean.description
+
+
+def test_a_neighbour_without_a_number_has_none_in_the_report():
+    claim = load_claim("go")
+    text = text_of(page.render([section_of("go", claim, rows_of("go"), None, 0)]))
+    assert "a P100 no number single-digit kyu after two weeks" in text
+    assert "claimed (stand-in), with its margin;" in text.replace("\xa0", " ")
+
+
 def test_the_data_behind_a_link_are_those_of_the_plot(repository):
     put(repository, record(0, 91.4, curves=CURVES))
-    found = re.findall(r'href="data:text/csv[^,]*,([^"]*)"', report(repository))
-    links = [unquote(html.unescape(each)) for each in found]
+    links = data_of(report(repository))
     assert any("published,ResNet-50 V1 (top-5),92.862" in each for each in links)
     assert any("val/top5,200,91,91,91" in each for each in links)
 

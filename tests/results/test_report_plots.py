@@ -10,7 +10,7 @@ from results.report.plots import Claimed, Mark, learning_curves, number_line, sh
 
 def test_a_number_line_and_its_data():
     marks = [Mark("ours", 91.5, (91.0, 92.0), (91.4, 91.6)), Mark("theirs (top-5)", 92.862)]
-    plot = number_line("test/top5", "%", [Claimed(91.3, 91.05)], marks)
+    plot = number_line("test/top5", "%", [Claimed(91.3, 91.05, stand_in=False)], marks)
     assert plot.csv == (
         "what,name,value,low,high\nclaimed,with its margin,91.3,91.05,91.3\nmeasured,ours,91.5,91.0,92.0\n"
         "run,ours,91.4,,\nrun,ours,91.6,,\npublished,theirs (top-5),92.862,,\n"
@@ -22,6 +22,13 @@ def test_a_number_line_and_its_data():
     assert "theirs (top-5)" in plot.svg
     assert "var(--claimed)" in plot.svg
     assert "#0101" not in plot.svg  # every colour is the page's
+
+
+def test_a_threshold_of_ours_is_not_said_to_be_the_articles():
+    plot = number_line("7x7/score", "%", [Claimed(50.0, 50.0, stand_in=True)], [Mark("ours", 71.0)])
+    assert plot.description.startswith("7x7/score in %. claimed (stand-in): 50; ours")
+    assert "claimed (stand-in),with its margin,50.0,50.0,50.0\n" in plot.csv
+    assert plot.kinds[0] == "claimed (stand-in)"
 
 
 def test_marks_stand_at_their_places():

@@ -22,6 +22,7 @@ from results import tables
 from results.collect import Row, judge, rows_of
 from results.render import COLUMNS, MINIATURE_WARNING, comma_separated, markdown, summary, table
 from results.statistics import Interval
+from results.stored import records_of
 from results.wording import bounds
 from tests.results.records import measurement, miniature_record, put, record, sealed
 
@@ -167,6 +168,14 @@ def test_the_end_of_a_full_run_has_no_such_warning():
     text = summary(CLAIM, record(0, 91.5))
     assert "verdict  reproduced (training variance not covered)" in text
     assert MINIATURE_WARNING not in text
+
+
+def test_the_end_of_a_run_says_whose_threshold_it_is_and_has_the_intervals_of_rows():
+    run = next(each for each in records_of("driving", "full") if each.variant is None)
+    text = summary(load_claim("driving"), run)
+    assert "highway-fast-v0/crash_above_idm, claimed 0 points (stand-in)" in text
+    # none among 500, by Wilson: z^2 / (500 + z^2)
+    assert "also       highway-fast-v0/idm_crash 0.00 %, 95 % interval 0.00 to 0.76\n" in text
 
 
 def test_a_corrupt_record_is_named(workshop):
