@@ -58,7 +58,7 @@ class Plot:
     description: str
     svg: str
     csv: str
-    kinds: tuple[str, ...] = ()  # of what stands on a number line: claimed, measured, published
+    kinds: tuple[str, ...] = ()  # of what stands on a number line: claimed or claimed (stand-in), measured, published
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,13 @@ def _marks_csv(claimed: Sequence[Claimed], marks: Sequence[Mark]) -> str:
     return csv_of(lines)
 
 
-def learning_curves(title: str, runs: Curves) -> Plot | None:
+def learning_curves(title: str, runs: Curves, units: Mapping[str, str]) -> Plot | None:
     """What runs measured on their way: the mean over the runs, and a band from the least to the most of them.
+
+    Args:
+        title: of the plot.
+        runs: the curves of each, by the names that its record gives them.
+        units: of metrics, by their names without a prefix such as `val/`; what is no metric has none.
 
     Returns:
         None where they measured nothing.
@@ -146,8 +151,9 @@ def learning_curves(title: str, runs: Curves) -> Plot | None:
     keys = {key for run in runs for key in run} - SCHEDULED
     if not keys:
         return None
-    unit, runs = _counted(runs)
+    counted, runs = _counted(runs)
     bands = {key: _band(runs, key) for key in sorted(keys, key=_validation_first)}
+    names = {key: _with_unit(key, units) for key in bands}
     rows = math.ceil(len(bands) / BESIDE)
     with mpl.rc_context(STYLE):
         figure = _figure(9 * LINE * rows)
@@ -159,14 +165,20 @@ def learning_curves(title: str, runs: Curves) -> Plot | None:
             steps, mean, low, high = band.T
             place.fill_between(steps, low, high, color=MEASURED, alpha=0.3, linewidth=0)
             place.plot(steps, mean, color=MEASURED, marker="o" if len(steps) == 1 else "", markersize=3)
-            place.set_title(key)
-            place.set_xlabel(unit)
+            place.set_title(names[key])
+            place.set_xlabel(counted)
             place.locator_params(nbins=4)
             place.xaxis.set_major_formatter(short)
             place.yaxis.set_major_formatter(short)
         svg = _svg(figure)
-    told = "; ".join(f"{key} from {band[0, 1]:.4g} to {band[-1, 1]:.4g}" for key, band in bands.items())
-    return Plot(title, f"{title} over {unit}, {len(runs)} runs: {told}.", svg, _bands_csv(unit, bands))
+    told = "; ".join(f"{names[key]} from {band[0, 1]:.4g} to {band[-1, 1]:.4g}" for key, band in bands.items())
+    return Plot(title, f"{title} over {counted}, {len(runs)} runs: {told}.", svg, _bands_csv(counted, bands))
+
+
+def _with_unit(key: str, units: Mapping[str, str]) -> str:
+    """A curve's name with its unit, where one is known: `val/return (reward)`."""
+    unit = units.get(key.rpartition("/")[2])
+    return key if unit is None else f"{key} ({unit})"
 
 
 def _counted(runs: Curves) -> tuple[str, Curves]:
@@ -203,9 +215,9 @@ def _band(runs: Curves, key: str) -> np.ndarray[tuple[int, int], np.dtype[np.flo
     return np.array([(step, np.mean(each), min(each), max(each)) for step, each in sorted(found.items())])
 
 
-def _bands_csv(unit: str, bands: Mapping[str, Iterable[Iterable[float]]]) -> str:
+def _bands_csv(counted: str, bands: Mapping[str, Iterable[Iterable[float]]]) -> str:
     lines = [(key, *(f"{value:.7g}" for value in row)) for key, band in bands.items() for row in band]
-    return csv_of([("curve", unit, "mean", "least", "most"), *lines])
+    return csv_of([("curve", counted, "mean", "least", "most"), *lines])
 
 
 def _figure(height: float) -> Figure:

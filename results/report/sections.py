@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.claim import DEFAULT, Claim, Reading
+from benchmarks.modules import scoring
 from benchmarks.schema import Record
 from benchmarks.speeds import Speeds
 from results.collect import Row, judge, what_was_scored
@@ -104,7 +105,7 @@ def _marked(name: str, row: Row) -> str:
 
 def _curves(row: Row) -> Plot | None:
     curves = [record.curves for record in row.records if record.curves]
-    return learning_curves(f"Learning curves of {title(row)}", curves)
+    return learning_curves(f"Learning curves of {title(row)}", curves, scoring(row.claim).METRICS)
 
 
 def title(row: Row) -> str:

@@ -43,11 +43,13 @@ def test_marks_stand_at_their_places():
 def test_learning_curves_are_a_mean_in_a_band():
     first = {"val/top5": ((100.0, 80.0), (200.0, 91.0)), "train/loss": ((50.0, 2.0),)}
     second = {"val/top5": ((100.0, 84.0),)}
-    plot = learning_curves("Curves", [first, second])
+    plot = learning_curves("Curves", [first, second], {"top5": "%"})
     assert plot.csv == (
         "curve,training steps,mean,least,most\nval/top5,100,82,80,84\nval/top5,200,91,91,91\ntrain/loss,50,2,2,2\n"
     )
-    assert plot.description == ("Curves over training steps, 2 runs: val/top5 from 82 to 91; train/loss from 2 to 2.")
+    assert plot.description == (
+        "Curves over training steps, 2 runs: val/top5 (%) from 82 to 91; train/loss from 2 to 2."
+    )
 
 
 def test_agents_curves_stand_over_what_they_count_and_without_what_was_known_before():
@@ -55,12 +57,13 @@ def test_agents_curves_stand_over_what_they_count_and_without_what_was_known_bef
         "train/env_steps": ((2.0, 200.0), (4.0, 400.0)), "train/learning_rate": ((2.0, 5e-4), (4.0, 1e-4)),
         "val/return": ((3.0, 7.0),),
     }  # fmt: skip
-    plot = learning_curves("Curves", [curves])
+    plot = learning_curves("Curves", [curves], {"return": "reward"})
     assert plot.csv == "curve,environment steps,mean,least,most\nval/return,300,7,7,7\n"
-    assert plot.description == "Curves over environment steps, 1 runs: val/return from 7 to 7."
+    assert plot.description == "Curves over environment steps, 1 runs: val/return (reward) from 7 to 7."
     assert "environment steps</text>" in plot.svg
-    assert learning_curves("Curves", [{"train/learning_rate": ((2.0, 5e-4),)}]) is None
-    assert learning_curves("Curves", []) is None
+    assert "val/return (reward)</text>" in plot.svg
+    assert learning_curves("Curves", [{"train/learning_rate": ((2.0, 5e-4),)}], {}) is None
+    assert learning_curves("Curves", [], {}) is None
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.00031, "3.1e-4"), (-0.000125, "-1.25e-4"), (0, "0"), (2e4, "20k")])
