@@ -1,5 +1,6 @@
 """Files of drives: what is read, what is refused, and the metrics against numbers worked by hand."""
 
+import csv
 import math
 import re
 from statistics import fmean
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
+from benchmarks.strict import load_claim
 from results.foreign import driving as by_python
 from results.scoring import driving
 from results.statistics import bootstrap, standard_error
@@ -174,6 +176,13 @@ def test_idm_drives_as_in_every_committed_record(tmp_path):
         assert driving.protocol(read) == {"yardstick": said}
         (note,) = driving.notes(read, truth)
         assert note.startswith(f"IDM's rows differ from those of benchmarks/driving/idm.csv {how}, in {count} episodes")
+
+
+def test_the_yardstick_beside_the_claim_is_the_one_that_verdicts_use():
+    with (ROOT / driving.IDM).open(newline="") as file:
+        returns = [float(row["return"]) for row in csv.DictReader(file)]
+    (neighbour,) = (each for each in load_claim("driving").neighbours if each.citation.startswith(driving.IDM))
+    assert neighbour.value == round(fmean(returns), 2)
 
 
 def test_an_unknown_road_has_no_truth():
