@@ -24,7 +24,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.config import Settings, merge
 from benchmarks.errors import UserError
-from benchmarks.paths import relative
+from benchmarks.paths import relative_root
 from benchmarks.ranks import end_once_one_fails
 from benchmarks.runs import launched_processes
 from benchmarks.slurm import JobStep, require_spread
@@ -159,9 +159,9 @@ class Assembly:
     def portable(self) -> Settings:
         """The resolved settings as records keep them: paths relative to the repository."""
         root = self.resolved["data"]["init_args"].get("root")
-        if root is None or root.startswith("hf:"):
+        if root is None:
             return self.resolved
-        return merge(self.resolved, {"data": {"init_args": {"root": relative(Path(root))}}})
+        return merge(self.resolved, {"data": {"init_args": {"root": relative_root(root)}}})
 
     def require_devices(self) -> None:
         """Refuses devices that are not there, or not as torchrun or SLURM started them, before any process starts.

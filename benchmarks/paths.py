@@ -43,3 +43,8 @@ def relative(path: Path) -> str:
         with suppress(OSError, RuntimeError):  # of links that lead in a circle
             path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+def relative_root(root: str) -> str:
+    """The root of data as it is stored: `hf:<name>` as it is, a folder as any path."""
+    return root if root.startswith("hf:") else relative(Path(root))

@@ -128,10 +128,11 @@ class Record(Strict):
     `initialised_from` are the weights that training began with, None where it began from scratch. `references` are
     those of each test set, by the prefix of its metrics, where the task compares with references of people. `stages`
     are those before the one that is tested, whose own checkpoint and throughput stand beside them. `left_out` names
-    training examples that were not trained on because they stand in the test set. `data` counts and digests the data.
-    `environment` is that of the last start; `between_starts` says what was otherwise at those before or in other
-    stages, such as `world_size: 2, then 1`. `notes` say what is odd about the predictions, each with its test set
-    in front. `digest` is of all the rest, and follows as the file is written.
+    training examples that were not trained on because they stand in the test set. `data` counts and digests the data,
+    and where no `config` says where they lay, so does its `root`. `environment` is that of the last start;
+    `between_starts` says what was otherwise at those before or in other stages, such as `world_size: 2, then 1`.
+    `notes` say what is odd about the predictions, each with its test set in front. `digest` is of all the rest, and
+    follows as the file is written.
     """
 
     schema: Literal[2]

@@ -22,7 +22,7 @@ from benchmarks.files import sha256
 from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
 from benchmarks.modules import layouts, needs_data, scoring
-from benchmarks.paths import ROOT, record_file, relative, run_folder
+from benchmarks.paths import ROOT, record_file, relative, relative_root, run_folder
 from benchmarks.predicted import tests_of, variant_of
 from benchmarks.runs import announce, now, numbered, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
@@ -142,10 +142,10 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
         announce(f"note: {note}")
     code = environment.code_in_memory()
     around = environment.describe(code, gpus=(), world_size=1, precision="none", normalised_batch=None)
-    hashes = tuple(file.sha256 for file in scored.predictions)
     tests = [tested for tested, _ in predicted]
-    outcome = Outcome(scored, _tested_data(tests), around, None, _lacking(asked, tests))
-    return Subject(asked, hashes, variant=options.variant), outcome
+    lay = {} if root is None else {"root": relative_root(root)}  # no configuration says it to `verify`
+    outcome = Outcome(scored, _tested_data(tests) | lay, around, None, _lacking(asked, tests))
+    return Subject(asked, tuple(file.sha256 for file in scored.predictions), variant=options.variant), outcome
 
 
 def _tested_data(tests: Iterable[HeldOut]) -> dict[str, Any]:

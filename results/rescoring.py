@@ -117,8 +117,9 @@ def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
     try:
         known = truth(claim, root, tested.split) if here else _stored_truth(claim, tested)
         if known is None:
-            remedy = "give them to `make validate-<benchmark> PREDICTIONS=`"
-            yield "unscored", f"our own scoring needs the data for the intervals of {tested.prefix}: {remedy}"
+            lay = _lay(record)
+            where = "its record does not say where they lay" if lay is None else f"{lay} is no folder to read here"
+            yield "unscored", f"our own scoring needs the data for the intervals of {tested.prefix}, and {where}"
             return
         scored = measure(HeldOut(claim, root, tested.prefix, tested.split, "", known), tested.path, {}, [])
     except UNSCORABLE as error:
@@ -180,7 +181,13 @@ def _resets(record: Record, task: Any, path: Path, known: Any) -> Iterator[Findi
         yield "contradicts", f"its episodes do not begin from the resets of seed {record.seed}"
 
 
+def _lay(record: Record) -> str | None:
+    """Where the data lay that predictions were held against, as far as its record says."""
+    root: str | None = last_stage(record.config or {}).get("data", {}).get("init_args", {}).get("root")
+    return record.data.get("root") if root is None else root
+
+
 def _root(record: Record) -> str | None:
-    """Where the run's data lie, if they still do and may be read."""
-    root = last_stage(record.config or {}).get("data", {}).get("init_args", {}).get("root")
+    """Where these data lie, if they still do and may be read."""
+    root = _lay(record)
     return str(ROOT / root) if root is not None and os.access(ROOT / root, os.R_OK | os.X_OK) else None

@@ -2,14 +2,17 @@
 
 import hashlib
 import re
+import shutil
 from operator import methodcaller
 
 import pytest
 import torch
 
+from benchmarks.strict import load_record
 from lightning_modules.networks.resnet import ResNet
 from results.foreign import detection as by_pycocotools
 from tests.benchmarks.ended import STATE, assert_same_checkpoint, assert_scored_as_recorded, finish, kill, refused
+from tests.results.records import whole
 
 NETWORK = "model.init_args.network.init_args"
 SMALL = (
@@ -48,16 +51,24 @@ def test_a_record_says_what_the_official_tool_says_of_its_predictions(trained, c
 
 
 def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_tree):
-    out = finish(trained, "verify")
-    assert out.startswith("ok     coco mini-s0-")
-    assert re.search(r"test/AP [\d.]+, test/AP50 [^;]* by pycocotools 2\.", out)
+    """Also of results that no configuration belongs to; elsewhere nobody can score them, so no test asks for it."""
+    shutil.copy(folder_of(trained) / "predictions/results.json", trained.root / "theirs.json")
+    finish(trained, "validate", "coco", f"--data={coco_tree}", "--predictions=theirs.json", "--variant=default")
+    records = list(map(load_record, (trained.root / "results/records/coco").glob("*.json")))
+    assert {each.config is None for each in records} == {True, False}
+    assert not any(map(whole, records))
+    out = finish(trained, "verify").splitlines()[:-1]
+    assert [line.split()[0] for line in out] == ["ok"] * len(records)
+    assert all(re.search(r"test/AP [\d.]+, test/AP50 [^;]* by pycocotools 2\.", line) for line in out)
     elsewhere = coco_tree.rename(coco_tree.with_name("elsewhere"))
     try:
-        code, out, _ = trained.call("verify")
+        out = finish(trained, "verify").splitlines()[:-1]
     finally:
         elsewhere.rename(coco_tree)
-    assert code == 0
-    assert "pycocotools needs instances_val2017.json, which is not here" in out
+    assert [line.split()[0] for line in out] == ["unchecked"] * len(records)
+    assert all("pycocotools needs instances_val2017.json, which is not here" in line for line in out)
+    said = f"our own scoring needs the data for the intervals of test, and {coco_tree} is no folder to read here"
+    assert all(said in line for line in out)
 
 
 def test_its_checkpoint_and_its_predictions_score_the_same_by_one_and_by_two(trained, coco_tree):

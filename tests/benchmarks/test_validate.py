@@ -61,7 +61,8 @@ def test_predictions_for_the_miniature(desk):
     assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (record.checkpoint, record.config, record.config_hash, record.throughput) == (None, None, None, None)
     assert (record.official, record.deviations, record.wandb.mode) == (False, (), "disabled")
-    assert record.data == {"val": 37, "val digest": imagenet.open_split(str(desk.tree), "val").digest}
+    digest = imagenet.open_split(str(desk.tree), "val").digest
+    assert record.data == {"val": 37, "val digest": digest, "root": str(desk.tree)}
 
 
 def test_a_file_that_is_replaced_while_it_is_scored_is_no_record(desk, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+from benchmarks.modules import needs_data, scoring
 from benchmarks.schema import SCHEMA, Baseline, Environment, Examples, Measurement, Record, StoredFile, Tracking
 from benchmarks.strict import digest, load_claim, write_record
 from results.statistics import NORMAL_QUANTILE
@@ -54,6 +55,14 @@ def put(repository, *records):
     """Writes records where a repository keeps ImageNet's."""
     for each in records:
         write_record(each, repository / "results/records/imagenet" / f"{each.run_id}.json")
+
+
+def whole(record):
+    """Whether all is committed by which a record is scored again: predictions, and what they were held against."""
+    claim = load_claim(record.benchmark)
+    kept = all(each.path.startswith("results/records/") for each in record.predictions)
+    ours = record.config is not None  # not somebody's predictions, beside which no references need lie
+    return kept and (not needs_data(claim) or (ours and hasattr(scoring(claim), "stored_truth")))
 
 
 def sealed(content):

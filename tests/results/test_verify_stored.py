@@ -73,13 +73,15 @@ def test_games_that_were_not_recorded_are_left_alone(tmp_path):
 
 def test_where_nothing_can_be_scored_again_the_word_is_unchecked(workshop, wmt_tree):
     (workshop.root / "my.txt").write_text("A sentence.\n" * 11)
-    asked = ("--profile=mini", f"--data={wmt_tree}", "--predictions=my.txt")
+    tree = shutil.copytree(wmt_tree, workshop.root / "tree")
+    asked = ("--profile=mini", f"--data={tree}", "--predictions=my.txt")
     code, out, err = workshop.call("validate", "wmt_rnn", *asked)
     assert code == 0, (out, err)
+    shutil.rmtree(tree)
     code, line = verified(workshop)
     assert (code, line.split()[:2]) == (0, ["unchecked", "wmt_rnn"])
     assert "sacrebleu needs ref.txt, which is not here" in line
-    assert "our own scoring needs the data" in line
+    assert "our own scoring needs the data for the intervals of newstest2015, and tree is no folder to read" in line
     assert line.endswith("; nothing of newstest2015 was scored again")
 
 
@@ -177,7 +179,7 @@ def test_an_interval_that_nothing_computes_again_is_not_ok(elsewhere, monkeypatc
     assert "agrees" in dict(found)  # a foreign tool finds the values
     assert verdict(found) == "unchecked"
     (prefix,) = {key.partition("/")[0] for key in honest.metrics}
-    said = f"our own scoring needs the data for the intervals of {prefix}: give them"
+    said = f"our own scoring needs the data for the intervals of {prefix}, and its record does not say where"
     assert [kind for kind, words in found if words.startswith(said)] == ["unscored"]
 
 
