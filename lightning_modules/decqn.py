@@ -14,7 +14,7 @@ from lightning_modules.flat import Flat, adam_state, adam_step, compiled
 from lightning_modules.networks.decoupled_q import DecoupledQ
 from lightning_modules.networks.normalisation import RunningNorm
 from lightning_modules.positive import require_positive
-from lightning_modules.replay import Replay
+from lightning_modules.replay import PLACES, Replay
 
 
 class DecQN(Agent):
@@ -22,7 +22,7 @@ class DecQN(Agent):
 
     Args:
         width: of the hidden layers.
-        levels: that each torque is chosen from, evenly between -1 and 1.
+        levels: that each torque is chosen from, evenly between -1 and 1; at most 256.
         critics: whose least value is learnt from.
         epsilon: with which the first environment acts at random.
         ladder: the last environment does so with `epsilon ** (1 + ladder)`, those between in even powers (Horgan et
@@ -52,6 +52,8 @@ class DecQN(Agent):
         super().__init__()
         require_positive(width=width, levels=levels, critics=critics, period=period, batch=batch, capacity=capacity)
         require_positive(steps=steps, learning_rate=learning_rate)
+        if levels > PLACES:
+            raise ValueError(f"levels is {levels}; it is at most {PLACES}, as the memory keeps a byte of each")
         self.width, self.levels, self.critics = width, levels, critics
         self.epsilon, self.ladder, self.warm_up = epsilon, ladder, warm_up
         self.period, self.batch, self.capacity = period, batch, capacity

@@ -10,6 +10,7 @@ from datamodules.experience import Transition
 from lightning_modules.returns import n_step_return
 from lightning_modules.window import Window
 
+PLACES = 256  # that a list of actions has at most, each of which is kept as a byte
 COLUMNS = ("observations", "levels", "returns", "successors", "discounts")
 
 
@@ -33,8 +34,8 @@ class Replay:
     def add(self, observations: Tensor, levels: Tensor, transition: Transition) -> None:
         """Remembers N environments at once: what was seen [N, o], done [N, j], and what came of it.
 
-        What is done consists of j places in a list: torques' levels, or one manoeuvre. A step is kept once its n steps
-        are over; those that the end of an episode cuts short are no exception.
+        What is done consists of j places, less than `PLACES`, in a list: torques' levels, or one manoeuvre. A step is
+        kept once its n steps are over; those that the end of an episode cuts short are no exception.
         """
         self.begun.append((observations, levels, transition))
         if len(self.begun) < self.steps:

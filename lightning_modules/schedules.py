@@ -64,6 +64,7 @@ class Halvings:
 
     def __post_init__(self) -> None:
         require_positive(warm_up=self.warm_up, times=self.times)
+        _require_share(first=self.first)
 
     def __call__(self, step: int, total: int) -> float:
         """The share at a step of `total`, counted from 0."""
@@ -87,8 +88,7 @@ class Cosine:
     warm_up: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1:
-            raise ValueError(f"warm_up is {self.warm_up}; it is a share of all steps, at least 0 and less than 1")
+        _require_share(warm_up=self.warm_up)
 
     def __call__(self, step: int, total: int) -> float:
         """The share at a step of `total`, counted from 0."""
@@ -96,6 +96,12 @@ class Cosine:
         if risen < warm_up:
             return risen / warm_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (risen - warm_up) / max(1, total + 1 - warm_up))))
+
+
+def _require_share(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 <= share < 1:  # which nan is not either
+            raise ValueError(f"{name} is {share}; it is a share of all steps, at least 0 and less than 1")
 
 
 def at_every_step(optimizer: Optimizer, share: Callable[[int], float]) -> OptimizerLRScheduler:

@@ -37,6 +37,9 @@ class DeepSpeech(nn.Module):
         num_feedforward: layers after them.
         dropout: probability that an activation is dropped after the convolutions and after each later layer.
         momentum: share of a batch in the running means of the norms.
+
+    Raises:
+        ValueError: the width is odd.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class DeepSpeech(nn.Module):
         momentum: float,
     ) -> None:
         super().__init__()
+        if width % 2:
+            raise ValueError(f"the width of {width} is odd, but either direction of an LSTM has half of it")
         self.log_mel = LogMel()
         self.convolutions = Subsampling(len(self.log_mel.means), channels, width, dropout)
         self.lstms = nn.ModuleList(RecurrentLayer(width, momentum) for _ in range(num_lstms))

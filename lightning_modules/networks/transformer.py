@@ -49,7 +49,7 @@ class Transformer(EncoderDecoder):
         dropout: probability that an activation is dropped.
 
     Raises:
-        ValueError: the width cannot be shared out among the heads.
+        ValueError: the width cannot be shared out among the heads, or is odd.
     """
 
     positions: Tensor
@@ -59,6 +59,8 @@ class Transformer(EncoderDecoder):
         super().__init__()
         if width % heads:
             raise ValueError(f"the width of {width} cannot be shared out among {heads} heads")
+        if width % 2:
+            raise ValueError(f"the width of {width} is odd, but a position is pairs of sine and cosine")
         self.embedding = nn.Embedding(subwords, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.register_buffer("positions", sinusoids(USUAL, width), persistent=False)

@@ -8,6 +8,7 @@ from lightning_modules.built import built
 from lightning_modules.networks.deep_speech import DeepSpeech
 from lightning_modules.networks.detectors import FasterRCNN
 from lightning_modules.networks.resnet import ResNet
+from lightning_modules.networks.transformer import Transformer
 
 
 def residual(width=8, depths=(1, 1, 1, 1)):
@@ -21,6 +22,14 @@ def detector(channels):
     return make
 
 
+def recogniser(width):
+    return lambda subwords: DeepSpeech(subwords, width, 8, 1, 1, 0.1, 1e-3)
+
+
+def translator(width, heads):
+    return lambda subwords: Transformer(subwords, width, heads, 64, 1, 0.1)
+
+
 @pytest.mark.parametrize(
     ("make", "sizes", "words"),
     [
@@ -28,7 +37,10 @@ def detector(channels):
         (residual(depths=()), (10,), "depths is 0; it is at least 1"),
         (residual(depths=(1, 0, 1, 1)), (10,), "depths is 0; it is at least 1"),
         (detector(-4), (4, 64, 64), "negative dimension -4"),
-        (lambda subwords: DeepSpeech(subwords, -4, 8, 1, 1, 0.1, 1e-3), (30,), "negative dimension -4"),
+        (recogniser(-4), (30,), "negative dimension -4"),
+        (recogniser(65), (30,), "the width of 65 is odd, but either direction of an LSTM has half of it"),
+        (translator(63, heads=4), (30,), "the width of 63 cannot be shared out among 4 heads"),
+        (translator(63, heads=3), (30,), "the width of 63 is odd, but a position is pairs of sine and cosine"),
     ],
 )
 def test_sizes_that_are_none_are_named(make, sizes, words):

@@ -12,13 +12,17 @@ from lightning_modules.flat import adam_state
 from lightning_modules.replay import COLUMNS, Replay
 
 
+def made(levels=3):
+    return DecQN(
+        width=8, levels=levels, critics=2, epsilon=0.5, ladder=3.0, warm_up=0, period=8, batch=4, capacity=50, steps=2,
+        discount=0.9, reward_scale=0.1, learning_rate=0.01, polyak=0.05, averaging=0.25,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def agent():
     torch.manual_seed(0)
-    agent = DecQN(
-        width=8, levels=3, critics=2, epsilon=0.5, ladder=3.0, warm_up=0, period=8, batch=4, capacity=50, steps=2,
-        discount=0.9, reward_scale=0.1, learning_rate=0.01, polyak=0.05, averaging=0.25,
-    )  # fmt: skip
+    agent = made()
     agent.build(5, 2, 4)
     agent.on_fit_start()
     return agent
@@ -140,6 +144,15 @@ def test_a_transition_is_kept_once_its_steps_are_over():
     assert kept["returns"] == [[0.5, 2, 3.5, 5], [0.5, 2, 2, 5]]
     assert kept["successors"] == [[2, 3, 4, 5], [12, 13, 13, 15]]
     assert kept["discounts"] == [[0.25, 0.25, 0.25, 0.25], [0.25, 0, 0, 0.25]]
+
+
+def test_levels_are_no_more_than_the_memory_tells_apart():
+    last = torch.tensor([[made(256).levels - 1]])
+    replay = Replay(capacity=1, steps=1, discount=0.9)
+    replay.add(torch.zeros(1, 1), last, Transition(torch.ones(1), torch.zeros(1, 1), *[torch.zeros(1, dtype=bool)] * 2))
+    assert replay.kept.columns["levels"].tolist() == [[255]]
+    with pytest.raises(ValueError, match=r"^levels is 257; it is at most 256, as the memory keeps a byte of each$"):
+        made(257)
 
 
 def test_the_oldest_give_way():

@@ -64,12 +64,12 @@ def test_cosine_by_hand():
     assert [Cosine(0.5)(step, 4) for step in range(4)] == pytest.approx([0.5, 1, 0.75, 0.25])
 
 
-@pytest.mark.parametrize("warm_up", [-0.1, 1, 1.5, math.nan])
-def test_a_warm_up_that_is_no_share(warm_up):
-    with pytest.raises(
-        ValueError, match=f"^warm_up is {warm_up}; it is a share of all steps, at least 0 and less than 1$"
-    ):
-        Cosine(warm_up)
+@pytest.mark.parametrize("share", [-0.1, 1, 1.5, math.nan])
+@pytest.mark.parametrize(("name", "make"), [("warm_up", Cosine), ("first", lambda first: Halvings(4, first, 4))])
+def test_what_is_no_share_of_the_steps_is_refused(name, make, share):
+    said = f"^{name} is {share}; it is a share of all steps, at least 0 and less than 1$"
+    with pytest.raises(ValueError, match=said):
+        make(share)
 
 
 @pytest.mark.parametrize(("most", "total"), [(-1, 10), (3, 3), (99, 10)])
