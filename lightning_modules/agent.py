@@ -50,7 +50,10 @@ class Learner(BenchmarkModule):
         return rate
 
     def between(self, first: float, last: float) -> float:
-        """The value at this step of what goes in a line from `first`, before training, to `last`, after it."""
+        """The value at this step of what goes in a line from `first`, before training, to `last`, after it.
+
+        Training ends with its epochs or with fewer `max_steps`.
+        """
         return last + (first - last) * (1 - self.global_step / self.trainer.estimated_stepping_batches)
 
 

@@ -23,10 +23,12 @@ from lightning_modules.finite import AwaitedLoss
 class BenchmarkModule(LightningModule, ABC):
     """Base of every system; what stands here holds for one that says nothing else.
 
-    It builds its network in `configure_model`, which knows `trainer.datamodule`. A batch of a rank may be empty in
-    testing. `test_step` returns `index`, a position in the split for each example, and as many `predictions`, plain
-    values that JSON holds: what the task's `write` takes (`benchmarks/predictions.py`). `on_test_epoch_end` logs what
-    a claim is about, as `<prefix>/<metric>`, which must agree with the score of the predictions.
+    Its constructor touches no disk, so that settings are tried before anything is read. It builds its network in
+    `configure_model`, which knows `trainer.datamodule`, and makes its metrics there: those of torchmetrics read files.
+    A batch of a rank may be empty in testing. `test_step` returns `index`, a position in the split for each example,
+    and as many `predictions`, plain values that JSON holds: what the task's `write` takes
+    (`benchmarks/predictions.py`). `on_test_epoch_end` logs what a claim is about, as `<prefix>/<metric>`, which must
+    agree with the score of the predictions.
     """
 
     only_precision: str | None = None
@@ -64,7 +66,7 @@ class BenchmarkModule(LightningModule, ABC):
 
     @property
     def max_epochs(self) -> int:
-        """Epochs of the whole training, by which schedules go.
+        """Epochs of the whole training, by which schedules go; some systems' also end with fewer `max_steps`.
 
         Raises:
             UserError: the Trainer has no number of them.

@@ -83,7 +83,7 @@ class StepModule(SubwordModule):
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole training.
+        """Optimizer steps of the whole training, which ends with its epochs or with fewer `max_steps`.
 
         Raises:
             UserError: the Trainer does not say how many epochs that is.
