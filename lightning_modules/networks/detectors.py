@@ -114,7 +114,9 @@ class FrozenNorm(FrozenBatchNorm2d):
 def _freeze_norms(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, FrozenNorm(child.num_features))
+            frozen = FrozenNorm(child.num_features, child.eps)
+            frozen.load_state_dict(child.state_dict())
+            setattr(module, name, frozen)
         else:
             _freeze_norms(child)
 
@@ -135,7 +137,8 @@ class FasterRCNN(faster_rcnn.FasterRCNN):
         smallest_anchor: side in pixels on the finest level; it doubles with every level.
         sampled_anchors: an image, to train the proposals on.
         sampled_boxes: an image, to train the box head on.
-        proposals: an image that reach the box head.
+        proposals: the likeliest kept in training, of each level and then, without those that overlap, of an image, from
+            which the box head's are sampled; in testing half as many, which all reach it.
     """
 
     def __init__(

@@ -71,6 +71,18 @@ def test_frozen_norms_keep_the_precision_of_what_they_are_given():
         assert {found.dtype for found in body.features(torch.rand(1, 3, 64, 64))} == {torch.bfloat16}
 
 
+def test_frozen_norms_are_those_that_the_body_came_with():
+    body, images = SMALL(1), torch.rand(2, 3, 64, 64)
+    for norm in (module for module in body.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.eps = 0.1
+        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            values.uniform_(0.5, 1.5)
+    expected = body.eval().features(images)
+    frozen = FasterRCNN(7, 64, 96, lambda classes: body, channels=16).backbone.body.train()
+    for found, due in zip(frozen.features(images), expected, strict=True):
+        torch.testing.assert_close(found, due)
+
+
 def test_frozen_stages_and_norms_do_not_learn():
     network = FasterRCNN(7, 64, 96, SMALL, frozen_stages=2, channels=16)
     learning = {name for name, parameter in network.backbone.body.named_parameters() if parameter.requires_grad}
