@@ -97,7 +97,11 @@ class Assembly:
         self._require_precision()
 
     def trainer(self, callbacks: list[Callback], **limits: Any) -> Trainer:
-        """A Trainer of the settings, with the run's callbacks, and its CPU threads; `limits` are for rehearsals."""
+        """A Trainer of the settings, with the run's callbacks, and its CPU threads; `limits` are for rehearsals.
+
+        Raises:
+            UserError: Lightning refuses the settings.
+        """
         arguments = self._trainer | limits
         bars = [StepBar()] if arguments["enable_progress_bar"] else []
         arguments["callbacks"] = [*(arguments["callbacks"] or []), *callbacks, *bars]

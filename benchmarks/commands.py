@@ -150,7 +150,11 @@ def _run(asked: Request, variant: str | None, seed: int, data: str | None, optio
 
 
 def steps(options: argparse.Namespace) -> int:
-    """`steps`: what `plan` starts where the data are not here."""
+    """`steps`: what `plan` starts where the data are not here.
+
+    Raises:
+        UserError: it is asked of several runs, or of one that a rehearsal measures.
+    """
     die_with_parent()
     asked = request(options.benchmark, options, ("full", "because a plan is of full runs"))
     variant, seed = _single(asked, options)
@@ -205,7 +209,11 @@ def play(options: argparse.Namespace) -> int:
 
 
 def data(options: argparse.Namespace) -> int:
-    """`data`: prepares what is under DATA, or packs it."""
+    """`data`: prepares what is under DATA, or packs it.
+
+    Raises:
+        UserError: no folder is given, PACK is given for data that nothing packs, or what is there cannot be prepared.
+    """
     claim = load_claim(known_benchmark(options.benchmark))
     packer = None if options.pack is None else packing(claim)
     if options.pack is not None and packer is None:

@@ -39,7 +39,6 @@ MACHINE_KEYS = frozenset(
     }
 )
 
-
 PROCESSES = ("accelerator", "devices", "num_nodes", "strategy")  # settings of a Trainer that decide which ones start
 
 REFUSED = re.compile(r"[Oo]ption '([\w.]+)'")
@@ -138,7 +137,11 @@ def _sources(
 
 
 def checked(settings: Settings, where: str) -> Settings:
-    """Refuses what a launcher cannot read; the typed constructors judge the rest."""
+    """The settings, unless a launcher cannot read them; the typed constructors judge the rest.
+
+    Raises:
+        UserError: it cannot.
+    """
     for section in (*SECTIONS, "stages"):
         if not isinstance(settings.get(section, {}), Mapping):
             raise UserError(f"{where}: {section} is {settings[section]!r}; it has keys below it, as {section}.<key>.")
@@ -148,10 +151,8 @@ def checked(settings: Settings, where: str) -> Settings:
         if overlay is not None and not isinstance(overlay, Mapping):
             raise UserError(f"{where}: stages.{name} is {overlay!r}; it has keys below it, or is null.")
         checked(dict(overlay or {}), f"{where}, stages.{name}")
-    for key, value in (
-        ("threads", settings.get("threads", 1)),
-        ("devices", settings.get("trainer", {}).get("devices", 1)),
-    ):
+    counts = {"threads": settings.get("threads", 1), "devices": settings.get("trainer", {}).get("devices", 1)}
+    for key, value in counts.items():
         if value == 0 or (key == "threads" and not isinstance(value, int)):
             raise UserError(f"{where}: {key} is {value!r}; give a whole number of at least 1.")
     return settings

@@ -41,7 +41,11 @@ def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ..
 
 
 def tests_of(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:
-    """Each test set that is predicted, and where: a folder each as our runs have them, or one that its ids tell."""
+    """Each test set that is predicted, and where: a folder each as our runs have them, or one that its ids tell.
+
+    Raises:
+        UserError: no test set is there, nothing is predicted at this path, or its ids tell of none.
+    """
     tests = held_out(asked.claim, variant, root)
     if not tests[0].folder:
         return [(tests[0], path)]

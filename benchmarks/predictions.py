@@ -37,6 +37,11 @@ class PredictionShards(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
+        """Writes what a step returned, a line for each example.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         try:
             rows = [json.dumps(row) for row in zip(outputs["index"], outputs["predictions"], strict=True)]
         except (TypeError, KeyError, ValueError) as error:

@@ -1,6 +1,6 @@
 """What translates without a network: the source itself, and each of its words by the likeliest one of IBM model 1.
 
-Brown et al., "The Mathematics of Statistical Machine Translation" (Computational Linguistics 19, 1993), section 4.5,
+Brown et al., "The Mathematics of Statistical Machine Translation" (Computational Linguistics 19, 1993), section 4.1,
 without the empty word, since every word is to be translated by one.
 """
 

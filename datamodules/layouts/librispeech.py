@@ -24,7 +24,7 @@ OFFICIAL = {
     "train-clean-100": 28_539, "train-clean-360": 104_014, "train-other-500": 148_688, "dev-clean": 2_703,
     "dev-other": 2_864, "test-clean": 2_620, "test-other": 2_939,
 }  # fmt: skip
-"""Utterances of each subset (mlcommons/algorithmic-efficiency:datasets/librispeech_preprocess.py)."""
+"""Utterances of each subset (README.md of https://huggingface.co/datasets/openslr/librispeech_asr, e8230f9)."""
 
 SHOWN = 3
 # Possessive, so that no line takes quadratic time.

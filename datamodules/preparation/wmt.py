@@ -36,7 +36,8 @@ CORPORA = {
     "europarl-v7.de-en": "training/europarl-v7.de-en",
     "commoncrawl.de-en": "commoncrawl.de-en",
 }
-"""The training text: names in `train/`, and in the archives (as in tensorflow/datasets:translate/wmt.py)."""
+"""The training text: names in `train/`, and in the archives (as in tensorflow/datasets:tensorflow_datasets/
+translate/wmt.py)."""
 
 DIRECTIONS = {
     "newstest2013": {"newstest2013": "en-de"},
@@ -60,8 +61,8 @@ FACTS = {
         "c7a74e2ea01ac6c920123108627e35278d4ccb5701e15428ffa34de86fa3a9e5", "918 MB",
     ),
 }  # fmt: skip
-"""The training text's archives, small ones first (SHA-256s and sizes as in tensorflow/datasets:url_checksums/
-wmt14_translate.txt, 333639b); what is taken from each needs less room than the archive itself."""
+"""The training text's archives, small ones first (SHA-256s and sizes as in tensorflow/datasets:tensorflow_datasets/
+url_checksums/wmt14_translate.txt, 333639b); what is taken from each needs less room than the archive itself."""
 
 
 def _of_test_set(name: str) -> Archive:

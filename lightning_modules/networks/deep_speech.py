@@ -35,7 +35,7 @@ class DeepSpeech(nn.Module):
         channels: of the convolutions, C.
         num_lstms: bidirectional LSTM layers.
         num_feedforward: layers after them.
-        dropout: probability that an activation is dropped after the convolutions and after each later layer.
+        dropout: probability that an activation is dropped after the convolutions and after each feedforward layer.
         momentum: share of a batch in the running means of the norms.
 
     Raises:
