@@ -35,6 +35,7 @@ class Checkpoints(Callback):
     """
 
     KEPT = 3
+    MOST = KEPT + 1  # on disk at once, while the next one is written
     PREFIX = "step-"
 
     def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int, best_on: str | None) -> None:

@@ -101,7 +101,7 @@ def write_weights(checkpoint: Path, path: Path, identity: dict[str, Any]) -> Non
     Raises:
         UserError: the disk is full, or may not be written to.
     """
-    known = load_checkpoint(checkpoint)
+    known = load_checkpoint(checkpoint, mmap=True)  # a replay's gigabytes stay where they are
     needless = {"optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", LEARNING}
     known = {key: _without_experience(value) for key, value in known.items() if key not in needless} | {SUITE: identity}
     AtomicCheckpointIO().save_checkpoint(known, path)

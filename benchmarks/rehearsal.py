@@ -145,12 +145,19 @@ def _forecast(stage: Stage, meter: ThroughputMeter, evaluation: EvaluationMeter)
     seconds = _validations(trainer) * evaluation.seconds("validation", _batches(datamodule.val_dataloader()))
     if stage.tested:
         seconds += evaluation.seconds("test", _batches(datamodule.test_dataloader()))
-    memory = peak_memory(stage.assembly.on_gpu)
-    kept = Checkpoints.KEPT * (stage.folder / LAST).stat().st_size
+    memory, kept = _held(stage, steps)
     return Forecast(
         stage.name, steps, speed, steps * datamodule.step_size / speed.value, seconds, memory / 2**30,
         stage.assembly.on_gpu, kept / 2**30, stage.assembly.processes,
     )  # fmt: skip
+
+
+def _held(stage: Stage, steps: int) -> tuple[int, int]:
+    """Bytes of memory and of checkpoints, once a run of so many steps remembers all that it is going to."""
+    module, on_gpu = stage.assembly.module, stage.assembly.on_gpu
+    more = module.to_come(module.global_step / steps)
+    memory = peak_memory(on_gpu) + (0 if on_gpu else 2 * more)  # a resume reads a checkpoint and fills it in from there
+    return memory, Checkpoints.MOST * ((stage.folder / LAST).stat().st_size + more)
 
 
 def _validations(trainer: Settings) -> int:

@@ -120,5 +120,5 @@ def _forecast(stage: Stage, part: Assembly, parts: int, watch: Stopwatch, checkp
     seconds = watch.seconds(examples / part.processes, steps)
     return Forecast(
         stage.name, steps, Throughput(f"{whole.datamodule.unit}/s", examples / seconds, 0.0), seconds, 0.0,
-        peak_memory(part.on_gpu) / 2**30, part.on_gpu, Checkpoints.KEPT * checkpoint / 2**30, part.processes, parts,
+        peak_memory(part.on_gpu) / 2**30, part.on_gpu, Checkpoints.MOST * checkpoint / 2**30, part.processes, parts,
     )  # fmt: skip

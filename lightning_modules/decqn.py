@@ -83,6 +83,10 @@ class DecQN(Agent):
         if self.averaging is not None and self.mean is None:
             self.mean = self.vector.detach().clone()
 
+    def to_come(self, share: float) -> int:
+        """Bytes of the transitions that it will remember more than now."""
+        return self.replay.kept.to_come(share)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the weights that are judged, and what only learning needs: the last ones, the target's, the memory."""
         checkpoint[LEARNING] = {"replay": self.replay.state(), "target": self.target}

@@ -73,6 +73,10 @@ class DQN(Agent):
         """Adam over the network's weights."""
         return StepAdam(self.network.parameters(), lr=self.learning_rate, fused=True)
 
+    def to_come(self, share: float) -> int:
+        """Bytes of the transitions that it will remember more than now."""
+        return self.replay.kept.to_come(share)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what only learning needs: what was lived through, and the weights of the target network."""
         checkpoint[LEARNING] = {"replay": self.replay.state(), "target": self.target}

@@ -83,6 +83,10 @@ class GoPlayer(Learner):
             decoupled_weight_decay=True,
         )
 
+    def to_come(self, share: float) -> int:
+        """Bytes of the positions that it will remember more than now."""
+        return self.window.to_come(share)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what only learning needs: the positions remembered."""
         checkpoint[LEARNING] = self.window.state()

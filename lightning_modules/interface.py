@@ -150,6 +150,14 @@ class BenchmarkModule(LightningModule, ABC):
         self.log(name, metric.compute() * 100, prog_bar=True)
         metric.reset()
 
+    def to_come(self, share: float) -> int:
+        """Bytes that it will remember more than now, in memory and in each checkpoint, such as of a replay.
+
+        Args:
+            share: of training that is over.
+        """
+        return 0
+
     def verify(self, datamodule: BenchmarkData) -> None:
         """Looks whether it can learn these data, once `setup("fit")` has run and before anything long begins.
 

@@ -36,12 +36,20 @@ class Window:
         chosen = torch.randint(len(self), (count,))
         return {name: values[chosen] for name, values in self.columns.items()}
 
+    def to_come(self, share: float) -> int:
+        """Bytes of the rows that it will hold more than now, if the rest of training adds as many as it has so far.
+
+        Args:
+            share: of training that is over.
+        """
+        rows = min(self.capacity, round(self.added / share)) - len(self)
+        return rows * sum(values[0].nbytes for values in self.columns.values())
+
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {
-            "columns": {name: values[: len(self)].clone() for name, values in self.columns.items()},
-            "added": self.added,
-        }
+        """What a checkpoint keeps, to be saved before more is added: rows that fill gigabytes are not copied."""
+        # Through NumPy, which leaves the room for other rows out of the storage: torch saves all of one.
+        columns = {name: torch.from_numpy(values[: len(self)].numpy()) for name, values in self.columns.items()}
+        return {"columns": columns, "added": self.added}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a checkpoint, bit for bit."""

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from benchmarks.errors import Failure
+from benchmarks.forecast import load_forecasts
 from datamodules.environments.batched import BatchedMujoco
 from lightning_modules.flat import compiler
 from tests.benchmarks.ended import differences, finish, newest, refused
@@ -95,6 +96,14 @@ def test_its_weights_and_its_episodes_score_the_same(trained):
         assert f"measured {record['metrics']['Hopper-v5/return']['value']:.2f} reward" in out, option
     for path in (trained.root / "results/records/locomotion_walk").glob("full-validate-*.json"):
         assert json.loads(path.read_text())["metrics"]["Hopper-v5/return"]["n"] == 100
+
+
+@pytest.mark.slow
+def test_its_checkpoints_come_to_what_a_rehearsal_of_its_beginning_says(trained, tmp_path):
+    """A third of the steps, after which a replay holds a third of what it will."""
+    finish(trained, *trained.command, "--rehearse", f"--forecast={tmp_path / 'forecast.json'}", **trained.machine)
+    (forecast,) = load_forecasts(tmp_path / "forecast.json")
+    assert forecast.disk * 2**30 == pytest.approx(4 * (folder_of(trained) / "last.ckpt").stat().st_size, rel=0.02)
 
 
 def test_its_policy_is_watched(trained):

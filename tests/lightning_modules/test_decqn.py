@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.checkpointing import AtomicCheckpointIO
 from datamodules.experience import Experience, Transition
 from lightning_modules import flat
 from lightning_modules.decqn import DecQN
@@ -166,6 +167,28 @@ def test_the_oldest_give_way():
     assert torch.equal(successors, observations + 1)
     assert torch.equal(levels.ravel().float(), returns % 3)
     assert torch.equal(discounts == 0, observations.ravel() == 12)
+
+
+@pytest.mark.parametrize(("capacity", "rows"), [(300, 300), (5000, 800)])
+def test_a_memory_says_early_how_large_its_checkpoint_will_be(capacity, rows, tmp_path):
+    def saved():
+        AtomicCheckpointIO().save_checkpoint(replay.state(), tmp_path / "memory")
+        return (tmp_path / "memory").stat().st_size
+
+    replay = Replay(capacity, steps=1, discount=0.5)
+    lived(replay, 20)
+    early = saved() + replay.kept.to_come(20 / 400)
+    lived(replay, 380)
+    assert (len(replay), replay.kept.to_come(1.0)) == (rows, 0)
+    assert saved() == pytest.approx(early, abs=64 * len(COLUMNS)), "where torch makes columns begin"
+
+
+def test_saving_a_memory_takes_no_other_memory_and_of_its_own_only_what_is_filled():
+    replay = Replay(capacity=100, steps=1, discount=0.5)
+    lived(replay, 3)
+    for name, saved in replay.state()["columns"].items():
+        assert saved.data_ptr() == replay.kept.columns[name].data_ptr(), name
+        assert saved.untyped_storage().nbytes() == saved.nbytes == 6 * replay.kept.columns[name][0].nbytes, name
 
 
 def test_a_memory_goes_on_from_its_state():

@@ -144,6 +144,7 @@ def test_learning_goes_on_from_a_checkpoint_and_its_weights_have_no_more_than_th
     agent.on_save_checkpoint(checkpoint)
     other.on_load_checkpoint(checkpoint)
     assert other.replay.kept.added == 12
+    assert other.to_come(0.25) == 36 * (2 * 5 * 4 + 1 + 2 * 4), "a transition has two observations of five numbers"
     assert all(torch.equal(other.target[name], weight) for name, weight in agent.target.items())
     other.on_load_checkpoint({})
     assert not any("target" in name for name in agent.state_dict())

@@ -125,6 +125,11 @@ def test_the_window_keeps_the_newest_rows():
     assert set(again.sample(100)["a"].tolist()) == {3, 4, 5, 6, 7}
 
 
+def test_a_player_says_how_large_its_window_will_become(player):
+    player.window.add({"a": torch.zeros(100, 3)})
+    assert [player.to_come(share) for share in (0.5, 0.1)] == [100 * 12, 400 * 12], "of 500 positions, a full one"
+
+
 def test_the_playing_copy_says_what_the_network_says():
     torch.manual_seed(0)
     net = GoNet(5, PLANES, 2, 8, 16)
