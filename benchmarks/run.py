@@ -34,9 +34,9 @@ from benchmarks.runs import (
     Beginning,
     announce,
     begin_or_continue,
+    end_of,
     externally_launched,
     first_process,
-    now,
     occupied,
     recorded,
 )
@@ -255,11 +255,12 @@ def make_record(
     order, claim, assembly, stages = plan.order, plan.claim, plan.last.assembly, ended_stages(plan)
     around = surroundings(assembly, trained.trainer, beginning.code, normalised_batch(assembly, trained.trainer))
     left_out = chain.from_iterable(stage.assembly.datamodule.left_out for stage in plan.stages)
+    seconds = trained.meter.elapsed + sum(stage.seconds for stage in stages.values())
+    finished, of_clock = end_of(beginning.started, seconds)
     return Record(
         schema=SCHEMA, benchmark=order.benchmark, profile=order.profile, mode="train", variant=order.variant,
-        run_id=plan.run_id, seed=order.seed, started=beginning.started, finished=now(),
-        seconds=trained.meter.elapsed + sum(stage.seconds for stage in stages.values()),
-        metrics=scored.metrics, baselines=compared, examples=scored.examples, checkpoint=weights,
+        run_id=plan.run_id, seed=order.seed, started=beginning.started, finished=finished,
+        seconds=seconds, metrics=scored.metrics, baselines=compared, examples=scored.examples, checkpoint=weights,
         predictions=scored.predictions,
         config=plan.together([stage.assembly.portable() for stage in plan.stages]),
         config_hash=plan.config_hash, claim_hash=claim.hash, deviations=changed,
@@ -268,5 +269,5 @@ def make_record(
         wandb=tracking(plan.run_id), initialised_from=beginning.initialised_from, references=scored.references,
         stages=stages, left_out=tuple(sorted(set(left_out))),
         data=recorded(beginning.data), between_starts=between_starts(states(plan.folder)),
-        notes=scored.notes,
+        notes=scored.notes + of_clock,
     )  # fmt: skip

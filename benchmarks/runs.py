@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,19 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
 def now() -> str:
     """The time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def end_of(started: str, seconds: float) -> tuple[str, tuple[str, ...]]:
+    """The time at which something ends, never before it has taken so long; and a note where the clock says otherwise.
+
+    Rows take the newest run of a seed, and a record that ends before it begins contradicts itself.
+    """
+    clock, least = now(), datetime.fromisoformat(started) + timedelta(seconds=int(seconds))
+    if datetime.fromisoformat(clock) >= least:
+        return clock, ()
+    return least.isoformat(), (
+        f"the clock was set back meanwhile: it showed {clock} at the end, so `finished` is `started` and `seconds`",
+    )
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,8 @@ class Record(Strict):
     training examples that were not trained on because they stand in the test set. `data` counts and digests the data,
     and where no `config` says where they lay, so does its `root`. `environment` is that of the last start;
     `between_starts` says what was otherwise at those before or in other stages, such as `world_size: 2, then 1`.
-    `notes` say what is odd about the predictions, each with its test set in front. `digest` is of all the rest, and
-    follows as the file is written.
+    `notes` say what is odd about the predictions, each with its test set in front, and where the clock was set back.
+    `digest` is of all the rest, and follows as the file is written.
     """
 
     schema: Literal[2]

@@ -24,7 +24,7 @@ from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, 
 from benchmarks.modules import layouts, needs_data, scoring
 from benchmarks.paths import ROOT, record_file, relative, relative_root, run_folder
 from benchmarks.predicted import tests_of, variant_of
-from benchmarks.runs import announce, now, numbered, occupied, recorded
+from benchmarks.runs import announce, end_of, now, numbered, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
 from benchmarks.strict import load_record, write_new_record
 from datamodules.layouts.digest import counted
@@ -288,13 +288,13 @@ def _require_same_classes(subject: Subject, datamodule: Any) -> None:
 
 def _record(subject: Subject, outcome: Outcome, started: str, seconds: float) -> Record:
     asked, scored, changed = subject.asked, outcome.scored, subject.deviations + outcome.lacking
+    finished, of_clock = end_of(started, seconds)
     return Record(
         schema=SCHEMA, benchmark=asked.benchmark, profile=asked.profile, mode="validate", variant=subject.variant,
-        run_id=subject.free_run_id(), seed=subject.seed, started=started, finished=now(), seconds=seconds,
+        run_id=subject.free_run_id(), seed=subject.seed, started=started, finished=finished, seconds=seconds,
         metrics=scored.metrics, baselines={}, examples=scored.examples, checkpoint=subject.checkpoint,
-        predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash,
-        claim_hash=asked.claim.hash, deviations=changed,
+        predictions=scored.predictions, config=outcome.config, config_hash=subject.config_hash, deviations=changed,
         official=is_official(asked.claim, asked.profile, changed, outcome.environment, scored.metrics),
         environment=outcome.environment, throughput=None, curves={}, wandb=Tracking(None, "disabled"),
-        references=scored.references, data=outcome.data, notes=scored.notes,
+        references=scored.references, data=outcome.data, notes=scored.notes + of_clock, claim_hash=asked.claim.hash,
     )  # fmt: skip
