@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from benchmarks.files import write_atomically
+from benchmarks.files import write_atomically, writing
 
 METRICS = "metrics.csv"
 HEADER = "step,name,value\n"
@@ -55,7 +55,7 @@ class Curves(Callback):
         if not trainer.is_global_zero:
             return
         plain = {name: float(torch.as_tensor(value)) for name, value in sorted(values.items())}
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.writelines(f"{trainer.global_step},{name},{value!r}\n" for name, value in plain.items())
             file.flush()
             os.fsync(file.fileno())

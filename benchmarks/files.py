@@ -22,6 +22,19 @@ EPERM and EACCES may mean a lack of permission too, which whatever is done inste
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Names the file or folder where the file system refuses a write; errors of files that are open do not.
+
+    Raises:
+        UserError: the disk is full, or may not be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+@contextmanager
 def replacing(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` once it is written and on disk; beside it, never half in it.
 
@@ -98,14 +111,12 @@ def give_name(path: Path, name: str) -> None:
         UserError: the disk is full, or the folder may not be written to.
     """
     target, passing = path.with_name(name), path.with_name(f".{name}")
-    try:
+    with writing(target):
         passing.unlink(missing_ok=True)  # of a process that was killed here
         if _linked(path, passing):
             passing.replace(target)
             return
         copy(path, target)
-    except OSError as error:
-        raise cannot_write(target, error) from error
 
 
 def copy(path: Path, target: Path) -> None:
@@ -144,7 +155,7 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: the disk is full, or the place may not be written to, or has no locks.
     """
-    try:
+    with writing(folder):
         if folder.exists():
             return
         make_folder(folder.parent)
@@ -160,8 +171,6 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
                 write(draft)
                 shutil.move(draft, folder)
                 sync(folder.parent)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def lock(file: IO[str], folder: Path, wait: bool = True) -> None:

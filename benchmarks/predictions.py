@@ -8,7 +8,7 @@ from typing import IO, Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.errors import UserError
-from benchmarks.files import make_folder
+from benchmarks.files import make_folder, writing
 from benchmarks.schema import Examples
 
 
@@ -49,11 +49,14 @@ class PredictionShards(Callback):
                 f"{type(pl_module).__name__}.test_step returned what cannot be written ({error}). It returns a mapping "
                 "with `index` and as many `predictions`, all of plain values: of a tensor, its tolist()."
             ) from None
-        self.files[dataloader_idx].writelines(f"{row}\n" for row in rows)
+        file = self.files[dataloader_idx]
+        with writing(Path(file.name)):
+            file.writelines(f"{row}\n" for row in rows)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for file in self.files:
-            file.close()
+            with writing(Path(file.name)):
+                file.close()
         trainer.strategy.barrier("all shards are written")
 
 

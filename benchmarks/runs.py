@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.environment import Code
 from benchmarks.errors import Busy, UserError
-from benchmarks.files import cannot_write, lock, make_folder, sha256, write_atomically
+from benchmarks.files import lock, make_folder, sha256, write_atomically, writing
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.processes import PARENT
 from benchmarks.schema import DIGEST, Profile, StoredFile
@@ -108,11 +108,9 @@ def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
         Busy: another process holds it.
         UserError: it may not be written to, or its file system has no locks.
     """
-    try:
+    with writing(folder):
         make_folder(folder)
         file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise cannot_write(folder, error) from None
     with file:
         for _ in range(30):  # a killed run lets go a moment after its parent
             try:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from benchmarks.files import write_atomically, writing
 
 T = TypeVar("T")
 
@@ -23,10 +23,8 @@ def write_beside(file: Path, content: object | None) -> list[Path]:
     if content is not None:
         write_atomically(file, msgspec.json.encode(content))
         return [file]
-    try:
+    with writing(file):
         file.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(file, error) from error
     return []
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
-from benchmarks.files import cannot_write, write_atomically
+from benchmarks.files import write_atomically, writing
 from results.scoring import sgf
 from results.scoring.contest import COLOURS, Contest, ids
 from results.scoring.replays import margin_of, opponent_of, replayed
@@ -90,11 +90,9 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
     paths = [folder / FOLDER / f"{name}{SUFFIX}" for name in truth.ids]
     for path, text in zip(paths, texts, strict=True):
         write_atomically(path, text.encode())
-    try:
+    with writing(folder / FOLDER):
         for stale in set(_games(folder / FOLDER)) - set(paths):
             stale.unlink()
-    except OSError as error:
-        raise cannot_write(folder / FOLDER, error) from None
     return paths
 
 

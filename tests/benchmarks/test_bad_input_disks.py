@@ -2,13 +2,16 @@
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from benchmarks.checkpointing import AtomicCheckpointIO
+from benchmarks.curves import Curves
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
+from benchmarks.predictions import PredictionShards
 from tests.benchmarks.conftest import mounted, write_predictions
 from tests.datamodules.test_faults import refusing
 from tests.results.records import copy_committed, put, record
@@ -114,6 +117,36 @@ def test_a_checkpoint_on_a_full_disk(desk):
             AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(1_000_000)}, folder / "last.ckpt")
         assert (folder / "last.ckpt").read_bytes() == before
         assert [path.name for path in folder.iterdir()] == ["last.ckpt"]
+
+
+def rank_zero(metrics):
+    """What curves and predictions ask of a Trainer."""
+    strategy = SimpleNamespace(barrier=lambda name: None)
+    return SimpleNamespace(
+        is_global_zero=True, global_rank=0, global_step=1, sanity_checking=False, strategy=strategy,
+        callback_metrics=metrics,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [10, 10_000])  # no more than a file's buffer holds, or more
+def test_predictions_on_a_full_disk_are_named(tmp_path, length):
+    def predict():
+        shards.on_test_batch_end(trainer, None, {"index": [0], "predictions": ["x" * length]}, None, 0)
+        shards.on_test_end(trainer, None)
+
+    with mounted(tmp_path / "small", "size=4k") as folder:
+        shards, trainer = PredictionShards([folder / "val"]), rank_zero({})
+        shards.on_test_start(trainer, None)
+        (folder / "filler").write_bytes(bytes(4096))
+        with pytest.raises(UserError, match=r"^cannot write .*small/val/shard-0\.jsonl: the disk is full; free some"):
+            predict()
+
+
+def test_a_curve_on_a_full_disk_is_named(tmp_path):
+    with mounted(tmp_path / "small", "size=4k") as folder:
+        (folder / "filler").write_bytes(bytes(4096))
+        with pytest.raises(UserError, match=r"^cannot write .*small/metrics\.csv: the disk is full; free some space"):
+            Curves(folder / "metrics.csv", None).on_validation_end(rank_zero({"val/loss": 1.0}), None)
 
 
 def test_a_file_that_cannot_be_synced(tmp_path, monkeypatch):
