@@ -153,8 +153,16 @@ def _changes(found: Sequence[State]) -> tuple[str, ...]:
         values = [_shown(state.get(key)) for state in found]
         turns = values[:1] + [after for before, after in pairwise(values) if after != before]
         if len(turns) > 1:
-            lines.append(f"{key}: {', then '.join(turns)}")
+            lines.append(f"{key}: {_told(turns)}")
     return tuple(lines)
+
+
+def _told(turns: Sequence[str]) -> str:
+    """Values in turn; of those that come again and again, as two machines may a hundred times, each once."""
+    known = [*dict.fromkeys(turns)]
+    if len(turns) > 2 * len(known):
+        return f"{' and '.join(known)}, changed {len(turns) - 1} times"
+    return ", then ".join(turns)
 
 
 def _shown(value: Any) -> str:

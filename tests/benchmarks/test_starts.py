@@ -21,6 +21,11 @@ ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "pac
         ([ONE | {"world_size": 1}], ("world_size: 2, then 1",)),
         ([ONE | {"world_size": 1}, ONE], ("world_size: 2, then 1, then 2",)),
         ([ONE | {"world_size": 1}] * 2, ("world_size: 2, then 1",)),
+        ([ONE | {"world_size": 1}, ONE] * 100, ("world_size: 2 and 1, changed 200 times",)),
+        (
+            [ONE | {"packages": {"torch": each, "numpy": "2"}} for each in ("2.12", "3", "2.11", "3", "2.12", "3")],
+            ("torch: 2.11 and 2.12 and 3, changed 6 times",),
+        ),
         ([ONE | {"gpus": []}], ("gpus: H100, H100, then none",)),
         ([ONE | {"packages": {"torch": "2.12"}}], ("torch: 2.11, then 2.12", "numpy: 2, then None")),
     ],
