@@ -17,8 +17,9 @@ from benchmarks.schema import Environment
 
 PACKAGES = (
     "datasets", "gymnasium", "highway-env", "lightning", "mujoco", "numba", "numpy", "pillow", "sacrebleu",
-    "simplejpeg", "torch", "torchaudio", "torchmetrics", "torchvision", "wandb",
+    "sentencepiece", "simplejpeg", "torch", "torchaudio", "torchmetrics", "torchvision", "wandb",
 )  # fmt: skip
+WHERE_INSTALLED = ("flashlight-text",)  # which has no wheel for Python 3.13 and later
 CODE = (
     "benchmarks", "datamodules", "lightning_modules", "results/*.py", "results/scoring", "requirements.lock",
     "pyproject.toml", "Makefile",
@@ -159,7 +160,8 @@ def _same(one: str | None, other: str | None) -> bool:
 @cache
 def packages() -> dict[str, str]:
     """Versions of the packages that decide a number, as `__main__` finds them: others may be installed meanwhile."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    there = [name for name in WHERE_INSTALLED if any(importlib.metadata.distributions(name=name))]
+    return {name: importlib.metadata.version(name) for name in sorted((*PACKAGES, *there))}
 
 
 def cpu() -> str:

@@ -19,6 +19,9 @@ Signature = dict[str, str | int | float | bool | None]
 DIGEST = " digest"
 """How the keys of digests end, in what is known of data."""
 
+VOCABULARY, TRAINING_TEXT, REVIEWS = "subwords", "training text", "reviews"
+"""Keys of digests that end otherwise: of a vocabulary that is learnt from data, and of those with the text in them."""
+
 
 class Strict:
     """Dataclasses that `strict.py` reads and writes: of the right types, with no other keys and finite numbers."""

@@ -137,7 +137,10 @@ def states(folder: Path) -> list[dict[str, Any]]:
 
 
 def between_starts(found: Sequence[State]) -> tuple[str, ...]:
-    """What differs from a state to the next, a line each: `precision: bf16-mixed, then 32-true`."""
+    """What differs from a state to the next, a line each: `precision: bf16-mixed, then 32-true`.
+
+    What states say nothing of, as those of an earlier version, is no difference to the first that does.
+    """
     return _changes([{**state, "packages": None} | state["packages"] for state in found])
 
 
@@ -150,7 +153,8 @@ def torch_remarks(folder: Path) -> tuple[str, ...]:
 def _changes(found: Sequence[State]) -> tuple[str, ...]:
     lines = []
     for key in dict.fromkeys(chain.from_iterable(found)):
-        values = [_shown(state.get(key)) for state in found]
+        first = next(place for place, state in enumerate(found) if key in state)
+        values = [_shown(state.get(key)) for state in found[first:]]
         turns = values[:1] + [after for before, after in pairwise(values) if after != before]
         if len(turns) > 1:
             lines.append(f"{key}: {_told(turns)}")

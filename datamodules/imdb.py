@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
-from benchmarks.schema import DIGEST, Signature
+from benchmarks.schema import DIGEST, REVIEWS, Signature
 from datamodules.example_data import Loader
 from datamodules.imdb_choice import Choice, all_texts, labelled, name
 from datamodules.imdb_examples import (
@@ -136,7 +136,7 @@ class ImdbData(SequenceData):
             "left out": len(self.choice.left_out),
             "held out": len(self.choice.held_out),
             "held out twice": len(self.choice.duplicates),
-            "reviews": self.text.digest,
+            REVIEWS: self.text.digest,
         }
 
     @property

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from benchmarks.arrays import Floats
 from benchmarks.errors import UserError
-from benchmarks.schema import Signature
+from benchmarks.schema import VOCABULARY, Signature
 from datamodules.example_data import Loader
 from datamodules.layouts import audio
 from datamodules.layouts.librispeech import DEVELOPMENT, TEST, open_split, present
@@ -125,7 +125,7 @@ class LibriSpeechData(SequenceData):
         for recordings in (self.train, self.development, *self.tests.values()):
             if recordings is not None:
                 found |= recordings.counted
-        return found if self.train is None else found | {"subwords": hashlib.sha256(self.subwords.model).hexdigest()}
+        return found if self.train is None else found | {VOCABULARY: hashlib.sha256(self.subwords.model).hexdigest()}
 
     @property
     def trained_on(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.runs import announce
-from benchmarks.schema import Signature
+from benchmarks.schema import TRAINING_TEXT, Signature
 from datamodules.example_data import Loader
 from datamodules.layouts.digest import counted
 from datamodules.layouts.wmt import DEVELOPMENT, PAIRS, SOURCE_OF, open_training, present, truth
@@ -151,7 +151,7 @@ class WmtData(SequenceData):
             found |= sentences.counted
         if self.text is None:
             return found
-        return found | {PAIRS: len(self.text), "used": len(self.places), "training text": self.text.digest}
+        return found | {PAIRS: len(self.text), "used": len(self.places), TRAINING_TEXT: self.text.digest}
 
     @property
     def trained_on(self) -> dict[str, int]:

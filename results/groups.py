@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from benchmarks.schema import DIGEST, Record
+from benchmarks.schema import DIGEST, REVIEWS, TRAINING_TEXT, VOCABULARY, Record
+
+DIGESTS = (DIGEST, VOCABULARY, TRAINING_TEXT, REVIEWS)  # ends of keys, before which that of a stage may stand
 
 
 def newest_group(records: Sequence[Record]) -> list[Record]:
@@ -15,8 +17,12 @@ def newest_group(records: Sequence[Record]) -> list[Record]:
 
 
 def _alike(one: Record, other: Record) -> bool:
-    """Whether two runs are of one recipe and, as far as both say by which digests, on the same data."""
-    digests = (key for key in one.data.keys() & other.data.keys() if key.endswith(DIGEST))
+    """Whether two runs are of one recipe and, as far as both say by which digests, on the same data.
+
+    These hold what a package learns from data, as of LibriSpeech's subwords. Versions of packages, which tell of
+    environments there, are no data.
+    """
+    digests = (key for key in one.data.keys() & other.data.keys() if key.endswith(DIGESTS))
     same_data = all(one.data[key] == other.data[key] for key in digests)
     return same_data and (one.config_hash, one.claim_hash) == (other.config_hash, other.claim_hash)
 

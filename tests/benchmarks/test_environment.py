@@ -3,6 +3,7 @@
 It is that of the run's start, and of every start of a run that was continued.
 """
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -260,6 +261,15 @@ def test_a_run_is_of_the_code_and_the_packages_that_it_has_read(repository, work
     assert record["environment"]["dirty"]
     assert record["environment"]["packages"] == environment.packages()
     assert record["baselines"]
+
+
+@pytest.mark.parametrize("decoder", [["0.0.7"], []])
+def test_a_record_names_the_decoder_where_it_is_installed(monkeypatch, decoder):
+    """Python 3.13 has none, and everything but beam search works without."""
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: decoder)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1")
+    found = environment.packages.__wrapped__()
+    assert ("flashlight-text" in found, found["sentencepiece"]) == (bool(decoder), "1")
 
 
 def append(file, text):

@@ -28,6 +28,7 @@ ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "pac
         ),
         ([ONE | {"gpus": []}], ("gpus: H100, H100, then none",)),
         ([ONE | {"packages": {"torch": "2.12"}}], ("torch: 2.11, then 2.12", "numpy: 2, then None")),
+        ([ONE | {"packages": {**ONE["packages"], "sentencepiece": "0.2"}}], ()),  # of which it said nothing
     ],
 )
 def test_each_turn_is_told_once(later, told):

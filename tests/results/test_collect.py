@@ -255,6 +255,13 @@ def test_runs_on_other_data_are_no_group():
     assert newest_group(old + new) == new
 
 
+@pytest.mark.parametrize("key", ["subwords", "training text", "pretraining/reviews"])
+def test_runs_of_other_subwords_are_no_group(key):
+    """As another version of SentencePiece learns them from the same text."""
+    old, new = seeds(80.0, 80.1, data={key: "a"}), seeds(91.5, data={key: "b"})
+    assert newest_group(old + new) == new
+
+
 def test_runs_are_one_group_where_one_says_less_of_its_data_or_names_another_package():
     old = seeds(91.4, 91.5, 91.6, data={})
     new = record(3, 91.5, data={"val digest": "b", "gymnasium": "1.2"}, finished="2026-02-01T00:00:00+00:00")
