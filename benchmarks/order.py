@@ -111,7 +111,10 @@ class PlannedRun:
             UserError: it was not, or data are missing or malformed.
         """
         if self.order.data is not None and record.data:
-            require_same_data(f"the record of {record.run_id} was made", record.data, recorded(self.data()), otherwise)
+            require_same_data(
+                f"the record of {record.run_id} was made", record.data, recorded(self.data()),
+                record.environment.packages, otherwise,
+            )  # fmt: skip
 
     def identity(self, stage: Stage) -> dict[str, Any]:
         """What a checkpoint of a stage says of its run: enough to build it again."""

@@ -3,19 +3,19 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import Code
+from benchmarks.environment import Code, packages
 from benchmarks.errors import Busy, UserError
 from benchmarks.files import lock, make_folder, sha256, write_atomically, writing
 from benchmarks.paths import record_file, relative, run_folder
 from benchmarks.processes import PARENT
-from benchmarks.schema import DIGEST, Profile, StoredFile
+from benchmarks.schema import DIGEST, VOCABULARY, Profile, StoredFile
 
 BEGINNING = "run.json"  # in the folder of a run: how it began, and what is known of all its starts
 FOLLOWED_RUN = "BENCHMARKS_RUN_ID"  # tells the ranks that rank zero starts which run it chose
@@ -172,7 +172,10 @@ def begin_or_continue(
         known = {"started": now(), "data": data, "initialised_from": stored, "code": asdict(code)}
         write_atomically(path, json.dumps(known).encode())
     known = json.loads(path.read_text(encoding="utf-8"))
-    require_same_data(f"{relative(folder)} was begun", known["data"], data, "start another run with FRESH=1")
+    last = known.get("states", [{"packages": {}}])[-1]
+    require_same_data(
+        f"{relative(folder)} was begun", known["data"], data, last["packages"], "start another run with FRESH=1"
+    )
     before = Code(**known["code"]) if "code" in known else Code(None, True)  # as where an earlier version began it
     together = before.then(code)
     if together != before:
@@ -186,25 +189,41 @@ def recorded(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if not isinstance(value, list)}
 
 
-def require_same_data(what: str, before: dict[str, Any], after: dict[str, Any], otherwise: str) -> None:
+def require_same_data(
+    what: str, before: dict[str, Any], after: dict[str, Any], versions: Mapping[str, str], otherwise: str
+) -> None:
     """Refuses to take what was made on some data for what others would give.
 
     Args:
         what: was made on them, and how, such as "<run> was begun".
         before: what the data were then; an earlier version wrote no digests beside counts.
         after: what they are now.
+        versions: of the packages then, as far as they were written down.
         otherwise: what to do where the data are meant to be others.
 
     Raises:
-        UserError: the data differ; it says in what.
+        UserError: the data differ, it says in what; or what another version of a package learns from them.
     """
     known = before | {key: value for key, value in after.items() if key in before or not key.endswith(DIGEST)}
     changed = [key for key in known if before.get(key) != after.get(key)]
+    if changed == [VOCABULARY]:
+        _require_same_learner(what, versions, otherwise)
     if changed:
         told = (f"{key}: {_shown(before.get(key))} then, {_shown(after.get(key))} now" for key in changed)
         raise UserError(
             f"{what} on other data than DATA now holds ({', '.join(told)}). Point DATA at the same data, or "
             f"{otherwise}."
+        )
+
+
+def _require_same_learner(what: str, versions: Mapping[str, str], otherwise: str) -> None:
+    """Refuses another version of what learns a vocabulary, which makes another one of the same data."""
+    then, now = (each.get("sentencepiece") for each in (versions, packages()))
+    if then not in (None, now):
+        raise UserError(
+            f"{what} with the subwords that sentencepiece {then} learns, and {now}, which is installed now, learns "
+            f"others from the same data. Install the former (`.venv/bin/python -m pip install sentencepiece=={then}`), "
+            f"or {otherwise}."
         )
 
 

@@ -1,8 +1,10 @@
 """LibriSpeech from the command line, as real processes: a run, a kill, two processes, beam search, anybody's words."""
 
 import gzip
+import json
 import re
 import shutil
+from importlib.metadata import version
 from importlib.util import find_spec
 from operator import methodcaller
 
@@ -107,6 +109,20 @@ def test_a_killed_run_ends_with_the_same_weights_and_numbers(workshops, librispe
     (record,), (undisturbed,) = (each.contents("librispeech", "mini-s0-*") for each in (workshop, trained))
     assert record["metrics"] == undisturbed["metrics"]
     assert record["curves"] == undisturbed["curves"]
+
+
+def test_a_run_with_subwords_of_another_sentencepiece_is_refused_by_its_name(workshops, librispeech_tree, trained):
+    """Nothing is wrong with DATA."""
+    workshop = workshops("upgraded")
+    begun = folder_of(trained) / "run.json"
+    known = json.loads(begun.read_text())
+    known["data"]["subwords"] = "0" * 64
+    known["states"][-1]["packages"]["sentencepiece"] = "0.1.99"
+    there = workshop.root / begun.relative_to(trained.root)
+    there.parent.mkdir(parents=True)
+    there.write_text(json.dumps(known))
+    told = f"0.1.99 learns, and {version('sentencepiece')}, which is installed now, learns others from the same data"
+    refused(workshop, *command(librispeech_tree), message=told)
 
 
 @pytest.mark.slow
