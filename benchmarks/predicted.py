@@ -1,4 +1,4 @@
-"""What a user's predictions belong to: the variant, and which of its test sets."""
+"""What a user's predictions belong to: the variant, its protocol, and which of its test sets."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from benchmarks.errors import UserError
 from benchmarks.measure import HeldOut, held_out
 from benchmarks.modules import scoring, truth
 from benchmarks.paths import relative
+from benchmarks.schema import Signature
 
 
 def variant_of(asked: Request, path: Path, root: str | None) -> str | None:
@@ -38,6 +39,17 @@ def _meant(asked: Request, path: Path, root: str | None) -> tuple[str | None, ..
         return variants
     found = tell(path, {split: truth(asked.claim, root, split) for splits in tests.values() for _, split in splits})
     return tuple(variant for variant, splits in tests.items() if found in dict(splits).values())
+
+
+def signature_of(asked: Request, variant: str | None) -> Signature:
+    """The protocol that predictions count as made by; the claim's, but for the program that scores them here.
+
+    Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
+    """
+    if asked.profile != "full":
+        return {}
+    of_scorer: Signature = getattr(scoring(asked.claim), "signatures", dict)()
+    return asked.claim.signature(variant) | of_scorer
 
 
 def tests_of(asked: Request, variant: str | None, path: Path, root: str | None) -> list[tuple[HeldOut, Path]]:

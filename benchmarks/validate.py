@@ -23,7 +23,7 @@ from benchmarks.loaded import Loaded, load
 from benchmarks.measure import HeldOut, Scored, held_out, is_official, measure, together
 from benchmarks.modules import layouts, needs_data, scoring
 from benchmarks.paths import ROOT, record_file, relative, relative_root, run_folder
-from benchmarks.predicted import tests_of, variant_of
+from benchmarks.predicted import signature_of, tests_of, variant_of
 from benchmarks.runs import announce, end_of, now, numbered, occupied, recorded
 from benchmarks.schema import SCHEMA, Environment, Record, StoredFile, Tracking, short_hash
 from benchmarks.strict import load_record, write_new_record
@@ -132,10 +132,9 @@ def _predictions(options: Namespace, held: ExitStack) -> tuple[Subject, Outcome]
         raise UserError(f"PREDICTIONS are scored without the model that {unused} would be for. Leave {unused} out.")
     asked = _full_unless_mini(options)
     _announce(asked, "predictions (by the claim's protocol, as far as their maker followed it)")
-    # Nobody can check how predictions came about; a miniature has no protocol that their maker could have followed.
     root = locate_data(asked, training=False)
     variant = asked.variants[0] if options.variant else variant_of(asked, path, root)
-    signature = asked.claim.signature(variant) if asked.profile == "full" else {}
+    signature = signature_of(asked, variant)
     predicted = tests_of(asked, variant, path, root)
     scored = together(measure(tested, file, signature, scoring(tested.claim).files(file)) for tested, file in predicted)
     for note in scored.notes:

@@ -20,6 +20,7 @@ Some have more, where there is something to say:
     references(truth, split)                what vouches for a truth that people wrote -> schema.References
     evaluation_seeds(seed, count)           what a run's own episodes begin from, as Predictions' `seeds` say
     fixed_seeds(count)                      what the episodes of every run begin from
+    signatures()                            what others need to score in the same way, versions too -> Signature
     protocol(predictions)                   what the predictions themselves say of how they came about -> Signature
     notes(predictions, truth)               what is odd about them, a line each; no score depends on it
 

@@ -106,6 +106,17 @@ def test_predictions_for_a_small_tree_are_not_comparable(desk):
     assert first.deviations == ("val: 37 examples, officially 50,000",)
 
 
+def test_translations_that_another_sacrebleu_scores_are_not_comparable(desk, monkeypatch):
+    """Its version stands in the claim's signature, as it may count words in another way."""
+    for language in ("en", "de"):
+        (desk.tmp / f"newstest2014.{language}").write_text("Ein Satz.\n" * 3003)
+    monkeypatch.setattr("sacrebleu.metrics.base.__version__", "2.4.3")
+    theirs = desk.tmp / "newstest2014.de"
+    out = finish(desk, "validate", "wmt_transformer", f"--data={desk.tmp}", f"--predictions={theirs}")
+    different = r"bleu [^,]*\|version:2\.4\.3 instead of [^,]*\|version:2\.6\.0, "
+    assert re.search(rf"verdict  not comparable \(the protocol differs: {different}", out), out
+
+
 def test_a_test_set_that_is_not_whole_is_unofficial_and_no_claim_may_ask_for_less(desk):
     path = write_predictions(desk.tmp / "mine.csv", desk.tree)
     command = ("validate", "imagenet", f"--data={desk.tree}", f"--predictions={path}")
