@@ -11,7 +11,7 @@ from benchmarks.claim import DEFAULT, Claim, Reading
 from benchmarks.modules import scoring
 from benchmarks.schema import Measurement, Record
 from benchmarks.strict import load_claim
-from results.groups import newest_group, several_commits, validations
+from results.groups import newest_group, several_commits, several_versions, validations
 from results.statistics import (
     NORMAL_QUANTILE,
     Interval,
@@ -168,7 +168,8 @@ def trained_row(benchmark: str, claim: Claim, reading: Reading, records: Iterabl
 def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
     """The row, with notes on its seeds, as luck can be sought in them.
 
-    They are not those that the claim fixed, or of several commits, or there are official records that do not count.
+    They are not those that the claim fixed, or of several commits or versions of packages, or there are official
+    records that do not count.
     """
     counted = {(record.seed, record.claim_hash): record for record in row.records}
     left_out = [each for each in records if each not in row.records]
@@ -178,6 +179,7 @@ def _with_seeds(row: Row, records: Sequence[Record]) -> Row:
         row,
         _other_seeds(row),
         several_commits(row.records),
+        several_versions(row.records),
         f"other runs of the same seeds are not counted: {', '.join(again)}" if again else "",
         f"{others} more official run(s), of other seeds, settings, data or claims, are not counted" if others else "",
     )

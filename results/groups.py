@@ -5,6 +5,7 @@ from math import inf
 
 from benchmarks.schema import DIGEST, REVIEWS, TRAINING_TEXT, VOCABULARY, Record
 
+MOST_PACKAGES = 3  # that a note names; records have them all
 DIGESTS = (DIGEST, VOCABULARY, TRAINING_TEXT, REVIEWS)  # ends of keys, before which that of a stage may stand
 
 
@@ -35,6 +36,19 @@ def several_commits(records: Iterable[Record]) -> str:
     """
     count = len({record.environment.commit for record in records})
     return f"seeds are of {count} commits" if count > 1 else ""
+
+
+def several_versions(records: Iterable[Record]) -> str:
+    """What a row says of seeds that were not all trained with the same versions of the packages that records name.
+
+    Records of an earlier version name fewer, and what they do not name is no difference.
+    """
+    found: dict[str, list[str]] = {}
+    for name, version in (each for record in records for each in record.environment.packages.items()):
+        found.setdefault(name, []).append(version)
+    told = [f"{name} {' and '.join(dict.fromkeys(each))}" for name, each in found.items() if len({*each}) > 1]
+    named = told[:MOST_PACKAGES] + ["and others"] * (len(told) > MOST_PACKAGES)
+    return f"seeds are of {', '.join(named)}" if told else ""
 
 
 def validations(records: Iterable[Record]) -> list[list[Record]]:

@@ -38,6 +38,31 @@ def test_seeds_that_are_not_of_one_commit_are_noted():
     assert row(*moved, record(0, 91.5, official=False)).note.startswith("seeds 1 to 2 instead"), "it is not counted"
 
 
+BEFORE = {"gymnasium": "1.3", "mujoco": "3.9", "numpy": "2.4", "torch": "2.11"}
+
+
+@pytest.mark.parametrize(
+    ("after", "noted"),
+    [
+        ({}, ""),
+        ({"sentencepiece": "0.2.3"}, ""),  # of which the first record says nothing
+        ({"torch": "2.12"}, "seeds are of torch 2.11 and 2.12"),
+        ({"torch": "2.12", "mujoco": "4.0"}, "seeds are of mujoco 3.9 and 4.0, torch 2.11 and 2.12"),
+        (
+            dict.fromkeys(BEFORE, "9"),
+            "seeds are of gymnasium 1.3 and 9, mujoco 3.9 and 9, numpy 2.4 and 9, and others",
+        ),
+    ],
+)
+def test_seeds_that_are_not_of_the_same_packages_are_noted(after, noted):
+    """As where others were installed while some still waited for their turn."""
+    found = [
+        replace(each, environment=replace(each.environment, packages=packages))
+        for each, packages in zip(seeds(91.5, 91.5, 91.5), (BEFORE, BEFORE | after, BEFORE | after), strict=True)
+    ]
+    assert row(*found).note == noted
+
+
 @pytest.mark.parametrize(
     ("ran", "noted"),
     [
