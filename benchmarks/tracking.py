@@ -38,12 +38,14 @@ def mode() -> str:
 def _logged_in() -> bool:
     """Whether there are credentials: in the environment, in the settings or in .netrc.
 
-    `wandb.login(prompt=False)`, which W&B recommends for this, prints and asks its server; this is what it looks at.
+    `wandb.login(prompt=False)`, which W&B recommends for this, prints and asks its server; this is what it looks at, no
+    public part of W&B.
     """
     import wandb
-    from wandb.sdk.lib import wbauth
 
     try:
+        from wandb.sdk.lib import wbauth
+
         host = wandb.setup(wandb.Settings(silent=True)).settings.base_url
         found = wbauth.authenticate_session(host=host, source="", prompt=False, update_session=False)
     except Exception as error:  # noqa: BLE001 (a WANDB_ variable that is no number, a .netrc that is none: not ours to judge)

@@ -2,6 +2,7 @@
 
 import pytest
 import wandb
+from wandb.sdk.lib import wbauth
 
 from benchmarks import tracking
 from benchmarks.schema import Tracking
@@ -61,6 +62,13 @@ def test_a_user_who_has_logged_in(offline_machine, capfd):
     (offline_machine / ".netrc").chmod(0o600)
     assert tracking.mode() == "online"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_wandb_that_cannot_say_who_is_logged_in(offline_machine, monkeypatch, caplog):
+    """As other versions than ours, whose private parts have other names."""
+    monkeypatch.delattr(wbauth, "authenticate_session")
+    assert tracking.mode() == "offline"
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
 def test_a_key_that_is_none(offline_machine, monkeypatch, caplog):
