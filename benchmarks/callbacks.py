@@ -35,7 +35,7 @@ class Checkpoints(Callback):
     """
 
     KEPT = 3
-    MOST = KEPT + 1  # on disk at once, while the next one is written
+    MOST = KEPT + 2  # on disk at once: an older one may be the best epoch's, and the next one is being written
     PREFIX = "step-"
 
     def __init__(self, folder: Path, identity: dict[str, Any], every_n_steps: int, best_on: str | None) -> None:

@@ -39,7 +39,7 @@ def several_commits(records: Iterable[Record]) -> str:
 
 
 def several_versions(records: Iterable[Record]) -> str:
-    """What a row says of seeds that were not all trained with the same versions of the packages that records name.
+    """What a row says of seeds that did not all end with the same versions of the packages that records name.
 
     Records of an earlier version name fewer, and what they do not name is no difference.
     """

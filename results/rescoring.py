@@ -22,6 +22,7 @@ from benchmarks.measure import HeldOut, measure
 from benchmarks.modules import foreign, needs_data, scoring, truth
 from benchmarks.paths import ROOT, relative
 from benchmarks.schema import Measurement, Record
+from datamodules.layouts.digest import counted
 from results.consistency import Finding, same
 from results.wording import number
 
@@ -48,6 +49,14 @@ class Tested:
         return str(error).replace(str(self.linked), relative(self.recorded))
 
 
+@dataclass(frozen=True)
+class Data:
+    """Where the data of a record lie, and the truth of a test set among them, as the task has it."""
+
+    root: str
+    truth: Any
+
+
 def rescored(claim: Claim, record: Record) -> Iterator[Finding]:
     """What scoring the predictions of a record again says of each test set that it measured."""
     with TemporaryDirectory() as scratch:
@@ -56,7 +65,8 @@ def rescored(claim: Claim, record: Record) -> Iterator[Finding]:
             found: list[Finding] = []
             for tested in tests:
                 if tested.prefix == prefix:
-                    found += [*_by_foreign_tool(claim, record, tested), *_by_us(claim, record, tested)]
+                    data = _data(claim, record, tested.split)
+                    found += [*_by_foreign_tool(claim, data, tested), *_by_us(claim, record, data, tested)]
             yield from found
             if not any(kind in ("agrees", "contradicts") for kind, _ in found):
                 yield "unscored", f"nothing of {prefix} was scored again"
@@ -88,14 +98,14 @@ def _linked(files: Sequence[Path], folder: Path) -> Path:
     return links[0] if len(links) == 1 else folder
 
 
-def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
+def _by_foreign_tool(claim: Claim, data: Data | None, tested: Tested) -> Iterator[Finding]:
     module = foreign(claim)
     if module is None:
         yield "unchecked", "no foreign tool scores this"
         return
     tool = module.TOOL or "Python"
     try:
-        found = module.score(tested.path, _root(record), tested.split)
+        found = module.score(tested.path, data.root if data else None, tested.split)
         name = f"{tool} {importlib.metadata.version(tool)}" if module.TOOL else tool
     except ModuleNotFoundError:
         yield "unchecked", f"{tool} is not installed"
@@ -111,14 +121,13 @@ def _by_foreign_tool(claim: Claim, record: Record, tested: Tested) -> Iterator[F
                 yield "contradicts", f"{tested.prefix}/{metric} is by {name} alone, and not in the record"
 
 
-def _by_us(claim: Claim, record: Record, tested: Tested) -> Iterator[Finding]:
-    root = _root(record)
-    here = root is not None or not needs_data(claim)
+def _by_us(claim: Claim, record: Record, data: Data | None, tested: Tested) -> Iterator[Finding]:
+    here, root = data is not None or not needs_data(claim), data.root if data else None
     try:
-        known = truth(claim, root, tested.split) if here else _stored_truth(claim, tested)
+        known = data.truth if data else truth(claim, None, tested.split) if here else _stored_truth(claim, tested)
         if known is None:
             lay = _lay(record)
-            where = "its record does not say where they lay" if lay is None else f"{lay} is no folder to read here"
+            where = "its record does not say where they lay" if lay is None else f"{lay} does not hold them now"
             yield "unscored", f"our own scoring needs the data for the intervals of {tested.prefix}, and {where}"
             return
         scored = measure(HeldOut(claim, root, tested.prefix, tested.split, "", known), tested.path, {}, [])
@@ -187,7 +196,15 @@ def _lay(record: Record) -> str | None:
     return record.data.get("root") if root is None else root
 
 
-def _root(record: Record) -> str | None:
-    """Where these data lie, if they still do and may be read."""
-    root = _lay(record)
-    return str(ROOT / root) if root is not None and os.access(ROOT / root, os.R_OK | os.X_OK) else None
+def _data(claim: Claim, record: Record, split: str) -> Data | None:
+    """The data that a test set's predictions were held against; None where they are gone, or others lie there now."""
+    lay = _lay(record)
+    if lay is None or not os.access(ROOT / lay, os.R_OK | os.X_OK):
+        return None
+    try:
+        found = truth(claim, str(ROOT / lay), split)
+    except UserError:
+        return None
+    now = counted(split, found)
+    as_then = all(record.data.get(key, value) == value for key, value in now.items())
+    return Data(str(ROOT / lay), found) if as_then else None

@@ -67,7 +67,7 @@ def test_verify_asks_the_official_tool_where_the_annotations_are(trained, coco_t
         elsewhere.rename(coco_tree)
     assert [line.split()[0] for line in out] == ["unchecked"] * len(records)
     assert all("pycocotools needs instances_val2017.json, which is not here" in line for line in out)
-    said = f"our own scoring needs the data for the intervals of test, and {coco_tree} is no folder to read here"
+    said = f"our own scoring needs the data for the intervals of test, and {coco_tree} does not hold them now"
     assert all(said in line for line in out)
 
 

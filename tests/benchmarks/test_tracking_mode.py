@@ -1,8 +1,9 @@
 """Weights & Biases: whether a run is sent, written to be sent later, or neither."""
 
+import sys
+
 import pytest
 import wandb
-from wandb.sdk.lib import wbauth
 
 from benchmarks import tracking
 from benchmarks.schema import Tracking
@@ -64,10 +65,21 @@ def test_a_user_who_has_logged_in(offline_machine, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_wandb_that_cannot_say_who_is_logged_in(offline_machine, monkeypatch, caplog):
+def _without_module(patch):
+    patch.setitem(sys.modules, "wandb.sdk.lib.wbauth", None)
+    patch.delattr("wandb.sdk.lib.wbauth")
+
+
+@pytest.mark.parametrize(
+    "lose", [_without_module, lambda patch: patch.delattr("wandb.sdk.lib.wbauth.authenticate_session")]
+)
+def test_a_wandb_that_cannot_say_who_is_logged_in(offline_machine, monkeypatch, caplog, lose):
     """As other versions than ours, whose private parts have other names."""
-    monkeypatch.delattr(wbauth, "authenticate_session")
-    assert tracking.mode() == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    wandb.setup()
+    with monkeypatch.context() as patch:
+        lose(patch)
+        assert tracking.mode() == "offline"
     assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 

@@ -77,12 +77,18 @@ def test_where_nothing_can_be_scored_again_the_word_is_unchecked(workshop, wmt_t
     asked = ("--profile=mini", f"--data={tree}", "--predictions=my.txt")
     code, out, err = workshop.call("validate", "wmt_rnn", *asked)
     assert code == 0, (out, err)
-    shutil.rmtree(tree)
-    code, line = verified(workshop)
-    assert (code, line.split()[:2]) == (0, ["unchecked", "wmt_rnn"])
-    assert "sacrebleu needs ref.txt, which is not here" in line
-    assert "our own scoring needs the data for the intervals of newstest2015, and tree is no folder to read" in line
-    assert line.endswith("; nothing of newstest2015 was scored again")
+    reference = tree / "newstest2015.en"
+    for lose in (
+        lambda: reference.write_text(reference.read_text().replace("\n", " now.\n", 1)),
+        lambda: [shutil.rmtree(each) if each.is_dir() else each.unlink() for each in tree.iterdir()],  # as unmounted
+        tree.rmdir,
+    ):
+        lose()
+        code, line = verified(workshop)
+        assert (code, line.split()[:2]) == (0, ["unchecked", "wmt_rnn"])
+        assert "sacrebleu needs ref.txt, which is not here" in line
+        assert "needs the data for the intervals of newstest2015, and tree does not hold them now" in line
+        assert line.endswith("; nothing of newstest2015 was scored again")
 
 
 @pytest.mark.parametrize(
