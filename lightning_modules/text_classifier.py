@@ -25,6 +25,7 @@ from lightning_modules.occlusion import word_changes
 from lightning_modules.pretrained import load_encoder
 from lightning_modules.steps import StepModule
 from lightning_modules.transfer import own_file
+from results.scoring.classification import as_written
 from results.scoring.words import SHOWN
 
 
@@ -61,7 +62,7 @@ class TextClassifier(StepModule):
             raise ValueError(f"layer_decay is {layer_decay}; it is more than 0 and at most 1")
         self.layer_decay, self.init_from = layer_decay, init_from
         self.dropout = nn.Dropout(dropout)
-        self.confident: list[float] = []  # probabilities of the mistakes that are shown, a heap
+        self.confident: list[tuple[float, int]] = []  # probabilities and negated places of the worst mistakes, a heap
 
     @property
     def initialised_from(self) -> Path | None:
@@ -115,23 +116,25 @@ class TextClassifier(StepModule):
             return {"index": [], "predictions": []}
         scores, classes = ranked(self._logits(batch["texts"]))
         self.test_accuracy.update(classes[:, 0], batch["label"])
-        rows = zip(batch["texts"], batch["label"].tolist(), classes.tolist(), scores.tolist(), strict=True)
+        labels = batch["label"].tolist()
+        rows = zip(batch["index"], batch["texts"], labels, classes.tolist(), scores.tolist(), strict=True)
         return {"index": batch["index"], "predictions": [self._prediction(*row) for row in rows]}
 
-    def _prediction(self, text: str, label: int, classes: list[int], scores: list[float]) -> dict[str, Any]:
+    def _prediction(self, place: int, text: str, label: int, classes: list[int], scores: list[float]) -> dict[str, Any]:
         found: dict[str, Any] = {"classes": classes, "scores": scores}
-        if classes[0] != label and self._is_shown(scores[0]):
+        if classes[0] != label and self._may_be_shown(scores[0], place):
             plain = self.trainer.datamodule.plain(text)  # type: ignore[attr-defined]
             changes = word_changes(lambda texts: self._probabilities(texts, classes[0]), plain)
             found["words"] = [[word, change] for word, change in changes]
         return found
 
-    def _is_shown(self, confidence: float) -> bool:
-        """Whether a mistake is among the most confident of this rank so far; of two alike, the earlier one is."""
+    def _may_be_shown(self, confidence: float, place: int) -> bool:
+        """Whether a mistake is among the first of this rank so far, in the order of `Predictions.mistakes`."""
+        mistake = (float(as_written(confidence)), -place)
         if len(self.confident) < SHOWN:
-            heapq.heappush(self.confident, confidence)
+            heapq.heappush(self.confident, mistake)
             return True
-        return heapq.heappushpop(self.confident, confidence) < confidence
+        return heapq.heappushpop(self.confident, mistake) < mistake
 
     def _probabilities(self, texts: Sequence[str], label: int) -> list[float]:
         """The probability of one class for each text."""

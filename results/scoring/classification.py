@@ -17,7 +17,7 @@ from benchmarks.arrays import Bools, Floats, Integers
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 from results.scoring.rows import LARGEST, csv_of, decimal, locate, read_rows, read_text, shown, whole_number
-from results.scoring.words import Words, read_words, write_words
+from results.scoring.words import SHOWN, Words, read_words, write_words
 from results.statistics import mean_error
 
 METRICS: dict[str, str] = {"top1": "%", "top5": "%", "accuracy": "%"}
@@ -70,9 +70,14 @@ class Predictions:
     words: Mapping[str, Words] = field(default_factory=dict)
 
     def mistakes(self, labels: Integers) -> Integers:
-        """Where the best class is not the label [n], the most probable of these first."""
+        """Where the best class is not the label [n], the most probable of these first; of two alike, the earlier."""
         wrong = np.flatnonzero(self.classes[:, 0] != labels)
         return wrong[np.argsort(-self.scores[wrong, 0], kind="stable")]
+
+
+def as_written(score: float) -> str:
+    """A score as the file has it, by which mistakes are ordered."""
+    return f"{score:.7g}"
 
 
 def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) -> list[Path]:
@@ -81,7 +86,8 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
     Args:
         folder: where the files go; those that are there are replaced.
         predictions: in truth order, each with `classes` (the min(5, num_classes) best, best first) and `scores`
-            (their probabilities). Some may have `words`; where none has any, a stale file of them is removed.
+            (their probabilities). Some may have `words`, which are kept of the mistakes that a sheet shows; where none
+            of these has any, a stale file of them is removed.
         truth: the examples predicted.
 
     Raises:
@@ -91,14 +97,22 @@ def write(folder: Path, predictions: Sequence[Mapping[str, Any]], truth: Truth) 
     columns = _columns(_depth(truth))
     rows: list[list[Any]] = [columns]
     for example, label, prediction in zip(truth.ids, truth.labels, predictions, strict=True):
-        scores = [f"{float(score):.7g}" for score in prediction["scores"]]
+        scores = [as_written(float(score)) for score in prediction["scores"]]
         row = [example, int(label), *map(int, prediction["classes"]), *scores]
         if len(row) != len(columns):
             raise ValueError(f"expected {len(columns)} fields for {example!r}, got {len(row)}")
         rows.append(row)
-    words = write_words(folder, predictions, truth.ids)
+    words = write_words(folder, _words_shown(predictions, truth))
     write_atomically(folder / FILE_NAME, csv_of(rows).encode())
     return [folder / FILE_NAME, *words]
+
+
+def _words_shown(predictions: Sequence[Mapping[str, Any]], truth: Truth) -> dict[str, Any]:
+    """By id the words of the mistakes that a sheet shows; the more ranks tested, the more others have some."""
+    classes = np.array([[int(each["classes"][0])] for each in predictions])
+    scores = np.array([[float(as_written(float(each["scores"][0])))] for each in predictions])
+    shown = Predictions(classes, scores, len(scores), len(scores)).mistakes(truth.labels)[:SHOWN].tolist()
+    return {truth.ids[place]: predictions[place]["words"] for place in shown if "words" in predictions[place]}
 
 
 def files(path: Path) -> list[Path]:

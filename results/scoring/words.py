@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -19,15 +19,14 @@ Words = tuple[tuple[str, Change], ...]
 """Words of a text in their order, and by how much the probability of the predicted class falls without each."""
 
 
-def write_words(folder: Path, predictions: Iterable[Mapping[str, Any]], ids: Iterable[str]) -> list[Path]:
-    """Stores the `words` of those predictions that have any, by id; where none has, a stale file is removed.
+def write_words(folder: Path, words: Mapping[str, Iterable[tuple[str, float]]]) -> list[Path]:
+    """Stores words of examples by id; where there are none, a stale file is removed.
 
     Raises:
-        ValueError: a change is not from -1 to 1, or there are more or fewer predictions than ids.
+        ValueError: a change is not from -1 to 1.
         UserError: the disk is full, or the folder may not be written to.
     """
-    pairs = zip(ids, predictions, strict=True)
-    found = {example: _rounded(prediction["words"]) for example, prediction in pairs if "words" in prediction}
+    found = {example: _rounded(changes) for example, changes in words.items()}
     return write_beside(folder / FILE_NAME, found or None)
 
 

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.errors import UserError
 from results.scoring import classification
 from results.scoring.classification import read, write
+from results.scoring.words import SHOWN
 from tests.refusals import assert_told
 
 WORDS = [["a", 0.12345678], ['"ü,', -1], ["a", 0]]
@@ -46,6 +47,22 @@ def test_words_survive_the_shards_of_a_test_loop_and_change_no_score(tmp_path, t
     write(tmp_path, without(), truth)
     assert (tmp_path / "predictions.csv").read_bytes() == text
     assert classification.score(with_words, truth) == classification.score(read(tmp_path, truth), truth)
+
+
+@pytest.mark.parametrize("ranks", [1, 3, 8])
+def test_words_of_the_mistakes_that_the_sheet_shows_are_kept_however_many_ranks_looked(tmp_path, ranks):
+    """Each has looked into its own worst. Of two scores that are written alike, the earlier one is shown."""
+    places = range(40)
+    scores = [0.55 + (7 * place % 40) / 100 for place in places]
+    scores[38] = scores[21] + 1e-9
+    rows = [{"classes": [int(place != 17), int(place == 17)], "scores": [scores[place], 0]} for place in places]
+    for rank in range(ranks):
+        worst = sorted(set(places[rank::ranks]) - {17}, key=lambda place: scores[place])[-SHOWN - 1 :]
+        for place in worst:
+            rows[place] |= {"words": WORDS}
+    truth = classification.Truth(tuple(map(str, places)), np.zeros(40, np.int64), num_classes=2)
+    write(tmp_path, rows, truth)
+    assert [*map(int, read(tmp_path, truth).words)] == [34, 11, 28, 5, 22, 39, 16, 33, 10, 27, 4, 21]
 
 
 def test_where_no_prediction_has_words_no_file_is_left(tmp_path, truth):
