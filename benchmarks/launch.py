@@ -1,5 +1,6 @@
 """`reproduce`: one child process per variant and seed, side by side where the machine has room. No torch here."""
 
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,11 @@ from benchmarks.ranks import told
 from benchmarks.schema import Profile
 
 POLL_SECONDS = 0.1
+PATIENCE = 10.0  # seconds; far longer than a signal usually needs to end a run
+INSISTING = 3  # signals, from which on nobody waits for a rank that may hang in a file system or on a GPU
+
+WAITING = "waiting for the run to save what it has; the third Ctrl-C or SIGTERM ends it at once"
+ENDED = "ended at once; the same command continues from the last checkpoint (without FRESH=1)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def start(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
 
 
 class Children:
-    """Runs jobs, a few at a time, and hands signals on to those that run."""
+    """Runs jobs, a few at a time, and hands signals on to those that run; several kill them."""
 
     def __init__(self, jobs: Sequence[Job], slots: int) -> None:
         self.waiting = list(jobs)
@@ -50,7 +56,8 @@ class Children:
         self.running: dict[subprocess.Popen[bytes], Job] = {}
         self.codes: list[int] = []
         self.left: list[str] = []  # what was not run, and why
-        self.signal = 0
+        self.signals: list[int] = []  # that have come
+        self.patient_until = math.inf
 
     def run(self) -> int:
         """The worst exit code of all.
@@ -60,33 +67,35 @@ class Children:
         """
         handlers = {number: signal.signal(number, self._pass_on) for number in SIGNALS}
         try:
-            while self.running or (self.waiting and not self.signal):
+            while self.running or (self.waiting and not self.signals):
                 self._start()
                 self._collect()
+                self._tell_of_waiting()
                 time.sleep(POLL_SECONDS)
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        if self.signal:
-            raise SystemExit(code_of(self.signal))
+        if self.signals:
+            raise SystemExit(code_of(self.signals[-1]))
         for line in self.left:
             print(line, file=sys.stderr)
         return worst(self.codes)
 
     def _start(self) -> None:
-        while self.waiting and len(self.running) < self.slots and not self.signal:
+        while self.waiting and len(self.running) < self.slots and not self.signals:
             job = self.waiting.pop(0)
             child = start((*job.arguments, f"--seeds={job.seed}"))
             self.running[child] = job
-            if self.signal:  # came before the child could be told
-                child.send_signal(self.signal)
+            if self.signals:  # came before the child could be told
+                self._hand_on(child)
 
     def _collect(self) -> None:
         for child in [child for child in self.running if child.poll() is not None]:
             ended = self.running.pop(child)
             self.codes.append(MISTAKE if child.returncode == BUSY else child.returncode)
             if child.returncode < 0:  # it could not say so itself
-                print(told(-child.returncode, f"{ended.name}, seed {ended.seed},"), file=sys.stderr)
+                who = f"{ended.name}, seed {ended.seed},"
+                print(f"{who} {ENDED}" if self._insisting() else told(-child.returncode, who), file=sys.stderr)
             if child.returncode == BUSY:
                 self._leave([ended], "another process is working on it")
             if child.returncode == MISTAKE:  # other seeds would only say it again; another variant may be none
@@ -97,9 +106,23 @@ class Children:
         self.left += [f"not run: {job.name}, seed {job.seed} ({why})" for job in jobs]
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
+        if not self.signals:
+            self.patient_until = time.monotonic() + PATIENCE
+        self.signals.append(number)
         for child in self.running:
-            child.send_signal(number)
+            self._hand_on(child)
+
+    def _hand_on(self, child: subprocess.Popen[bytes]) -> None:
+        """Sends a child the last signal, or kills it, with which its other ranks die."""
+        child.send_signal(signal.SIGKILL if self._insisting() else self.signals[-1])
+
+    def _insisting(self) -> bool:
+        return len(self.signals) >= INSISTING
+
+    def _tell_of_waiting(self) -> None:
+        if self.running and time.monotonic() > self.patient_until:
+            print(WAITING, file=sys.stderr)
+            self.patient_until = math.inf
 
 
 def worst(codes: Sequence[int]) -> int:

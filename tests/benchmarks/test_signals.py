@@ -2,11 +2,14 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from wandb.sdk.lib import wbauth
 
 from benchmarks import commands, tracking
+from benchmarks.launch import ENDED, WAITING
 from benchmarks.processes import Stopped, stoppable
 from benchmarks.schema import Tracking
 from tests.benchmarks.test_resume import INT, TERM, command, step_of_last
@@ -35,6 +38,36 @@ def test_the_warning_of_slurm_saves_a_checkpoint_as_a_sigterm_does(workshop, sma
     assert (code, err) == (143, "stopped by SIGUSR1; the same command continues (without FRESH=1)\n")
     assert step_of_last(workshop) > begun
     assert process.members() == []
+
+
+def rank_of(process, rank):
+    """The id of a rank that Lightning has started."""
+    (found,) = [
+        pid for pid in process.members()
+        if f"LOCAL_RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    ]  # fmt: skip
+    return found
+
+
+@pytest.mark.slow
+def test_a_rank_that_hangs_is_told_of_and_ended_by_the_third_signal(workshop, small_tree):
+    """As in a file system that answers no more: the first rank waits for it, and hears of no signal meanwhile."""
+    launch = workshop.root / "benchmarks/launch.py"
+    assert launch.read_text().count("PATIENCE = 10.0") == 1
+    launch.write_text(launch.read_text().replace("PATIENCE = 10.0", "PATIENCE = 2.0"))
+    endless = {"trainer.max_epochs": 500}
+    process = workshop.start(*command(small_tree, "--devices=2", name="reproduce", **endless))
+    process.until(lambda: any(list(run.glob("last.ckpt")) for run in workshop.runs()))
+    os.kill(rank_of(process, 1), signal.SIGSTOP)
+    for number in (INT, TERM):
+        os.kill(process.popen.pid, number)
+        time.sleep(3)
+        assert process.popen.poll() is None
+    os.kill(process.popen.pid, INT)
+    code, _, err = process.wait(10)
+    assert (code, err) == (130, f"{WAITING}\nimagenet default, seed 0, {ENDED}\n")
+    assert process.members() == []
+    assert step_of_last(workshop) > 0
 
 
 def test_a_signal_while_credentials_are_looked_for_is_no_failure_of_theirs(undisturbed, monkeypatch):
