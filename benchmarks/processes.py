@@ -40,21 +40,22 @@ def code_of(number: int) -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM, SIGUSR1 and Ctrl-C raise `Stopped` in here.
+    """SIGTERM, SIGUSR1 and Ctrl-C raise `Stopped` in here, and do as before once this is left, be it by an error.
 
     Raises:
         Stopped: one came. The process is then to end, and ignores the next: a group's signal arrives twice, once
             handed on by the parent, and Lightning puts the handlers back that it found.
     """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    after = {number: signal.getsignal(number) for number in SIGNALS}
     raise_on_signal()
     try:
         yield
     except Stopped:
-        _handle(_disregard)
+        after = dict.fromkeys(SIGNALS, _disregard)
         raise
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    finally:
+        for number, handler in after.items():
+            signal.signal(number, handler)
 
 
 def raise_on_signal() -> None:

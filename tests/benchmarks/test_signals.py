@@ -9,6 +9,7 @@ import pytest
 from wandb.sdk.lib import wbauth
 
 from benchmarks import commands, tracking
+from benchmarks.errors import UserError
 from benchmarks.launch import ENDED, WAITING
 from benchmarks.processes import Stopped, stoppable
 from benchmarks.schema import Tracking
@@ -76,6 +77,14 @@ def test_a_signal_while_credentials_are_looked_for_is_no_failure_of_theirs(undis
     monkeypatch.setattr(wbauth, "authenticate_session", lambda **_: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped), stoppable():
         tracking.mode()
+
+
+def test_a_signal_after_an_error_is_none_of_the_run_that_met_it(undisturbed):
+    """As a launcher sends it to the other ranks: it would end them with a traceback."""
+    before = signal.getsignal(TERM)
+    with pytest.raises(UserError), stoppable():
+        raise UserError("met")
+    assert signal.getsignal(TERM) is before
 
 
 def test_a_signal_while_a_run_is_published_ends_it_with_a_word(undisturbed, monkeypatch, caplog, tmp_path):
