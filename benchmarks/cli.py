@@ -6,6 +6,7 @@
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,8 @@ from benchmarks.arguments import located
 from benchmarks.errors import INTERRUPTED, OUT_OF_MEMORY, Failure, UserError
 from benchmarks.files import cannot_write, closed, refused_write
 from benchmarks.paths import ROOT
-from benchmarks.runs import forget_launchers
+from benchmarks.ranks import GRACE
+from benchmarks.runs import first_of_machine, forget_launchers
 
 DESCRIPTION = "Reproduces reported results and says, with an interval, whether each claim holds."
 
@@ -38,21 +40,30 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _ended(2, f"error: {error}")
     except RuntimeError as failure:
-        print(_told(failure), file=sys.stderr)
-        return 1
+        return _ended(1, _told(failure))
     except BrokenPipeError:
         with suppress(OSError):  # nobody may be reading there either
             print(CLOSED, file=sys.stderr, flush=True)
         return 1
     except OSError as error:
-        print(f"error: {_refused(error)}", file=sys.stderr)
-        return 2
+        return _ended(2, f"error: {_refused(error)}")
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def _ended(code: int, message: str) -> int:
+    """Says why the command ends; returns the code.
+
+    Mostly all ranks meet the same, and end with the first one, or by the launcher, once that one has told of it. Who
+    is still there after some seconds has met it alone.
+    """
+    if not first_of_machine():
+        time.sleep(GRACE)
+    print(message, file=sys.stderr)
+    return code
 
 
 def _told(failure: RuntimeError) -> str:

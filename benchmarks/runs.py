@@ -96,6 +96,11 @@ def first_process() -> bool:
     return os.environ.get("SLURM_PROCID" if externally_launched() else "LOCAL_RANK", "0") == "0"
 
 
+def first_of_machine() -> bool:
+    """Whether this is the first of the run's processes on this machine."""
+    return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
+
+
 @contextmanager
 def occupied(folder: Path, taken: str | None = None) -> Iterator[None]:
     """Holds a folder for this process.

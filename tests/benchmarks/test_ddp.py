@@ -284,6 +284,7 @@ def test_torchrun_with_other_devices_is_refused(devices, workshops, small_tree):
     code, out, err = workshop.call(*command(small_tree, *devices, name="reproduce"), module=TORCHRUN)
     assert code != 0, out
     assert "started 2 process(es), but DEVICES x NODES is 1" in err
+    assert err.count("error: ") == 1, "by the first alone"
     assert not [run for run in workshop.runs() if (run / "metrics.csv").exists()]
 
 

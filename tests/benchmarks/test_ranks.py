@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+import time
+from functools import partial
 from subprocess import PIPE, Popen
 
 import pytest
 
 from benchmarks import ranks
+from benchmarks.cli import guarded
+from benchmarks.errors import UserError
 from tests.conftest import ROOT
 
 
@@ -57,6 +61,22 @@ def test_the_first_cause_gives_the_code(begun, capfd, ends, code, words):
 def test_an_error_that_no_other_rank_can_cause_is_ones_own(begun):
     begun("exit 2")
     assert ranks.blamed(KeyError("mine")) is None
+
+
+@pytest.mark.parametrize(("rank", "waits"), [(None, 0), ("0", 0), ("1", ranks.GRACE)])
+def test_what_goes_wrong_is_told_by_the_first_rank_before_the_others(monkeypatch, capsys, rank, waits):
+    """These may be at an end with it by then; if they are not, it is theirs alone."""
+    order = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: order.append((seconds, capsys.readouterr().err)))
+    monkeypatch.delenv("SLURM_LOCALID", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False) if rank is None else monkeypatch.setenv("LOCAL_RANK", rank)
+    assert guarded(partial(refuse, "no such thing")) == 2
+    assert order == [(waits, "")] * bool(waits)
+    assert capsys.readouterr().err == "error: no such thing\n"
+
+
+def refuse(message):
+    raise UserError(message)
 
 
 WAITS = """

@@ -13,6 +13,7 @@ from benchmarks.runs import (
     FOLLOWED_RUN,
     choose_run,
     externally_launched,
+    first_of_machine,
     first_process,
     forget_launchers,
     launched_processes,
@@ -24,7 +25,7 @@ from tests.refusals import refusal
 
 LAUNCHERS = (
     "TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "LOCAL_RANK",
-    "SLURM_STEP_NUM_TASKS", PARENT,
+    "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", PARENT,
 )  # fmt: skip
 
 
@@ -54,6 +55,22 @@ def test_the_launcher_says_who_is_first(monkeypatch, environment, processes, fir
     assert launched_processes() == processes
     assert externally_launched() == (processes is not None)
     assert first_process() == first
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"TORCHELASTIC_RUN_ID": "a", "RANK": "8", "WORLD_SIZE": "16", "LOCAL_RANK": "0"}, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "8", "SLURM_LOCALID": "0", "SLURM_NTASKS": "16"}, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "9", "SLURM_LOCALID": "1", "SLURM_NTASKS": "16"}, False),
+        ({"SLURM_STEP_ID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "1", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_a_machine_has_a_first_process_of_its_own(monkeypatch, environment, first):
+    surround(monkeypatch, environment)
+    assert first_of_machine() == first
 
 
 @pytest.mark.parametrize(
