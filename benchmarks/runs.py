@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -214,11 +214,15 @@ def require_same_data(
     if changed == [VOCABULARY]:
         _require_same_learner(what, versions, otherwise)
     if changed:
-        told = (f"{key}: {_shown(before.get(key))} then, {_shown(after.get(key))} now" for key in changed)
         raise UserError(
-            f"{what} on other data than DATA now holds ({', '.join(told)}). Point DATA at the same data, or "
-            f"{otherwise}."
+            f"{what} on other data than DATA now holds ({told_apart(changed, (before, 'then'), (after, 'now'))}). "
+            f"Point DATA at the same data, or {otherwise}."
         )
+
+
+def told_apart(keys: Iterable[str], *data: tuple[Mapping[str, Any], str]) -> str:
+    """What data are by some keys, each with where or when they are so: `train: 1200 then, 1190 now`."""
+    return ", ".join(f"{key}: " + ", ".join(f"{_shown(each.get(key))} {where}" for each, where in data) for key in keys)
 
 
 def _require_same_learner(what: str, versions: Mapping[str, str], otherwise: str) -> None:

@@ -20,7 +20,8 @@ from benchmarks.errors import UserError
 from benchmarks.evaluation import normalised_batch, surroundings
 from benchmarks.files import write_atomically
 from benchmarks.paths import relative
-from benchmarks.runs import BEGINNING
+from benchmarks.runs import BEGINNING, told_apart
+from datamodules.interface import BenchmarkData
 
 State = Mapping[str, Any]
 OF_CODE = ("commit", "dirty")  # which are known of all starts together
@@ -79,7 +80,8 @@ class SameStart(Callback):
         """
         if trainer.world_size == 1 or stage != "fit":
             return
-        runs, begins, codes = ([*dict.fromkeys(each)] for each in zip(*self._of_all(trainer), strict=True))
+        found = _of_all(trainer, (self.run, self.begins, self.code))
+        runs, begins, codes = ([*dict.fromkeys(each)] for each in zip(*found, strict=True))
         if len(runs) > 1:
             raise UserError(
                 f"processes of different runs have met: {' and '.join(runs)}. Give each job an address and port of its "
@@ -99,12 +101,6 @@ class SameStart(Callback):
         if unseen.item():
             raise self._apart("do not all see this folder")
 
-    def _of_all(self, trainer: Trainer) -> list[Any]:
-        """The run, the beginning and the code of each rank."""
-        found: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(found, (self.run, self.begins, self.code))
-        return found
-
     def _apart(self, wrong: str) -> UserError:
         return UserError(
             f"{relative(self.folder)}: the processes of this run {wrong}. Give all nodes this checkout on a file "
@@ -118,6 +114,42 @@ class SameStart(Callback):
                 return False
             time.sleep(1)
         return True
+
+
+class SameData(Callback):
+    """Refuses ranks that do not all see the same data: their shares would not make up one training or test set.
+
+    Args:
+        datamodule: of this rank.
+    """
+
+    def __init__(self, datamodule: BenchmarkData) -> None:
+        self.datamodule = datamodule
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Asks them all, each of which has just opened its own.
+
+        Raises:
+            UserError: on every rank, where what one sees is unlike what the first does.
+        """
+        if trainer.world_size == 1:
+            return
+        found = _of_all(trainer, self.datamodule.fingerprint)
+        if unlike := [rank for rank, data in enumerate(found) if data != found[0]]:
+            first, other = found[0], found[unlike[0]]
+            keys = [key for key in first | other if first.get(key) != other.get(key)]
+            told = told_apart(keys, (first, "for rank 0"), (other, f"for rank {unlike[0]}"))
+            raise UserError(
+                f"the processes do not all see the same DATA: rank {', '.join(map(str, unlike))} and rank 0 differ "
+                f"({told}). Give all nodes the same data and packages."
+            )
+
+
+def _of_all(trainer: Trainer, own: Any) -> list[Any]:
+    """What each rank has to say, this one its own."""
+    found: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(found, own)
+    return found
 
 
 def states(folder: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from benchmarks.order import PlannedRun, Stage
 from benchmarks.paths import relative, run_folder
 from benchmarks.runs import announce
 from benchmarks.schema import StageRecord
-from benchmarks.starts import NotedStart, SameStart
+from benchmarks.starts import NotedStart, SameData, SameStart
 from benchmarks.strict import load_identity, load_stage, write_stage
 from benchmarks.throughput import ThroughputMeter
 
@@ -119,7 +119,8 @@ def fit(plan: PlannedRun, stage: Stage, shown: Live | None, remarks: Sequence[st
     step = 0 if resumed is None else load_checkpoint(resumed, mmap=True)["global_step"]
     run, begins = f"{plan.order.benchmark} {plan.run_id}", f"{stage.name} step {step}".strip()
     same = SameStart(plan.folder, run, begins, code_in_memory())
-    trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly), same], **quiet())
+    alike = (same, SameData(assembly.datamodule))
+    trainer = assembly.trainer([*chain, NotedStart(plan.folder, assembly), *alike], **quiet())
     announce(f"{plan.name_of(stage)}: {'training' if resumed is None else 'continuing from ' + relative(last)}")
     if resumed is not None:
         assembly.module.init_from = None  # its checkpoint holds all of them

@@ -202,6 +202,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     root = locate_data(asked, training=False)
     from benchmarks.callbacks import EndTogether
     from benchmarks.evaluation import quiet, require_same_tests, shards, surroundings, tell_of_other_references, test
+    from benchmarks.starts import SameData
 
     assembly = _assembled(merge(last_stage(settings), machine_settings(subject.seed or 0, root)), asked, weights)
     assembly.require_devices()
@@ -211,7 +212,7 @@ def _test(subject: Subject, settings: Settings, weights: str | None, held: ExitS
     tests = held_out(asked.claim, subject.variant, root)
     require_same_tests(assembly.datamodule, tests)
     tell_of_other_references(tests)
-    trainer = assembly.trainer([shards(tests, folder), EndTogether()], **quiet())
+    trainer = assembly.trainer([shards(tests, folder), EndTogether(), SameData(assembly.datamodule)], **quiet())
     path = None if subject.checkpoint is None else ROOT / subject.checkpoint.path
     if trainer.is_global_zero:
         held.enter_context(_reserved(subject, folder))

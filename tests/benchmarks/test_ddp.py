@@ -14,7 +14,7 @@ from benchmarks.assembly import Assembly
 from benchmarks.config import machine_settings, merge, resolve_settings
 from tests.benchmarks.ended import differences, finish, interrupt
 from tests.benchmarks.test_resume import INT, KILL, TERM, Finished, assert_same, command, disturb, step_of_last
-from tests.conftest import STEPS
+from tests.conftest import STEPS, cut
 
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m benchmarks"
 MEETING = (
@@ -345,17 +345,38 @@ def test_processes_that_torchrun_lets_meet_train_one_run_from_one_step(seed, old
     if older:
         shutil.copy(pair[1].only_run() / "step-00000004.ckpt", pair[1].only_run() / "last.ckpt")
     before = [step_of_last(workshop) for workshop in pair]
+    asked = [command(small_tree, "--devices=1", "--nodes=2", name="reproduce", seed=its) for its in (0, seed)]
+    assert_refused_together(pair, asked, words)
+    assert [step_of_last(workshop) for workshop in pair] == before
+
+
+def assert_refused_together(nodes, asked, words):
+    """Each of two nodes that meet ends its own command with the words."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         meeting = MEETING.format(port=free.getsockname()[1])
-    asked = [command(small_tree, "--devices=1", "--nodes=2", name="reproduce", seed=its) for its in (0, seed)]
-    agents = [workshop.start(*each, module=meeting) for workshop, each in zip(pair, asked, strict=True)]
+    agents = [workshop.start(*each, module=meeting) for workshop, each in zip(nodes, asked, strict=True)]
     for agent in agents:
         code, out, err = agent.wait(60)
         assert code != 0, out
         assert err.count("error: ") == 1, err
         assert words in err
-    assert [step_of_last(workshop) for workshop in pair] == before
+
+
+@pytest.mark.slow
+def test_nodes_that_see_different_data_train_nothing_and_score_nothing(workshop, miniature_tree, small_tree, tmp_path):
+    """As where a copy to a node's own disk is not whole; rank zero's data alone would be in the record."""
+    trees = small_tree, cut(miniature_tree, tmp_path / "fewer", 8, 36)
+    words = "do not all see the same DATA: rank 1 and rank 0 differ (val: 3"
+    asked = [command(tree, "--devices=1", "--nodes=2", name="reproduce") for tree in trees]
+    assert_refused_together([workshop] * 2, asked, words)
+    assert not list(workshop.only_run().glob("*.ckpt"))
+    finish(workshop, *command(small_tree, **{"trainer.max_epochs": 1}))
+    (checkpoint,) = workshop.root.glob("results/runs/imagenet/*/last.ckpt")
+    known = workshop.records()
+    validate = "validate", "imagenet", f"--checkpoint={checkpoint}", "--devices=1", "--nodes=2"
+    assert_refused_together([workshop] * 2, [(*validate, f"--data={tree}") for tree in trees], words)
+    assert workshop.records() == known
 
 
 @pytest.mark.slow

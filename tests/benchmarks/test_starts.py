@@ -8,7 +8,7 @@ import pytest
 from benchmarks import starts
 from benchmarks.environment import Code
 from benchmarks.errors import UserError
-from benchmarks.starts import SameStart, between_starts, torch_remarks
+from benchmarks.starts import SameData, SameStart, between_starts, torch_remarks
 
 ONE = {"world_size": 2, "gpus": ["H100", "H100"], "normalised_batch": None, "packages": {"torch": "2.11", "numpy": "2"}}
 
@@ -70,6 +70,15 @@ def test_ranks_that_have_loaded_different_code_do_not_train_together(tmp_path, m
     found = [("imagenet full-s0", "step 0", code) for code in (Code("c" * 40, False), other)]
     for pair in (found, found[::-1]):
         rank = SameStart(tmp_path, *pair[0])
-        monkeypatch.setattr(rank, "_of_all", lambda trainer, pair=pair: pair)
+        monkeypatch.setattr(starts, "_of_all", lambda *_, pair=pair: pair)
         with pytest.raises(UserError, match=words):
             rank.setup(SimpleNamespace(world_size=2), None, "fit")
+
+
+def test_ranks_whose_data_differ_are_named_with_what_differs(monkeypatch):
+    whole = {"classes": ["cat", "dog"], "train": 9, "val": 3, "val digest": "ab"}
+    found = [whole, whole, whole | {"classes": ["cat", "fox"]}, whole | {"train": 8}]
+    monkeypatch.setattr(starts, "_of_all", lambda trainer, own: found)
+    told = r"rank 2, 3 and rank 0 differ \(classes: 2 from cat on for rank 0, 2 from cat on for rank 2\)\."
+    with pytest.raises(UserError, match=told):
+        SameData(SimpleNamespace(fingerprint=whole)).setup(SimpleNamespace(world_size=4), None, "test")
