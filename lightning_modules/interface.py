@@ -8,9 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
+from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from benchmarks.errors import UserError
@@ -43,6 +45,8 @@ class BenchmarkModule(LightningModule, ABC):
     """The loss of a batch whose backward pass is under way."""
     shown: Mapping[str, Awaited] = MappingProxyType({})
     """What the last step logged, for a progress bar."""
+    of_parts: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({})
+    """What the accumulated batches of the step under way logged, so far."""
 
     @classmethod
     def load_from_checkpoint(cls, *arguments: Any, **more: Any) -> NoReturn:
@@ -134,13 +138,22 @@ class BenchmarkModule(LightningModule, ABC):
     def log_step(self, name: str, value: Tensor, batch_size: int | None = None) -> None:
         """Logs a value of a training step; with `prog_bar`, Lightning would wait for the GPU at the end of each.
 
+        Lightning keeps what is logged last, so each accumulated batch logs the mean over those of its step so far.
+
         Args:
             name: that it goes by.
-            value: a scalar.
+            value: a scalar, of a batch.
             batch_size: examples, which Lightning else looks for in the batch.
         """
-        self.log(name, value, batch_size=batch_size)
-        self.shown = {**self.shown, name: Awaited(value)}
+        parts = (*self.of_parts.get(name, ()), value.detach())
+        self.of_parts = {**self.of_parts, name: parts}
+        mean = torch.stack(parts).mean() if len(parts) > 1 else parts[0]
+        self.log(name, mean, batch_size=batch_size)
+        self.shown = {**self.shown, name: Awaited(mean)}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Forgets what the batches of the step logged, once the last of them has."""
+        self.of_parts = {}
 
     def log_percentage(self, name: str, metric: Metric) -> None:
         """Logs a share over all ranks, in percent, and begins it anew.

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.curves import Curves, rows
 from benchmarks.errors import Failure
 from datamodules.subwords import BEGIN, END, PAD
 from lightning_modules.translation import Translator, smoothed_loss
@@ -112,12 +113,20 @@ def test_every_target_token_weighs_the_same_however_a_step_is_shared(monkeypatch
 
 
 @pytest.mark.parametrize("accumulate", [2, 3])
-def test_accumulated_batches_give_the_step_of_one(tree, accumulate):
-    """By a real trainer on real batches: the same weights after two epochs of plain gradient descent."""
+def test_accumulated_batches_give_the_step_of_one(tree, accumulate, tmp_path):
+    """By a real trainer on real batches: the same losses and weights after two epochs of plain gradient descent."""
+    curves = [Curves(tmp_path / f"{count}.csv", None) for count in (1, accumulate)]
     one, other = (
-        trained(tree, module=translator(optimizer=SGD), accumulate_grad_batches=count) for count in (1, accumulate)
-    )
+        trained(
+            tree, "transformer", each, module=translator(optimizer=SGD), accumulate_grad_batches=count,
+            log_every_n_steps=1,
+        )
+        for each, count in zip(curves, (1, accumulate), strict=True)
+    )  # fmt: skip
     assert one.global_step == other.global_step > 10
+    logged = [[value for _, name, value in rows(each.path) if name == "train/loss"] for each in curves]
+    assert len(logged[0]) == one.global_step
+    assert logged[1] == pytest.approx(logged[0], rel=1e-4)
     found = other.model.network.state_dict()
     for name, weight in one.model.network.state_dict().items():
         torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-4)
