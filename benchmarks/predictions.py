@@ -24,6 +24,8 @@ class PredictionShards(Callback):
         self.files: list[IO[str]] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A validation's folder follows from DATA, which nodes may have in different places.
+        self.folders = trainer.strategy.broadcast(self.folders)
         for folder in self.folders:
             make_folder(folder)
             if trainer.is_global_zero:

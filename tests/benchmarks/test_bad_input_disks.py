@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from benchmarks.checkpointing import AtomicCheckpointIO
 from benchmarks.curves import Curves
@@ -121,9 +122,8 @@ def test_a_checkpoint_on_a_full_disk(desk):
 
 def rank_zero(metrics):
     """What curves and predictions ask of a Trainer."""
-    strategy = SimpleNamespace(barrier=lambda name: None)
     return SimpleNamespace(
-        is_global_zero=True, global_rank=0, global_step=1, sanity_checking=False, strategy=strategy,
+        is_global_zero=True, global_rank=0, global_step=1, sanity_checking=False, strategy=SingleDeviceStrategy(),
         callback_metrics=metrics,
     )  # fmt: skip
 

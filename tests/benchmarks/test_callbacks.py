@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from benchmarks.callbacks import Checkpoints
 from benchmarks.predictions import PredictionShards
@@ -19,7 +20,7 @@ class Guesser:
 def write(tmp_path):
     """Writes what a test step returned."""
     shards = PredictionShards([tmp_path])
-    alone = SimpleNamespace(is_global_zero=True, global_rank=0, strategy=SimpleNamespace(barrier=lambda name: None))
+    alone = SimpleNamespace(is_global_zero=True, global_rank=0, strategy=SingleDeviceStrategy())
     shards.on_test_start(alone, Guesser())
 
     def of(outputs):

@@ -21,6 +21,7 @@ MEETING = (
     "torch.distributed.run --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port} "
     "-m benchmarks"
 )
+UNLIKE = "do not all see the same DATA: rank 1 and rank 0 differ (val: 3"
 WAITS = 240
 FAILS = """
     def forward(self, x):
@@ -350,33 +351,42 @@ def test_processes_that_torchrun_lets_meet_train_one_run_from_one_step(seed, old
     assert [step_of_last(workshop) for workshop in pair] == before
 
 
-def assert_refused_together(nodes, asked, words):
-    """Each of two nodes that meet ends its own command with the words."""
+def meet(nodes, asked):
+    """(exit code, stdout, stderr) of the command of each of two nodes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         meeting = MEETING.format(port=free.getsockname()[1])
     agents = [workshop.start(*each, module=meeting) for workshop, each in zip(nodes, asked, strict=True)]
-    for agent in agents:
-        code, out, err = agent.wait(60)
+    return [agent.wait(60) for agent in agents]
+
+
+def assert_refused_together(nodes, asked, words):
+    for code, out, err in meet(nodes, asked):
         assert code != 0, out
         assert err.count("error: ") == 1, err
         assert words in err
 
 
 @pytest.mark.slow
-def test_nodes_that_see_different_data_train_nothing_and_score_nothing(workshop, miniature_tree, small_tree, tmp_path):
+def test_nodes_that_see_different_data_train_nothing(workshop, miniature_tree, small_tree, tmp_path):
     """As where a copy to a node's own disk is not whole; rank zero's data alone would be in the record."""
     trees = small_tree, cut(miniature_tree, tmp_path / "fewer", 8, 36)
-    words = "do not all see the same DATA: rank 1 and rank 0 differ (val: 3"
     asked = [command(tree, "--devices=1", "--nodes=2", name="reproduce") for tree in trees]
-    assert_refused_together([workshop] * 2, asked, words)
+    assert_refused_together([workshop] * 2, asked, UNLIKE)
     assert not list(workshop.only_run().glob("*.ckpt"))
-    finish(workshop, *command(small_tree, **{"trainer.max_epochs": 1}))
-    (checkpoint,) = workshop.root.glob("results/runs/imagenet/*/last.ckpt")
-    known = workshop.records()
-    validate = "validate", "imagenet", f"--checkpoint={checkpoint}", "--devices=1", "--nodes=2"
-    assert_refused_together([workshop] * 2, [(*validate, f"--data={tree}") for tree in trees], words)
-    assert workshop.records() == known
+
+
+@pytest.mark.slow
+def test_nodes_score_together_what_is_the_same_wherever_it_lies(pair, miniature_tree, small_tree, tmp_path):
+    alike, fewer = shutil.copytree(small_tree, tmp_path / "alike"), cut(miniature_tree, tmp_path / "fewer", 8, 36)
+    validate = "validate", "imagenet", f"--checkpoint={pair.only_run() / 'last.ckpt'}", "--devices=1", "--nodes=2"
+    known = {*pair.records()}
+    assert_refused_together([pair] * 2, [(*validate, f"--data={tree}") for tree in (small_tree, fewer)], UNLIKE)
+    assert {*pair.records()} == known
+    ended = meet([pair] * 2, [(*validate, f"--data={tree}") for tree in (small_tree, alike)])
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    (path,) = {*pair.records()} - known
+    assert json.loads(path.read_text())["examples"] == {"expected": 37, "scored": 37, "unique": 37}
 
 
 @pytest.mark.slow
