@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from benchmarks.errors import UserError
@@ -45,8 +44,8 @@ class BenchmarkModule(LightningModule, ABC):
     """The loss of a batch whose backward pass is under way."""
     shown: Mapping[str, Awaited] = MappingProxyType({})
     """What the last step logged, for a progress bar."""
-    of_parts: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({})
-    """What the accumulated batches of the step under way logged, so far."""
+    of_parts: Mapping[str, tuple[int, tuple[Tensor, ...]]] = MappingProxyType({})
+    """The last step that logged something, and what its accumulated batches did so far."""
 
     @classmethod
     def load_from_checkpoint(cls, *arguments: Any, **more: Any) -> NoReturn:
@@ -145,15 +144,12 @@ class BenchmarkModule(LightningModule, ABC):
             value: a scalar, of a batch.
             batch_size: examples, which Lightning else looks for in the batch.
         """
-        parts = (*self.of_parts.get(name, ()), value.detach())
-        self.of_parts = {**self.of_parts, name: parts}
+        step, before = self.of_parts.get(name, (self.global_step, ()))
+        parts = (*(before if step == self.global_step else ()), value.detach())
+        self.of_parts = {**self.of_parts, name: (self.global_step, parts)}
         mean = torch.stack(parts).mean() if len(parts) > 1 else parts[0]
         self.log(name, mean, batch_size=batch_size)
         self.shown = {**self.shown, name: Awaited(mean)}
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Forgets what the batches of the step logged, once the last of them has."""
-        self.of_parts = {}
 
     def log_percentage(self, name: str, metric: Metric) -> None:
         """Logs a share over all ranks, in percent, and begins it anew.
