@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.errors import UserError
 from benchmarks.files import make_folder, writing
+from benchmarks.paths import ROOT, relative
 from benchmarks.schema import Examples
 
 
@@ -24,8 +25,8 @@ class PredictionShards(Callback):
         self.files: list[IO[str]] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # A validation's folder follows from DATA, which nodes may have in different places.
-        self.folders = trainer.strategy.broadcast(self.folders)
+        # A validation's folder follows from DATA, which nodes may have in different places, as they may this checkout.
+        self.folders = [ROOT / each for each in trainer.strategy.broadcast([*map(relative, self.folders)])]
         for folder in self.folders:
             make_folder(folder)
             if trainer.is_global_zero:
